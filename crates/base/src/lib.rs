@@ -1,0 +1,13 @@
+//! Small, std-like helpers that every other crate may use: time and id newtypes, number formats,
+//! glob matching, CRC16. Nothing here knows of keys, sockets or replication.
+
+mod crc16;
+mod glob;
+pub mod numbers;
+mod replid;
+mod time;
+
+pub use crc16::{SLOTS, crc16, key_slot};
+pub use glob::glob_match;
+pub use replid::ReplId;
+pub use time::{Time, UnixMs};

@@ -1,0 +1,217 @@
+//! Numbers as text in Redis's layouts: strict integers, doubles and the 80-bit long doubles of
+//! INCRBYFLOAT.
+
+mod long_double;
+
+pub use long_double::LongDouble;
+
+/// Reads a signed 64-bit integer as Redis accepts it in arguments and values: no sign but `-`, no leading
+/// zero, no space, no overflow.
+pub fn parse_i64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
+        _ => return None,
+    }
+    let mut value: u64 = 0;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+    }
+    if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
+}
+
+/// Reads an unsigned 64-bit integer under the same rules.
+pub fn parse_u64(text: &[u8]) -> Option<u64> {
+    match text {
+        [b'0'] => return Some(0),
+        [b'1'..=b'9', ..] if text.len() <= 20 => {}
+        _ => return None,
+    }
+    text.iter().try_fold(0u64, |value, digit| {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
+}
+
+/// Reads a double as Redis's `strtod` use does: decimal or hexadecimal, `inf`, `infinity`, any case; no
+/// surrounding space, no NaN.
+pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    if let Some(value) = parse_hex_f64(text) {
+        return Some(value);
+    }
+    let value: f64 = fast_float2::parse(text).ok()?;
+    (!value.is_nan()).then_some(value)
+}
+
+/// Reads `[+-]0x1.8p3`, which the C library's parser takes and so clients may send.
+fn parse_hex_f64(text: &[u8]) -> Option<f64> {
+    let (negative, rest) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let [b'0', b'x' | b'X', rest @ ..] = rest else { return None };
+    let cut = rest.iter().position(|b| matches!(b, b'p' | b'P')).unwrap_or(rest.len());
+    let (mantissa, exponent) = rest.split_at(cut);
+    let mut value = 0f64;
+    let mut scale = 0i32;
+    let mut seen_point = false;
+    let mut digits = 0;
+    for &b in mantissa {
+        if b == b'.' && !seen_point {
+            seen_point = true;
+            continue;
+        }
+        value = value * 16.0 + f64::from((b as char).to_digit(16)?);
+        digits += 1;
+        scale -= if seen_point { 4 } else { 0 };
+    }
+    if digits == 0 {
+        return None;
+    }
+    let power: i32 = match exponent {
+        [] => 0,
+        [_, digits @ ..] => std::str::from_utf8(digits).ok()?.parse().ok()?,
+    };
+    value *= 2f64.powi(power.checked_add(scale)?);
+    Some(if negative { -value } else { value })
+}
+
+/// Writes a double in the shortest form that reads back equal, laid out as Redis 7.2 replies it:
+/// `3`, `0.1`, `1e+21`, `inf`.
+pub fn write_f64(out: &mut Vec<u8>, value: f64) {
+    if value.is_nan() {
+        out.extend_from_slice(b"nan");
+    } else if value.is_infinite() {
+        out.extend_from_slice(if value > 0.0 { b"inf" } else { b"-inf" });
+    } else if value == 0.0 {
+        out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
+    } else if value.abs() < 1e17 && value == value.trunc() {
+        out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
+    } else {
+        write_shortest(out, value);
+    }
+}
+
+/// Lays the shortest digits out in `%.17g` manner: plain from 1e-5 up to 1e21, else with an exponent of at
+/// least two digits.
+fn write_shortest(out: &mut Vec<u8>, value: f64) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value).as_bytes();
+    let (negative, text) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    let (mantissa, exponent) = match text.iter().position(|&b| b == b'e') {
+        Some(at) => (&text[..at], parse_i32(&text[at + 1..])),
+        None => (text, 0),
+    };
+    let point = mantissa.iter().position(|&b| b == b'.').unwrap_or(mantissa.len());
+    let mut digits: Vec<u8> = mantissa.iter().copied().filter(|&b| b != b'.').collect();
+    // The decimal point stands before digits[point_at].
+    let mut point_at = point as i32 + exponent;
+    let leading = digits.iter().take_while(|&&b| b == b'0').count();
+    digits.drain(..leading);
+    point_at -= leading as i32;
+    while digits.last() == Some(&b'0') {
+        digits.pop();
+    }
+    if negative {
+        out.push(b'-');
+    }
+    lay_out(out, &digits, point_at);
+}
+
+fn lay_out(out: &mut Vec<u8>, digits: &[u8], point_at: i32) {
+    let count = digits.len() as i32;
+    if (1..=21).contains(&point_at) {
+        if count <= point_at {
+            out.extend_from_slice(digits);
+            out.resize(out.len() + (point_at - count) as usize, b'0');
+        } else {
+            out.extend_from_slice(&digits[..point_at as usize]);
+            out.push(b'.');
+            out.extend_from_slice(&digits[point_at as usize..]);
+        }
+    } else if (-6..=0).contains(&point_at) {
+        out.extend_from_slice(b"0.");
+        out.resize(out.len() + (-point_at) as usize, b'0');
+        out.extend_from_slice(digits);
+    } else {
+        out.push(digits[0]);
+        if count > 1 {
+            out.push(b'.');
+            out.extend_from_slice(&digits[1..]);
+        }
+        let exponent = point_at - 1;
+        out.push(b'e');
+        out.push(if exponent < 0 { b'-' } else { b'+' });
+        out.extend_from_slice(itoa::Buffer::new().format(exponent.unsigned_abs()).as_bytes());
+    }
+}
+
+fn parse_i32(text: &[u8]) -> i32 {
+    std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).expect("the digit printer's exponent is a number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(value: f64) -> String {
+        let mut out = Vec::new();
+        write_f64(&mut out, value);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn integers_are_read_strictly() {
+        assert_eq!(parse_i64(b"0"), Some(0));
+        assert_eq!(parse_i64(b"-9223372036854775808"), Some(i64::MIN));
+        assert_eq!(parse_i64(b"9223372036854775807"), Some(i64::MAX));
+        for bad in ["", "-", "-0", "+1", "01", " 1", "1 ", "9223372036854775808", "-9223372036854775809", "1x"] {
+            assert_eq!(parse_i64(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(parse_u64(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_u64(b"18446744073709551616"), None);
+    }
+
+    #[test]
+    fn doubles_are_read_as_strtod_does_but_never_nan() {
+        assert_eq!(parse_f64(b"0x1.8p1"), Some(3.0));
+        assert_eq!(parse_f64(b"-inf"), Some(f64::NEG_INFINITY));
+        assert_eq!(parse_f64(b"+1.5e3"), Some(1500.0));
+        for bad in ["", "nan", " 1", "1 ", "abc", "0x"] {
+            assert_eq!(parse_f64(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn doubles_are_laid_out_as_a_redis_score() {
+        // Read off ZSCORE replies of a Redis 7.2-level server.
+        for (value, text) in [
+            (3.0, "3"),
+            (-0.0, "-0"),
+            (0.1, "0.1"),
+            (1e20, "100000000000000000000"),
+            (1e22, "1e+22"),
+            (1.5e-7, "1.5e-7"),
+            (0.000001, "0.000001"),
+            (123456.789, "123456.789"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (5e-324, "5e-324"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(shown(value), text);
+        }
+    }
+}

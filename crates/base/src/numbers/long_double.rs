@@ -1,0 +1,199 @@
+//! The x87 80-bit long double that Redis computes INCRBYFLOAT and HINCRBYFLOAT with. A 64-bit double would
+//! print 10.59999999999999964 for 10.5 + 0.1 where Redis prints 10.6.
+
+use rustc_apfloat::ieee::X87DoubleExtended;
+use rustc_apfloat::{Float, Round};
+
+/// An 80-bit floating point number.
+#[derive(Clone, Copy, Debug)]
+pub struct LongDouble(X87DoubleExtended);
+
+impl LongDouble {
+    /// Reads what the C library's `strtold` reads as a whole, except NaN; text longer than 5 KiB is refused.
+    pub fn parse(text: &[u8]) -> Option<LongDouble> {
+        if text.is_empty() || text.len() > 5 * 1024 {
+            return None;
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        let (negative, bare) = match text.as_bytes()[0] {
+            b'-' => (true, &text[1..]),
+            b'+' => (false, &text[1..]),
+            _ => (false, text),
+        };
+        let value = if bare.eq_ignore_ascii_case("inf") || bare.eq_ignore_ascii_case("infinity") {
+            X87DoubleExtended::INFINITY
+        } else {
+            if !bare.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+                return None;
+            }
+            let hex = bare.len() > 1 && bare[..2].eq_ignore_ascii_case("0x");
+            let needs_exponent = hex && !bare.contains(['p', 'P']);
+            let with_exponent = if needs_exponent { format!("{bare}p0") } else { bare.to_owned() };
+            X87DoubleExtended::from_str_r(&with_exponent, Round::NearestTiesToEven).ok()?.value
+        };
+        Some(LongDouble(if negative { -value } else { value }))
+    }
+
+    /// The sum, rounded to nearest.
+    pub fn add(self, other: LongDouble) -> LongDouble {
+        LongDouble(self.0.add_r(other.0, Round::NearestTiesToEven).value)
+    }
+
+    /// Whether this is a number, neither NaN nor infinite.
+    pub fn is_finite(self) -> bool {
+        self.0.is_finite()
+    }
+
+    /// Writes the number as `%.17Lf` with trailing zeros (and a bare point) removed: the "human" layout of
+    /// INCRBYFLOAT replies. Only for finite numbers.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let start = out.len();
+        write_fixed_17(self.0, out);
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
+        if out.last() == Some(&b'.') {
+            out.pop();
+        }
+        if &out[start..] == b"-0" {
+            out.truncate(start);
+            out.push(b'0');
+        }
+    }
+}
+
+/// Exact decimal expansion of mantissa × 2^exponent, rounded half to even at 17 decimals.
+fn write_fixed_17(value: X87DoubleExtended, out: &mut Vec<u8>) {
+    let bits = value.to_bits();
+    let negative = (bits >> 79) & 1 == 1;
+    let exponent = ((bits >> 64) & 0x7fff) as i32;
+    let mantissa = bits as u64;
+    // value = mantissa * 2^power
+    let power = if exponent == 0 { 1 } else { exponent } - 16383 - 63;
+    let mut scaled = Big::from(mantissa);
+    for _ in 0..17 {
+        scaled.multiply(10);
+    }
+    if power >= 0 {
+        scaled.shift_left(power as usize);
+    } else {
+        scaled.shift_right_round_even((-power) as usize);
+    }
+    let mut digits = scaled.into_decimal();
+    while digits.len() < 18 {
+        digits.push(b'0');
+    }
+    if negative {
+        out.push(b'-');
+    }
+    for (i, digit) in digits.iter().enumerate().rev() {
+        out.push(*digit);
+        if i == 17 {
+            out.push(b'.');
+        }
+    }
+}
+
+/// A non-negative integer of any size, least significant limb first: only what the expansion needs.
+struct Big(Vec<u32>);
+
+impl From<u64> for Big {
+    fn from(value: u64) -> Big {
+        Big(vec![value as u32, (value >> 32) as u32])
+    }
+}
+
+impl Big {
+    fn multiply(&mut self, factor: u32) {
+        let mut carry = 0u64;
+        for limb in &mut self.0 {
+            let product = u64::from(*limb) * u64::from(factor) + carry;
+            *limb = product as u32;
+            carry = product >> 32;
+        }
+        if carry > 0 {
+            self.0.push(carry as u32);
+        }
+    }
+
+    fn shift_left(&mut self, bits: usize) {
+        if !bits.is_multiple_of(32) {
+            self.multiply(1 << (bits % 32));
+        }
+        self.0.splice(0..0, std::iter::repeat_n(0, bits / 32));
+    }
+
+    fn bit(&self, at: usize) -> bool {
+        self.0.get(at / 32).is_some_and(|limb| limb >> (at % 32) & 1 == 1)
+    }
+
+    fn shift_right_round_even(&mut self, bits: usize) {
+        let half = bits > 0 && self.bit(bits - 1);
+        let rest = (0..bits.saturating_sub(1)).any(|at| self.bit(at));
+        let odd = self.bit(bits);
+        let total = self.0.len() * 32;
+        let shifted = (bits..total.max(bits)).step_by(32).map(|start| {
+            (0..32).fold(0u32, |limb, i| limb | u32::from(self.bit(start + i)) << i)
+        });
+        let mut limbs: Vec<u32> = shifted.collect();
+        if half && (rest || odd) {
+            let mut at = 0;
+            loop {
+                if at == limbs.len() {
+                    limbs.push(0);
+                }
+                let (sum, overflow) = limbs[at].overflowing_add(1);
+                limbs[at] = sum;
+                if !overflow {
+                    break;
+                }
+                at += 1;
+            }
+        }
+        self.0 = limbs;
+    }
+
+    /// Decimal digits, least significant first; empty for zero.
+    fn into_decimal(mut self) -> Vec<u8> {
+        let mut digits = Vec::new();
+        while self.0.iter().any(|&limb| limb != 0) {
+            let mut remainder = 0u64;
+            for limb in self.0.iter_mut().rev() {
+                let value = remainder << 32 | u64::from(*limb);
+                *limb = (value / 10) as u32;
+                remainder = value % 10;
+            }
+            digits.push(b'0' + remainder as u8);
+        }
+        digits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LongDouble;
+
+    fn sum(a: &str, b: &str) -> String {
+        let mut out = Vec::new();
+        LongDouble::parse(a.as_bytes()).unwrap().add(LongDouble::parse(b.as_bytes()).unwrap()).write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn sums_print_as_a_real_redis_prints_them() {
+        // Read off INCRBYFLOAT replies of Redis 7.0.15.
+        assert_eq!(sum("10.5", "0.1"), "10.6");
+        assert_eq!(sum("0", "-5.0e3"), "-5000");
+        assert_eq!(sum("3.0e3", "200"), "3200");
+        assert_eq!(sum("1", "-1"), "0");
+        assert_eq!(sum("1e300", "0").len(), 301);
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        for bad in ["", "nan", " 1", "1 ", "abc", "1e"] {
+            assert!(LongDouble::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+        assert!(!LongDouble::parse(b"inf").unwrap().is_finite());
+    }
+}

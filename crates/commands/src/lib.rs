@@ -1,0 +1,1 @@
+//! The `commands` crate: see ARCHITECTURE.md.

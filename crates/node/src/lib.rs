@@ -1,0 +1,1 @@
+//! The `node` crate: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! The `peertest` crate: see ARCHITECTURE.md.

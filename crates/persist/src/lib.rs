@@ -1,0 +1,1 @@
+//! The `persist` crate: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! The `sim` crate: see ARCHITECTURE.md.
