@@ -1,0 +1,30 @@
+//! Collections as Redis knows them: list, hash, set and sorted set, each with a compact byte encoding while small
+//! and a tree of shared nodes when large. Owns encodings and their conversion rules; knows nothing of keys, expiry
+//! or commands.
+//!
+//! Every collection is a handle on reference-counted nodes: `clone` is O(1), and a write to a shared collection copies
+//! only the path to the node it touches. Start reading at [`Element`] and [`Limits`], then the collection you need;
+//! [`Listpack`] and [`Intset`] are the compact encodings, byte for byte those of Redis.
+
+mod corrupt;
+mod element;
+mod hash;
+mod hashing;
+mod intset;
+mod limits;
+mod list;
+mod listpack;
+mod set;
+pub mod ziplist;
+mod zset;
+
+pub use corrupt::Corrupt;
+pub use element::Element;
+pub use hash::{Hash, HashIter};
+pub use hashing::set_hash_seed;
+pub use intset::Intset;
+pub use limits::Limits;
+pub use list::{List, ListIter, ListNode, ListNodes};
+pub use listpack::{Listpack, ListpackIter};
+pub use set::{Set, SetIter};
+pub use zset::{LexBound, ZSet, ZSetIter};
