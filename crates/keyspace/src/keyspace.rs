@@ -1,0 +1,276 @@
+//! The whole keyspace: all databases, what snapshots still need, settings and counters.
+
+use base::UnixMs;
+use collections::Limits;
+
+use crate::db::WrongType;
+use crate::snapshot::Snapshot;
+use crate::table::{Garbage, NewValue, OwnedValue, Payload, Reclaim, Table, TableMemory};
+use crate::value::{Collection, Object, SharedString, Str, Value, ValueRef};
+
+/// The settings that the data commands obey.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The thresholds between compact and large encodings.
+    pub limits: Limits,
+    /// The longest string in bytes that a command may build (`proto-max-bulk-len`).
+    pub string_bytes_max: u64,
+    /// `lazyfree-lazy-expire`: expired keys are journalled as UNLINK.
+    pub lazyfree_lazy_expire: bool,
+    /// `lazyfree-lazy-server-del`: what a command deletes on the way (RENAME) goes to the free thread.
+    pub lazyfree_lazy_server_del: bool,
+    /// `lazyfree-lazy-user-del`: DEL behaves as UNLINK.
+    pub lazyfree_lazy_user_del: bool,
+    /// `lazyfree-lazy-user-flush`: FLUSHALL and FLUSHDB without a word are asynchronous.
+    pub lazyfree_lazy_user_flush: bool,
+    /// `lazyfree-lazy-eviction`: evicted keys are journalled as UNLINK.
+    pub lazyfree_lazy_eviction: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            limits: Limits::default(),
+            string_bytes_max: 512 * 1024 * 1024,
+            lazyfree_lazy_expire: false,
+            lazyfree_lazy_server_del: false,
+            lazyfree_lazy_user_del: false,
+            lazyfree_lazy_user_flush: false,
+            lazyfree_lazy_eviction: false,
+        }
+    }
+}
+
+/// What the keyspace counts since the start or CONFIG RESETSTAT.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Keys deleted because their time had come.
+    pub expired: u64,
+}
+
+/// All databases. Send, so that a new one can be built beside the executor and swapped in.
+pub struct Keyspace {
+    tables: Vec<Table<Object>>,
+    reclaim: Reclaim<Object>,
+    seed: [u64; 2],
+    /// The settings of the data commands.
+    pub settings: Settings,
+    /// Counters.
+    pub stats: Stats,
+    /// What a touched entry's idle clock is set to: Unix seconds. Set by the node once per loop turn.
+    pub clock: u32,
+}
+
+impl Keyspace {
+    /// `count` empty databases. The seed makes hashes unpredictable; it is never shown to clients.
+    pub fn new(count: usize, seed: [u64; 2], settings: Settings) -> Keyspace {
+        let reclaim = Reclaim::new();
+        let tables = (0..count).map(|_| Table::new(seed, &reclaim)).collect();
+        Keyspace { tables, reclaim, seed, settings, stats: Stats::default(), clock: 0 }
+    }
+
+    /// How many databases there are.
+    pub fn count(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Keys in a database, expired ones that nobody met yet included.
+    pub fn len(&self, db: usize) -> usize {
+        self.tables[db].len()
+    }
+
+    /// Keys with a deadline in a database.
+    pub fn expires_len(&self, db: usize) -> usize {
+        self.tables[db].expires_len()
+    }
+
+    /// Whether no database has a key.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(|table| table.len() == 0)
+    }
+
+    /// Takes a snapshot of all databases: microseconds, whatever they hold.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let tables: Vec<&Table<Object>> = self.tables.iter().collect();
+        Snapshot::new(self.reclaim.snapshot(&tables))
+    }
+
+    /// Takes over the databases of another keyspace, as a finished synchronisation built it: settings and counters
+    /// stay. The old databases are returned, to be dropped where that disturbs nobody.
+    pub fn replace_data(&mut self, mut fresh: Keyspace) -> Keyspace {
+        std::mem::swap(&mut self.tables, &mut fresh.tables);
+        std::mem::swap(&mut self.reclaim, &mut fresh.reclaim);
+        std::mem::swap(&mut self.seed, &mut fresh.seed);
+        fresh
+    }
+
+    /// An empty keyspace with the same settings and number of databases, to load a data set into.
+    pub fn fresh(&self, seed: [u64; 2]) -> Keyspace {
+        Keyspace::new(self.count(), seed, self.settings.clone())
+    }
+
+    /// Frees up to `budget` items that snapshots no longer need: whether there is more to do.
+    pub fn sweep(&mut self, budget: usize) -> bool {
+        self.reclaim.sweep(budget)
+    }
+
+    /// A flushed table that nobody can reach any more, to be dropped on the free thread.
+    pub fn take_garbage(&mut self) -> Option<Garbage<Object>> {
+        self.reclaim.take_garbage()
+    }
+
+    /// How many snapshots are not finished.
+    pub fn snapshots_live(&mut self) -> usize {
+        self.reclaim.snapshots_live()
+    }
+
+    /// Bytes that are only kept for snapshots.
+    pub fn retired_bytes(&self) -> usize {
+        self.reclaim.retired_bytes()
+    }
+
+    /// The table memory of a database.
+    pub fn memory(&self, db: usize) -> TableMemory {
+        self.tables[db].memory()
+    }
+
+    /// The next key of a database that is due, for active expiry.
+    pub fn next_due(&self, db: usize, now: UnixMs) -> Option<Vec<u8>> {
+        self.tables[db].next_due(now.0).map(|entry| entry.key().to_vec())
+    }
+
+    /// The earliest deadline in a database.
+    pub fn next_deadline(&self, db: usize) -> Option<UnixMs> {
+        self.tables[db].next_deadline_ms().map(UnixMs)
+    }
+
+    /// Asks the processor to fetch what a lookup of this key in a database will need.
+    pub fn prefetch(&self, db: usize, key: &[u8]) {
+        let table = &self.tables[db];
+        table.prefetch(table.hash(key));
+    }
+
+    /// Adds a key while loading: replaces what is there and records nothing.
+    pub fn load(&mut self, db: usize, key: &[u8], value: Value, expire: Option<UnixMs>, lru: u32) -> bool {
+        let table = &mut self.tables[db];
+        let hash = table.hash(key);
+        let expire = expire.map(|at| at.0);
+        match value {
+            Value::Int(number) => table.upsert(&mut self.reclaim, hash, key, NewValue::Int(number), expire, lru),
+            Value::Bytes(bytes) => table.upsert(&mut self.reclaim, hash, key, NewValue::Bytes(&bytes), expire, lru),
+            Value::Object(object) => table.upsert(&mut self.reclaim, hash, key, NewValue::Object(object), expire, lru),
+        }
+    }
+
+    /// Calls `each` with every key of a database: for digests and tests, not for commands.
+    pub fn for_each(&self, db: usize, mut each: impl FnMut(&[u8], ValueRef<'_>, Option<UnixMs>)) {
+        let mut cursor = 0;
+        loop {
+            cursor = self.tables[db].scan(cursor, usize::MAX, |entry| {
+                each(entry.key(), ValueRef::of(entry.payload()), entry.expire_ms().map(UnixMs));
+            });
+            if cursor == 0 {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn table(&self, db: usize) -> &Table<Object> {
+        &self.tables[db]
+    }
+
+    pub(crate) fn table_and_stats(&mut self, db: usize) -> (&Table<Object>, &mut Stats) {
+        (&self.tables[db], &mut self.stats)
+    }
+
+    pub(crate) fn upsert(
+        &mut self,
+        db: usize,
+        hash: u64,
+        key: &[u8],
+        value: NewValue<'_, Object>,
+        expire: Option<i64>,
+    ) {
+        self.tables[db].upsert(&mut self.reclaim, hash, key, value, expire, self.clock);
+    }
+
+    pub(crate) fn remove(&mut self, db: usize, hash: u64, key: &[u8]) -> bool {
+        self.tables[db].remove(&mut self.reclaim, hash, key)
+    }
+
+    pub(crate) fn take(&mut self, db: usize, hash: u64, key: &[u8]) -> Option<(Value, Option<UnixMs>)> {
+        let taken = self.tables[db].take(&mut self.reclaim, hash, key)?;
+        let value = match taken.value {
+            OwnedValue::Int(number) => Value::Int(number),
+            OwnedValue::Bytes(bytes) => Value::Bytes(bytes),
+            OwnedValue::Object(object) => Value::Object(object),
+        };
+        Some((value, taken.expire_ms.map(UnixMs)))
+    }
+
+    pub(crate) fn set_expire(&mut self, db: usize, hash: u64, key: &[u8], expire: Option<i64>) -> bool {
+        let Some(mut entry) = self.tables[db].edit(&mut self.reclaim, hash, key) else { return false };
+        entry.set_expire(expire);
+        true
+    }
+
+    /// The collection of a key that is known to hold one of that type, to be changed.
+    pub(crate) fn collection_mut<T: Collection>(&mut self, db: usize, hash: u64, key: &[u8]) -> (&mut T, &Limits) {
+        let entry = self.tables[db].edit(&mut self.reclaim, hash, key).expect("the caller found the key");
+        let object = entry.into_object_mut().expect("the caller found a collection");
+        (T::peel_mut(object).expect("the caller found this type"), &self.settings.limits)
+    }
+
+    pub(crate) fn edit_string<R>(
+        &mut self,
+        db: usize,
+        hash: u64,
+        key: &[u8],
+        change: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Result<R, WrongType> {
+        let Some(found) = self.tables[db].find(hash, key) else {
+            let mut bytes = Vec::new();
+            let result = change(&mut bytes);
+            let object = Object::String(SharedString::new(bytes));
+            self.upsert(db, hash, key, NewValue::Object(object), None);
+            return Ok(result);
+        };
+        match ValueRef::of(found.payload()) {
+            ValueRef::String(Str::Shared(_)) => {
+                let entry = self.tables[db].edit(&mut self.reclaim, hash, key).expect("found above");
+                match entry.into_object_mut() {
+                    Some(Object::String(shared)) => Ok(change(shared.make_mut())),
+                    _ => unreachable!("found a string outside the entry above"),
+                }
+            }
+            ValueRef::String(string) => {
+                let mut bytes = string.as_bytes().into_owned();
+                let expire = found.expire_ms();
+                let result = change(&mut bytes);
+                let object = Object::String(SharedString::new(bytes));
+                self.upsert(db, hash, key, NewValue::Object(object), expire);
+                Ok(result)
+            }
+            _ => Err(WrongType),
+        }
+    }
+
+    pub(crate) fn flush(&mut self, db: usize) {
+        let empty = Table::new(self.seed, &self.reclaim);
+        std::mem::replace(&mut self.tables[db], empty).retire(&mut self.reclaim);
+    }
+
+    pub(crate) fn swap(&mut self, a: usize, b: usize) {
+        self.tables.swap(a, b);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn payload_is_object(&self, db: usize, key: &[u8]) -> bool {
+        let table = &self.tables[db];
+        matches!(table.find(table.hash(key), key).map(|e| e.payload()), Some(Payload::Object(_)))
+    }
+}

@@ -1,0 +1,21 @@
+//! The keyspace: databases of keys, what they hold, when they expire, and the one door through which they
+//! change. Read `keyspace.rs` for the whole, `db.rs` for what a command may do, `edit.rs` for the guard,
+//! `effects.rs` for what a change leaves behind, `table/` for the table below and its snapshots.
+//!
+//! Nothing here knows of clients, sockets, replication or files.
+
+mod db;
+mod edit;
+mod effects;
+mod keyspace;
+pub mod notify;
+mod snapshot;
+pub mod table;
+mod value;
+
+pub use db::{Db, ExpiryMode, Ttl, WrongType};
+pub use edit::Edit;
+pub use effects::{Effects, Touched, encode_command};
+pub use keyspace::{Keyspace, Settings, Stats};
+pub use snapshot::{Item, Snapshot};
+pub use value::{Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef};

@@ -1,0 +1,288 @@
+//! What a key holds. Short strings and integers stand inside the table's entry; everything else is an
+//! [`Object`], whose clone is one counted reference, so that snapshots and COPY share it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use collections::{Hash, List, Set, ZSet};
+
+use crate::table::Payload;
+
+/// Strings of at least this many bytes are objects of their own, shared with the replies that carry them.
+pub const SHARED_STRING_MIN: usize = 16 * 1024;
+
+/// A value outside the table's entry.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// A string that is long, or was changed in place and may grow again.
+    String(SharedString),
+    /// A list.
+    List(List),
+    /// A set.
+    Set(Set),
+    /// A hash.
+    Hash(Hash),
+    /// A sorted set.
+    ZSet(ZSet),
+}
+
+/// The type of a value, as TYPE names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A string.
+    String,
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A hash.
+    Hash,
+    /// A sorted set.
+    ZSet,
+}
+
+impl Kind {
+    /// The name that TYPE replies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::Hash => "hash",
+            Kind::ZSet => "zset",
+        }
+    }
+}
+
+/// A string outside the entry: counted, and copied only when it is changed while shared.
+#[derive(Clone, Debug, Default)]
+pub struct SharedString(Arc<Vec<u8>>);
+
+impl SharedString {
+    /// Takes the bytes over without a copy.
+    pub fn new(bytes: Vec<u8>) -> SharedString {
+        SharedString(Arc::new(bytes))
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes, to be changed: copied first if someone else holds them.
+    pub fn make_mut(&mut self) -> &mut Vec<u8> {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// A counted reference for a reply or the journal.
+    pub fn to_bytes(&self) -> Bytes {
+        Bytes::from_owner(SharedBytes(Arc::clone(&self.0)))
+    }
+}
+
+struct SharedBytes(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A value being read.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// A string in one of its forms.
+    String(Str<'a>),
+    /// A list.
+    List(&'a List),
+    /// A set.
+    Set(&'a Set),
+    /// A hash.
+    Hash(&'a Hash),
+    /// A sorted set.
+    ZSet(&'a ZSet),
+}
+
+impl<'a> ValueRef<'a> {
+    /// Reads what a table entry holds.
+    pub fn of(payload: Payload<'a, Object>) -> ValueRef<'a> {
+        match payload {
+            Payload::Int(value) => ValueRef::String(Str::Int(value)),
+            Payload::Bytes(bytes) => ValueRef::String(Str::Bytes(bytes)),
+            Payload::Object(Object::String(shared)) => ValueRef::String(Str::Shared(shared)),
+            Payload::Object(Object::List(list)) => ValueRef::List(list),
+            Payload::Object(Object::Set(set)) => ValueRef::Set(set),
+            Payload::Object(Object::Hash(hash)) => ValueRef::Hash(hash),
+            Payload::Object(Object::ZSet(zset)) => ValueRef::ZSet(zset),
+        }
+    }
+
+    /// The type.
+    pub fn kind(&self) -> Kind {
+        match self {
+            ValueRef::String(_) => Kind::String,
+            ValueRef::List(_) => Kind::List,
+            ValueRef::Set(_) => Kind::Set,
+            ValueRef::Hash(_) => Kind::Hash,
+            ValueRef::ZSet(_) => Kind::ZSet,
+        }
+    }
+
+    /// The name that OBJECT ENCODING replies.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            ValueRef::String(string) => string.encoding(),
+            ValueRef::List(list) => list.encoding(),
+            ValueRef::Set(set) => set.encoding(),
+            ValueRef::Hash(hash) => hash.encoding(),
+            ValueRef::ZSet(zset) => zset.encoding(),
+        }
+    }
+
+    /// A value of its own with the same content; collections and long strings are shared, not copied.
+    pub fn to_value(&self) -> Value {
+        match *self {
+            ValueRef::String(Str::Int(value)) => Value::Int(value),
+            ValueRef::String(Str::Bytes(bytes)) => Value::Bytes(bytes.to_vec()),
+            ValueRef::String(Str::Shared(shared)) => Value::Object(Object::String(shared.clone())),
+            ValueRef::List(list) => Value::Object(Object::List(list.clone())),
+            ValueRef::Set(set) => Value::Object(Object::Set(set.clone())),
+            ValueRef::Hash(hash) => Value::Object(Object::Hash(hash.clone())),
+            ValueRef::ZSet(zset) => Value::Object(Object::ZSet(zset.clone())),
+        }
+    }
+}
+
+/// The longest string that OBJECT ENCODING calls `embstr`.
+const EMBSTR_MAX: usize = 44;
+
+/// A string being read.
+#[derive(Clone, Copy, Debug)]
+pub enum Str<'a> {
+    /// A string that is the decimal form of this number.
+    Int(i64),
+    /// A string inside the entry.
+    Bytes(&'a [u8]),
+    /// A string outside the entry.
+    Shared(&'a SharedString),
+}
+
+impl<'a> Str<'a> {
+    /// The bytes; only integers need a new buffer.
+    pub fn as_bytes(&self) -> Cow<'a, [u8]> {
+        match *self {
+            Str::Int(value) => Cow::Owned(itoa::Buffer::new().format(value).as_bytes().to_vec()),
+            Str::Bytes(bytes) => Cow::Borrowed(bytes),
+            Str::Shared(shared) => Cow::Borrowed(shared.as_slice()),
+        }
+    }
+
+    /// Calls `f` with the bytes, without an allocation.
+    pub fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
+        match *self {
+            Str::Int(value) => f(itoa::Buffer::new().format(value).as_bytes()),
+            Str::Bytes(bytes) => f(bytes),
+            Str::Shared(shared) => f(shared.as_slice()),
+        }
+    }
+
+    /// The length in bytes.
+    pub fn len(&self) -> usize {
+        self.with_bytes(<[u8]>::len)
+    }
+
+    /// Whether the string is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number that the string is the decimal form of.
+    pub fn as_int(&self) -> Option<i64> {
+        match *self {
+            Str::Int(value) => Some(value),
+            _ => self.with_bytes(base::numbers::parse_i64),
+        }
+    }
+
+    fn encoding(&self) -> &'static str {
+        match self {
+            Str::Int(_) => "int",
+            Str::Bytes(bytes) if bytes.len() <= EMBSTR_MAX => "embstr",
+            Str::Bytes(_) | Str::Shared(_) => "raw",
+        }
+    }
+}
+
+/// A value on its way into the keyspace.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A string that is the decimal form of this number.
+    Int(i64),
+    /// A short string.
+    Bytes(Vec<u8>),
+    /// Anything else.
+    Object(Object),
+}
+
+impl Value {
+    /// The best form for a string: a number, inside the entry, or outside it.
+    pub fn from_string(bytes: Vec<u8>) -> Value {
+        match base::numbers::parse_i64(&bytes) {
+            Some(value) => Value::Int(value),
+            None if bytes.len() >= SHARED_STRING_MIN => Value::Object(Object::String(SharedString::new(bytes))),
+            None => Value::Bytes(bytes),
+        }
+    }
+
+    /// The value being read.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        ValueRef::of(match self {
+            Value::Int(value) => Payload::Int(*value),
+            Value::Bytes(bytes) => Payload::Bytes(bytes),
+            Value::Object(object) => Payload::Object(object),
+        })
+    }
+}
+
+/// A type of collection that a key can hold, so that one edit guard serves them all.
+pub trait Collection: Sized {
+    /// An empty collection, for a key that does not exist yet.
+    fn empty() -> Self;
+    /// Makes it a value.
+    fn into_object(self) -> Object;
+    /// The collection, if the object is one of this type.
+    fn peel(object: &Object) -> Option<&Self>;
+    /// The collection to change, if the object is one of this type.
+    fn peel_mut(object: &mut Object) -> Option<&mut Self>;
+    /// Whether it has no element: then its key must go.
+    fn has_none(&self) -> bool;
+}
+
+/// The same five lines for each type of collection.
+macro_rules! collection {
+    ($type:ident) => {
+        impl Collection for $type {
+            fn empty() -> $type {
+                $type::new()
+            }
+            fn into_object(self) -> Object {
+                Object::$type(self)
+            }
+            fn peel(object: &Object) -> Option<&$type> {
+                if let Object::$type(inner) = object { Some(inner) } else { None }
+            }
+            fn peel_mut(object: &mut Object) -> Option<&mut $type> {
+                if let Object::$type(inner) = object { Some(inner) } else { None }
+            }
+            fn has_none(&self) -> bool {
+                self.len() == 0
+            }
+        }
+    };
+}
+
+collection!(List);
+collection!(Set);
+collection!(Hash);
+collection!(ZSet);
