@@ -28,6 +28,11 @@ macro_rules! bits {
                 self.0 & other.0 == other.0
             }
 
+            /// This set less what is in `other`.
+            pub const fn without(self, other: $set) -> $set {
+                $set(self.0 & !other.0)
+            }
+
             /// The names of the bits that are set, in the order in which a peer lists them.
             pub fn names(self) -> impl Iterator<Item = &'static str> {
                 $set::NAMES.iter().filter(move |(bit, _)| self.has(*bit)).map(|(_, name)| *name)

@@ -3,6 +3,8 @@
 
 use std::ops::ControlFlow;
 
+use resp::Args;
+
 /// One group of keys of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct KeySpec {
@@ -144,13 +146,13 @@ impl KeySpec {
     /// Returns false if the request does not fit the specification (a count that is no number, say).
     pub fn positions(
         &self,
-        count: usize,
-        arg: &dyn Fn(usize) -> Vec<u8>,
+        args: &Args<'_>,
         each: &mut dyn FnMut(usize),
     ) -> bool {
+        let count = args.len();
         let begin = match self.begin {
             Begin::Index(index) => usize::try_from(index).expect("rows begin at a positive index"),
-            Begin::Keyword { word, from } => match find_keyword(word, from, count, arg) {
+            Begin::Keyword { word, from } => match find_keyword(word, from, args) {
                 Some(at) => at + 1,
                 None => return true,
             },
@@ -167,7 +169,7 @@ impl KeySpec {
                 if number_at >= count {
                     return false;
                 }
-                let Some(keys) = base::numbers::parse_u64(&arg(number_at)) else { return false };
+                let Some(keys) = base::numbers::parse_u64(&args[number_at]) else { return false };
                 let first = begin + first as usize;
                 let step = step as usize;
                 let Ok(keys) = usize::try_from(keys) else { return false };
@@ -182,9 +184,10 @@ impl KeySpec {
     }
 }
 
-fn find_keyword(word: &str, from: i32, count: usize, arg: &dyn Fn(usize) -> Vec<u8>) -> Option<usize> {
+fn find_keyword(word: &str, from: i32, args: &Args<'_>) -> Option<usize> {
+    let count = args.len();
     let hit = |at: usize| {
-        if arg(at).eq_ignore_ascii_case(word.as_bytes()) { ControlFlow::Break(at) } else { ControlFlow::Continue(()) }
+        if args[at].eq_ignore_ascii_case(word.as_bytes()) { ControlFlow::Break(at) } else { ControlFlow::Continue(()) }
     };
     let found = if from >= 0 {
         (from as usize..count).try_for_each(hit)
@@ -212,9 +215,10 @@ mod tests {
     use super::*;
 
     fn found(spec: KeySpec, request: &str) -> Option<Vec<usize>> {
-        let words: Vec<&str> = request.split(' ').collect();
+        let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+        let request = resp::OwnedArgs::from_slices(&words);
         let mut positions = Vec::new();
-        let fits = spec.positions(words.len(), &|at| words[at].as_bytes().to_vec(), &mut |at| positions.push(at));
+        let fits = spec.positions(&request.as_args(), &mut |at| positions.push(at));
         fits.then_some(positions)
     }
 

@@ -1,1 +1,23 @@
-//! The `commands` crate: see ARCHITECTURE.md.
+//! The command rows and every data command, a file per group. Start at `row.rs` (what a command is) and
+//! `context.rs` (what its function gets), then any group: each command is one const directly above its function.
+//!
+//! A data command sees one database, a reply and random numbers; clients, configuration and replication
+//! belong to `node`, whose own commands use the same row with another function type.
+
+mod context;
+mod error;
+mod flags;
+mod keyspec;
+mod row;
+pub mod usage;
+
+mod string;
+
+pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, is};
+pub use error::{Error, Outcome};
+pub use flags::{Categories, Flags};
+pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
+pub use row::{Meta, Row};
+
+/// Every data command, by group.
+pub const GROUPS: &[&[DataRow]] = &[string::ROWS];

@@ -5,6 +5,7 @@ use crate::flags::{Categories, Flags};
 use crate::keyspec::KeySpec;
 
 /// One command or subcommand; `F` is the type of its function.
+#[derive(Clone, Copy)]
 pub struct Row<F: 'static> {
     /// The name in lower case, without its container: `get`, `config`, and `get` below `config`.
     pub name: &'static str,
@@ -14,6 +15,20 @@ pub struct Row<F: 'static> {
     pub run: F,
     /// The subcommands of a container command.
     pub subcommands: &'static [Row<F>],
+}
+
+impl<F: Copy> Row<F> {
+    /// The same command with its arguments listed, for rows that a function makes.
+    pub const fn with_usage(mut self, usage: &'static str) -> Row<F> {
+        self.meta = self.meta.usage(usage);
+        self
+    }
+
+    /// The same command with its key positions, for rows that a function makes.
+    pub const fn with_keys(mut self, keys: &'static [KeySpec]) -> Row<F> {
+        self.meta = self.meta.keys(keys);
+        self
+    }
 }
 
 /// What describes a command to clients, to ACL and to the gate.

@@ -30,8 +30,8 @@ enum Replicate {
     /// As it was sent, if it changed anything.
     #[default]
     AsSent,
-    /// As it was sent, even if it changed nothing here (PUBLISH, say).
-    AsSentAlways,
+    /// As it was sent, even if it changed nothing here, and without regard to a database: PUBLISH.
+    Message,
     /// Not at all, or as other commands that were already added.
     Otherwise,
 }
@@ -89,11 +89,12 @@ impl Effects {
         let changed = self.dirty > self.dirty_before_command;
         let as_sent = match self.replicate {
             Replicate::AsSent => changed,
-            Replicate::AsSentAlways => true,
-            Replicate::Otherwise => false,
+            Replicate::Message | Replicate::Otherwise => false,
         };
         if as_sent {
             self.push(db, args);
+        } else if self.replicate == Replicate::Message {
+            self.push_without_db(args);
         }
         self.begin_command();
     }
@@ -109,9 +110,9 @@ impl Effects {
         self.replicate = Replicate::Otherwise;
     }
 
-    /// Journals the command as sent even though it changes no key.
-    pub fn replicate_always(&mut self) {
-        self.replicate = Replicate::AsSentAlways;
+    /// Journals the command as sent although it changes no key, and without a SELECT before it.
+    pub fn replicate_always_without_db(&mut self) {
+        self.replicate = Replicate::Message;
     }
 
     /// Journals a command besides what happens to the running one: the DEL of a key found expired, say.
@@ -123,7 +124,7 @@ impl Effects {
     }
 
     /// Journals a command that belongs to no database, so that no SELECT is put before it.
-    pub fn push_without_db<'a>(&mut self, args: impl ExactSizeIterator<Item = &'a [u8]>) {
+    fn push_without_db<'a>(&mut self, args: impl ExactSizeIterator<Item = &'a [u8]>) {
         if self.journal_wanted {
             encode_command(&mut self.stream, args);
             self.commands.push(Effect { db: 0, end: self.stream.len(), any_db: true });

@@ -93,6 +93,18 @@ impl Keyspace {
         self.tables.iter().all(|table| table.len() == 0)
     }
 
+    /// Whether a key is in the table, past its time or not.
+    pub fn contains(&self, db: usize, key: &[u8]) -> bool {
+        let table = &self.tables[db];
+        table.find(table.hash(key), key).is_some()
+    }
+
+    /// Whether a key is not there, or is past its time.
+    pub fn is_gone(&self, db: usize, key: &[u8], now: UnixMs) -> bool {
+        let table = &self.tables[db];
+        table.find(table.hash(key), key).is_none_or(|entry| entry.expire_ms().is_some_and(|at| at <= now.0))
+    }
+
     /// Takes a snapshot of all databases: microseconds, whatever they hold.
     pub fn snapshot(&mut self) -> Snapshot {
         let tables: Vec<&Table<Object>> = self.tables.iter().collect();

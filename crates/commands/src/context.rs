@@ -1,0 +1,76 @@
+//! What a data command gets: one database at one frozen moment, the reply, and a source of random numbers. No
+//! client, no configuration, no socket: so scripts, replay and the replica's apply path run the same functions.
+
+use keyspace::Db;
+use resp::{Args, Reply};
+
+use crate::error::{Error, Outcome};
+use crate::row::Row;
+
+/// The surroundings of one running data command.
+pub struct Context<'a> {
+    /// The selected database.
+    pub db: Db<'a>,
+    /// Where the reply goes.
+    pub reply: Reply<'a>,
+    /// Random numbers for SPOP, RANDOMKEY and their like.
+    pub rng: &'a mut fastrand::Rng,
+}
+
+/// The function of a data command.
+pub type DataFn = fn(&mut Context<'_>, &Args<'_>) -> Outcome;
+
+/// A data command.
+pub type DataRow = Row<DataFn>;
+
+/// Reads an argument as a 64-bit integer.
+pub fn int(arg: &[u8]) -> Result<i64, Error> {
+    base::numbers::parse_i64(arg).ok_or(Error::NotInteger)
+}
+
+/// Reads an argument as a 64-bit integer within a range; `message` refuses what is outside.
+pub fn int_in(arg: &[u8], range: std::ops::RangeInclusive<i64>, message: Error) -> Result<i64, Error> {
+    let value = int(arg)?;
+    if range.contains(&value) { Ok(value) } else { Err(message) }
+}
+
+/// Reads an argument as a non-negative count.
+pub fn count(arg: &[u8]) -> Result<usize, Error> {
+    usize::try_from(int(arg)?).map_err(|_| Error::NotPositive)
+}
+
+/// Reads an argument as a double; NaN is refused.
+pub fn float(arg: &[u8]) -> Result<f64, Error> {
+    base::numbers::parse_f64(arg).ok_or(Error::NotFloat)
+}
+
+/// Whether an argument is this keyword, in any case. `word` is given in upper case.
+pub fn is(arg: &[u8], word: &str) -> bool {
+    arg.eq_ignore_ascii_case(word.as_bytes())
+}
+
+/// Clips a range of indexes, negative ones counted from the end, to a length: the first index and how many,
+/// or None if nothing is left. The rule of LRANGE, GETRANGE, ZRANGE and LTRIM.
+pub fn clip_range(start: i64, end: i64, len: usize) -> Option<(usize, usize)> {
+    let len = i64::try_from(len).expect("lengths fit an i64");
+    let start = if start < 0 { (start + len).max(0) } else { start };
+    let end = if end < 0 { end + len } else { end.min(len - 1) };
+    (start <= end && start < len && end >= 0).then(|| (start as usize, (end - start + 1) as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_clipped_as_lrange_does() {
+        assert_eq!(clip_range(0, -1, 5), Some((0, 5)));
+        assert_eq!(clip_range(-3, 100, 5), Some((2, 3)));
+        assert_eq!(clip_range(-100, 1, 5), Some((0, 2)));
+        assert_eq!(clip_range(3, 1, 5), None);
+        assert_eq!(clip_range(5, 6, 5), None);
+        assert_eq!(clip_range(0, -1, 0), None);
+        assert_eq!(clip_range(i64::MIN, i64::MAX, 3), Some((0, 3)));
+        assert_eq!(clip_range(0, i64::MIN, 3), None);
+    }
+}

@@ -1,0 +1,76 @@
+//! Hop 4: the one place where an execution unit takes effect on the outside: the journal, WATCH, notifications.
+
+use keyspace::Touched;
+use keyspace::notify::{Class, Event};
+
+use crate::node::Node;
+
+impl Node {
+    /// Ends a unit. Several writes of one unit are journalled as one transaction. True: it changed something.
+    pub(crate) fn commit(&mut self) -> bool {
+        self.finish_unit(true)
+    }
+
+    /// Ends a unit of active expiry or eviction, whose deletions are never wrapped into a transaction.
+    pub(crate) fn commit_unwrapped(&mut self) -> bool {
+        self.finish_unit(false)
+    }
+
+    fn finish_unit(&mut self, wrap: bool) -> bool {
+        self.persistence.dirty += self.effects.dirty;
+        let wrote = self.effects.dirty > 0;
+        if !self.effects.is_empty() {
+            let effects = std::mem::take(&mut self.effects);
+            self.announce(&effects);
+            if self.replication.journal_effects(&effects, wrap) {
+                self.wake_replicas();
+            }
+            self.effects = effects;
+        }
+        self.effects.clear();
+        wrote
+    }
+
+    /// Tells WATCH and subscribers what was touched.
+    fn announce(&mut self, effects: &keyspace::Effects) {
+        for touched in effects.touched() {
+            match touched {
+                Touched::Key { db, key, event } => {
+                    // A miss and the birth of a key are news, but the change itself was told as an event of its own.
+                    let is_change = event.is_none_or(|event| !NEWS_ONLY.has(event.class));
+                    if is_change {
+                        self.watches.touch(db, key, &self.keyspace, &mut self.clients);
+                    }
+                    if let Some(event) = event {
+                        self.notify(db, key, event);
+                    }
+                }
+                Touched::Database(db) => self.watches.touch_database(db, &self.keyspace, &mut self.clients),
+                Touched::Swapped(a, b) => {
+                    self.watches.touch_database(a, &self.keyspace, &mut self.clients);
+                    self.watches.touch_database(b, &self.keyspace, &mut self.clients);
+                }
+            }
+        }
+    }
+
+    /// Publishes a keyspace event, if its class is on.
+    fn notify(&mut self, db: usize, key: &[u8], event: Event) {
+        let on = self.config.notify_keyspace_events;
+        if !on.has(event.class) {
+            return;
+        }
+        if on.has(Class::KEYSPACE) {
+            let mut channel = format!("__keyspace@{db}__:").into_bytes();
+            channel.extend_from_slice(key);
+            self.publish(&channel, event.name.as_bytes());
+        }
+        if on.has(Class::KEYEVENT) {
+            let channel = format!("__keyevent@{db}__:{}", event.name).into_bytes();
+            self.publish(&channel, key);
+        }
+    }
+}
+
+/// Events that do not stand for a change of their own.
+const NEWS_ONLY: Class = Class::KEY_MISS.with(Class::NEW);

@@ -1,0 +1,184 @@
+//! Hop 3: runs one request of a client as one unit: freeze the time, call the handler, count, commit.
+
+use commands::{Context, Error, Flags, Outcome};
+use keyspace::{Db, ExpiryMode};
+use resp::Args;
+
+use crate::client::{Blocked, ConnId, Kind, ReplyMode};
+use crate::gate::Verdict;
+use crate::node::{Node, reply_to};
+use crate::table::{CommandId, CommandRow};
+
+impl Node {
+    /// One whole request of a client. False: it is held back and must be looked at again.
+    pub(crate) fn handle_request(&mut self, conn: ConnId, args: &Args<'_>) -> bool {
+        if self.clients[conn].reply_mode == ReplyMode::SkipNext {
+            self.clients[conn].reply_mode = ReplyMode::Skip;
+        }
+        match self.judge(conn, args) {
+            Verdict::Run(id) => self.run(conn, id, args),
+            Verdict::Queue(id) => self.queue(conn, id, args),
+            Verdict::HoldBack => {
+                self.clients[conn].blocked = Some(Blocked::Paused);
+                self.pause.waiting.push(conn);
+                return false;
+            }
+            Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
+        }
+        if let Some(client) = self.clients.get_mut(conn) {
+            if client.reply_mode == ReplyMode::Skip {
+                client.reply_mode = ReplyMode::On;
+            }
+            if !client.outbox.is_empty() {
+                self.clients.mark_dirty(conn);
+                self.check_output_limit(conn);
+            }
+        }
+        true
+    }
+
+    fn refuse(&mut self, conn: ConnId, error: &Error, id: Option<CommandId>) {
+        if let Some(id) = id {
+            self.table.stats_mut(id).rejected += 1;
+        }
+        self.stats.count_error(error.message());
+        let client = &mut self.clients[conn];
+        let in_exec = id.is_some_and(|id| self.table.get(id).full_name == "exec");
+        if let Some(transaction) = &mut client.transaction {
+            transaction.aborted = true;
+        }
+        if in_exec && client.transaction.take().is_some() {
+            self.unwatch_all(conn);
+            let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
+            text.extend_from_slice(error.message().strip_prefix(b"ERR ").unwrap_or(error.message()));
+            self.reply(conn).error(&text);
+            return;
+        }
+        self.reply(conn).error(error.message());
+    }
+
+    /// Runs a command for a client and commits what it did.
+    fn run(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) {
+        self.effects.journal_wanted = self.replication.journal_is_wanted();
+        self.effects.touched_wanted = self.touched_wanted();
+        self.feed_monitors(conn, args);
+        self.call(conn, id, args);
+        let wrote = self.commit();
+        if let Some(client) = self.clients.get_mut(conn)
+            && wrote
+        {
+            client.write_offset = self.replication.offset();
+        }
+    }
+
+    /// Calls the command's function: EXEC calls it for each queued command. The caller commits.
+    pub(crate) fn call(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) {
+        let started = self.clock_before(id);
+        let outer = self.running.replace(id);
+        self.clients[conn].last_command = Some(id);
+        self.clients[conn].commands += 1;
+        self.stats.commands += 1;
+        let outcome = match self.table.get(id).row {
+            CommandRow::Data(row) => self.call_data(conn, row.run, args),
+            CommandRow::Server(row) => {
+                self.effects.begin_command();
+                let outcome = (row.run)(self, conn, args);
+                let db = self.clients.get(conn).map_or(0, |client| client.db);
+                self.effects.end_command(db, args.iter());
+                outcome
+            }
+        };
+        self.running = outer;
+        let failed = outcome.is_err();
+        if let Err(error) = &outcome {
+            self.stats.count_error(error.message());
+            if self.clients.get(conn).is_some() {
+                self.reply(conn).error(error.message());
+            }
+        }
+        let stats = self.table.stats_mut(id);
+        stats.calls += 1;
+        stats.failed += u64::from(failed);
+        self.clock_after(conn, id, started, args);
+    }
+
+    fn call_data(&mut self, conn: ConnId, run: commands::DataFn, args: &Args<'_>) -> Outcome {
+        let expiry = self.expiry_mode();
+        let client = &mut self.clients[conn];
+        let db_index = client.db;
+        self.effects.begin_command();
+        let mut db = Db::new(&mut self.keyspace, db_index, &mut self.effects, self.unix, expiry);
+        db.touch_on_read = !client.no_touch;
+        let mut context = Context { db, reply: reply_to(client), rng: &mut self.rng };
+        let outcome = run(&mut context, args);
+        self.effects.end_command(db_index, args.iter());
+        outcome
+    }
+
+    /// Runs a data command that came from the master, or from a file: no client, no reply, nothing counts as expired.
+    /// Returns the refusal if there is one.
+    pub(crate) fn apply_data(&mut self, db_index: usize, run: commands::DataFn, args: &Args<'_>) -> Outcome {
+        let Node { keyspace, effects, rng, unix, .. } = self;
+        effects.begin_command();
+        let db = Db::new(keyspace, db_index, effects, *unix, ExpiryMode::Ignore);
+        let mut nowhere = resp::Outbox::new();
+        let reply = resp::Reply::discarding(&mut nowhere, resp::Protocol::Resp2);
+        let outcome = run(&mut Context { db, reply, rng }, args);
+        effects.end_command(db_index, args.iter());
+        outcome
+    }
+
+    /// What a client's command meets when a key is past its time.
+    pub(crate) fn expiry_mode(&self) -> ExpiryMode {
+        let paused = self.pause.until.is_some_and(|until| self.now < until);
+        if self.replication.is_replica() || paused { ExpiryMode::Hide } else { ExpiryMode::Delete }
+    }
+
+    /// Whether somebody wants to hear which keys were touched.
+    pub(crate) fn touched_wanted(&mut self) -> bool {
+        let notify = self.config.notify_keyspace_events;
+        self.effects.misses_wanted = notify.has(keyspace::notify::Class::KEY_MISS);
+        !self.watches.is_empty() || !notify.is_empty()
+    }
+
+    /// Reads the clock before a command that may take long. Fast ones are not worth it: their time is shared out
+    /// over the turn.
+    fn clock_before(&self, id: CommandId) -> Option<base::Time> {
+        let timed = !self.table.get(id).row.meta().flags.has(Flags::FAST);
+        timed.then(|| self.host.now())
+    }
+
+    fn clock_after(&mut self, conn: ConnId, id: CommandId, started: Option<base::Time>, args: &Args<'_>) {
+        let Some(started) = started else { return };
+        let took = self.host.now().since(started);
+        self.table.stats_mut(id).usec += took.as_micros() as u64;
+        let meta = self.table.get(id).row.meta();
+        if !meta.flags.has(Flags::SKIP_SLOWLOG) && !self.table.get(id).full_name.eq("exec") {
+            let client = self.clients.get(conn).map(|client| (client.peer.addr.clone(), client.name.clone()));
+            self.slowlog.add(&self.config, self.unix, took, args, client);
+        }
+        self.latency.add(&self.config, self.unix, "command", took);
+    }
+
+    /// Closes a client whose outbox is over its limit, as client-output-buffer-limit says.
+    pub(crate) fn check_output_limit(&mut self, conn: ConnId) {
+        let client = &self.clients[conn];
+        let limit = match client.kind {
+            Kind::Replica => &self.config.client_output_buffer_limit.replica,
+            Kind::Normal if client.is_subscriber() => &self.config.client_output_buffer_limit.pubsub,
+            Kind::Normal => &self.config.client_output_buffer_limit.normal,
+        };
+        let held = client.outbox.memory_bytes() as u64;
+        let over_soft = limit.soft > 0 && held >= limit.soft;
+        let over_hard = limit.hard > 0 && held >= limit.hard;
+        let since = client.over_soft_limit_since.unwrap_or(self.now);
+        let over = over_hard || (over_soft && self.now.seconds_since(since) > limit.soft_seconds);
+        let line = format!("Closing client {}: its output buffer is over the limit.", client.peer.addr);
+        self.clients[conn].over_soft_limit_since = over_soft.then_some(since);
+        if over {
+            self.stats.output_buffer_limit_disconnections += 1;
+            self.log(crate::host::LogLevel::Warning, &line);
+            self.close_now(conn);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Hop 2: one ordered list of refusals, in the peers' order. Whoever passes may run, or be queued.
+
+use commands::{Error, Flags};
+use resp::Args;
+
+use crate::client::ConnId;
+use crate::node::Node;
+use crate::table::CommandId;
+
+/// What the gate decides.
+pub(crate) enum Verdict {
+    /// Run it now.
+    Run(CommandId),
+    /// Inside MULTI: queue it.
+    Queue(CommandId),
+    /// Writes (or everything) are paused: look at it again later.
+    HoldBack,
+    /// Refuse it.
+    Refuse(Error, Option<CommandId>),
+}
+
+/// The commands that a RESP2 subscriber may still send.
+const SUBSCRIBED_CONTEXT: [&str; 9] =
+    ["subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping", "quit", "reset"];
+
+/// The commands that run at once inside MULTI.
+const NOT_QUEUED: [&str; 6] = ["exec", "discard", "multi", "watch", "quit", "reset"];
+
+impl Node {
+    pub(crate) fn judge(&mut self, conn: ConnId, args: &Args<'_>) -> Verdict {
+        let id = match self.table.find(args) {
+            Ok(id) => id,
+            Err(error) => return Verdict::Refuse(error, None),
+        };
+        match self.refusal(conn, id, args) {
+            Some(error) => Verdict::Refuse(error, Some(id)),
+            None if self.is_held_back(conn, id) => Verdict::HoldBack,
+            None => {
+                let queue = self.clients[conn].transaction.is_some() && !NOT_QUEUED.contains(&self.table.get(id).row.name());
+                if queue { Verdict::Queue(id) } else { Verdict::Run(id) }
+            }
+        }
+    }
+
+    /// Why a client may not run this command now.
+    fn refusal(&self, conn: ConnId, id: CommandId, args: &Args<'_>) -> Option<Error> {
+        let client = &self.clients[conn];
+        let command = self.table.get(id);
+        let meta = command.row.meta();
+        if !meta.arity_fits(args.len()) {
+            return Some(Error::owned(format!("ERR wrong number of arguments for '{}' command", command.full_name)));
+        }
+        if let Some(error) = self.protected_command(conn, id) {
+            return Some(error);
+        }
+        let flags = self.effective_flags(conn, id);
+        if !client.authenticated && !meta.flags.has(Flags::NO_AUTH) {
+            return Some(Error::text("NOAUTH Authentication required."));
+        }
+        if client.transaction.is_some() && meta.flags.has(Flags::NO_MULTI) {
+            return Some(Error::text("ERR Command not allowed inside a transaction"));
+        }
+        let write = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
+        let is_replica = self.replication.is_replica();
+        if write && let Some(error) = self.disk_refusal(is_replica) {
+            return Some(error);
+        }
+        if write && !self.replication.has_enough_replicas(&self.config, self.now) {
+            return Some(Error::text("NOREPLICAS Not enough good replicas to write."));
+        }
+        if is_replica && self.config.replica_read_only && flags.has(Flags::WRITE) {
+            return Some(Error::text("READONLY You can't write against a read only replica."));
+        }
+        if client.in_subscribed_context() && !SUBSCRIBED_CONTEXT.contains(&command.row.name()) {
+            return Some(Error::owned(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                command.full_name
+            )));
+        }
+        if !self.config.replica_serve_stale_data && self.replication.link_is_down() && !flags.has(Flags::STALE) {
+            let text = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+            return Some(Error::text(text));
+        }
+        if self.persistence.loading.is_some() && !flags.has(Flags::LOADING) {
+            return Some(Error::text("LOADING Redis is loading the dataset in memory"));
+        }
+        None
+    }
+
+    /// The flags that count: EXEC carries what its queue holds.
+    fn effective_flags(&self, conn: ConnId, id: CommandId) -> Flags {
+        let command = self.table.get(id);
+        let flags = command.row.meta().flags;
+        match &self.clients[conn].transaction {
+            Some(transaction) if command.row.name() == "exec" => {
+                let mut union = flags;
+                let mut all_loading = true;
+                let mut all_stale = true;
+                for (queued, _) in &transaction.queued {
+                    let queued = self.table.get(*queued).row.meta().flags;
+                    union = union.with(queued);
+                    all_loading &= queued.has(Flags::LOADING);
+                    all_stale &= queued.has(Flags::STALE);
+                }
+                if !all_loading {
+                    union = union.without(Flags::LOADING);
+                }
+                if !all_stale {
+                    union = union.without(Flags::STALE);
+                }
+                union
+            }
+            _ => flags,
+        }
+    }
+
+    /// DEBUG, MODULE and protected settings need the operator's leave.
+    fn protected_command(&self, conn: ConnId, id: CommandId) -> Option<Error> {
+        let command = self.table.get(id);
+        if command.full_name != "debug" {
+            return None;
+        }
+        let allowed = match self.config.enable_debug_command {
+            config::ProtectedAction::Yes => true,
+            config::ProtectedAction::Local => self.clients[conn].peer.local,
+            config::ProtectedAction::No => false,
+        };
+        (!allowed).then(|| {
+            Error::text(
+                "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it \
+                 from a local connection, otherwise you need to set this option in the configuration file, and then \
+                 restart the server.",
+            )
+        })
+    }
+
+    fn disk_refusal(&self, is_replica: bool) -> Option<Error> {
+        let failed = self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty()
+            && self.persistence.last_save_failed;
+        (failed && !is_replica).then(|| {
+            Error::text(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+                 Commands that may modify the data set are disabled, because this instance is configured to report \
+                 errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check \
+                 the Redis logs for details about the RDB error.",
+            )
+        })
+    }
+
+    /// Whether CLIENT PAUSE holds the command back.
+    fn is_held_back(&self, conn: ConnId, id: CommandId) -> bool {
+        let Some(until) = self.pause.until else { return false };
+        if self.now >= until || self.clients[conn].kind == crate::client::Kind::Replica {
+            return false;
+        }
+        let flags = self.effective_flags(conn, id);
+        self.pause.all || flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE)
+    }
+}

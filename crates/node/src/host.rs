@@ -1,0 +1,129 @@
+//! What the node asks of the program it runs in: the few things that need an answer at once. Everything
+//! that takes time goes through [`crate::Output`] instead. The simulation has a host of its own.
+
+use std::time::Duration;
+
+use base::{Time, UnixMs};
+use keyspace::Snapshot;
+
+/// How important a log line is: the four levels of loglevel, and what is always shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LogLevel {
+    /// `.`
+    Debug,
+    /// `-`
+    Verbose,
+    /// `*`
+    Notice,
+    /// `#`
+    Warning,
+}
+
+/// What the allocator and the system say about memory, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemoryFigures {
+    /// Given out by the allocator.
+    pub allocated: u64,
+    /// In the pages that hold what was given out.
+    pub active: u64,
+    /// Physically held by the allocator.
+    pub resident: u64,
+    /// Physically held by the process.
+    pub rss: u64,
+    /// The machine's memory.
+    pub system: u64,
+}
+
+/// Processor time used, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuFigures {
+    /// In the kernel, all threads.
+    pub system: u64,
+    /// In the program, all threads.
+    pub user: u64,
+    /// In the kernel, the executor thread.
+    pub system_main: u64,
+    /// In the program, the executor thread.
+    pub user_main: u64,
+}
+
+/// What INFO server tells about the program and its machine.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessFacts {
+    /// Process id.
+    pub pid: u32,
+    /// Path of the program.
+    pub executable: String,
+    /// Path of the configuration file, empty without one.
+    pub config_file: String,
+    /// Name, release and machine of the operating system.
+    pub os: String,
+    /// The port in use, 0 if none.
+    pub tcp_port: u16,
+    /// Who restarts the program: `no`, `systemd`, `upstart`.
+    pub supervised: String,
+}
+
+/// The program around the node.
+pub trait Host {
+    /// The monotonic clock: only for durations, where one loop turn is too coarse.
+    fn now(&self) -> Time;
+    /// The wall clock, with microseconds: only for TIME.
+    fn unix_micros(&self) -> i64;
+    /// Writes a log line.
+    fn log(&self, level: LogLevel, text: &str);
+    /// Memory figures.
+    fn memory(&self) -> MemoryFigures;
+    /// Processor time.
+    fn cpu(&self) -> CpuFigures;
+    /// Facts about the program.
+    fn process(&self) -> ProcessFacts;
+    /// Twenty fresh random bytes, for replication ids.
+    fn entropy(&self) -> [u8; 20];
+    /// Reads the configuration file, if the program was started with one.
+    fn read_config_file(&self) -> Result<String, String>;
+    /// Replaces the configuration file in one step.
+    fn write_config_file(&self, text: &str) -> Result<(), String>;
+    /// Puts a changed setting into effect outside the node: ports, addresses, log file. Says why not.
+    fn apply_setting(&mut self, config: &config::Config, name: &'static str) -> Result<(), String>;
+    /// Writes a snapshot to the file that SAVE names, before it returns.
+    fn save_now(&mut self, job: SaveJob) -> Result<u64, String>;
+    /// Loads the file that SAVE names into an empty keyspace, before it returns: DEBUG RELOAD.
+    fn load_now(&mut self, empty: keyspace::Keyspace, now: UnixMs) -> Result<keyspace::Keyspace, String>;
+    /// Keeps the executor busy for that long: DEBUG SLEEP.
+    fn sleep(&self, span: Duration);
+}
+
+/// What a data set is written with, to a file or to replicas.
+pub struct SaveJob {
+    /// The data set.
+    pub snapshot: Snapshot,
+    /// What the file says of itself besides.
+    pub facts: SnapshotFacts,
+}
+
+/// What stands beside the keys of a snapshot: everything a restart or a replica needs to go on from it.
+#[derive(Clone, Debug)]
+pub struct SnapshotFacts {
+    /// The history it belongs to, if there is a replication stream.
+    pub history: Option<StreamPosition>,
+    /// When it was taken.
+    pub taken_at: UnixMs,
+    /// Memory used at that moment, in bytes.
+    pub used_memory: u64,
+    /// Whether values are compressed.
+    pub compress: bool,
+    /// Whether a checksum ends the file.
+    pub checksum: bool,
+}
+
+/// Where in which history a snapshot stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StreamPosition {
+    /// The history.
+    pub replid: base::ReplId,
+    /// Bytes of the stream before it.
+    pub offset: u64,
+    /// The database that the stream has selected at that point; None: none yet.
+    pub stream_db: Option<usize>,
+}

@@ -1,0 +1,112 @@
+//! Hop 1: bytes from a connection become requests. What is left of a half-received request waits in the
+//! client's inbox; a connection without one owns no buffer.
+
+use resp::{ParseLimits, Parsed};
+
+use crate::client::{ConnId, Kind};
+use crate::host::LogLevel;
+use crate::node::Node;
+
+/// Before authentication a client gets no more than this for a request, in bytes.
+const UNAUTHENTICATED_QUERY_MAX: usize = 1024 * 1024;
+
+impl Node {
+    /// Bytes arrived on a connection. Runs every whole request among them, in order.
+    pub fn handle_input(&mut self, conn: ConnId, bytes: &[u8]) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        client.bytes_in += bytes.len() as u64;
+        client.active_at = self.now;
+        self.stats.net_input_bytes += bytes.len() as u64;
+        if client.inbox.is_empty() && client.blocked.is_none() {
+            let done = self.run_requests(conn, bytes);
+            if let Some(client) = self.clients.get_mut(conn) {
+                client.inbox.extend_from_slice(&bytes[done..]);
+            }
+        } else {
+            client.inbox.extend_from_slice(bytes);
+            self.resume(conn);
+        }
+        self.check_query_buffer(conn);
+    }
+
+    /// Runs what waits in the inbox of a connection: it was held back, or more of it has arrived.
+    pub(crate) fn resume(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        if client.blocked.is_some() || client.inbox.is_empty() {
+            return;
+        }
+        let mut inbox = std::mem::take(&mut client.inbox);
+        let done = self.run_requests(conn, &inbox);
+        if let Some(client) = self.clients.get_mut(conn) {
+            inbox.drain(..done);
+            if inbox.is_empty() && inbox.capacity() > INBOX_KEPT_MAX {
+                inbox = Vec::new();
+            }
+            client.inbox = inbox;
+        }
+    }
+
+    /// Runs whole requests from the front of `input`: how many bytes they took.
+    fn run_requests(&mut self, conn: ConnId, input: &[u8]) -> usize {
+        let mut done = 0;
+        let mut args = std::mem::take(&mut self.args);
+        while let Some(client) = self.clients.get_mut(conn) {
+            if client.blocked.is_some() || client.close_after_reply || done == input.len() {
+                break;
+            }
+            let limits = ParseLimits {
+                bulk_max: self.config.proto_max_bulk_len,
+                unauthenticated: !client.authenticated,
+            };
+            match client.parser.parse(&input[done..], &mut args, &limits) {
+                Ok(Parsed::Complete { consumed }) => {
+                    let request = args.view(&input[done..done + consumed]);
+                    if !self.handle_request(conn, &request) {
+                        break; // Held back: it stays in the inbox and is parsed again.
+                    }
+                    done += consumed;
+                }
+                Ok(Parsed::Empty { consumed }) => done += consumed,
+                Ok(Parsed::Incomplete { .. }) => break,
+                Err(error) => {
+                    self.protocol_error(conn, &error.text());
+                    done = input.len();
+                }
+            }
+        }
+        self.args = args;
+        done
+    }
+
+    fn protocol_error(&mut self, conn: ConnId, text: &[u8]) {
+        let client = &self.clients[conn];
+        let whose = if client.kind == Kind::Replica { "a replica" } else { "a client" };
+        let line = format!(
+            "Protocol error from {whose} at {}: {}. The connection is closed.",
+            client.peer.addr,
+            String::from_utf8_lossy(text)
+        );
+        self.log(LogLevel::Verbose, &line);
+        self.reply(conn).error(text);
+        self.stats.count_error(text);
+        self.clients[conn].inbox = Vec::new();
+        self.close_after_reply(conn);
+    }
+
+    fn check_query_buffer(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.get(conn) else { return };
+        let queued = client.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
+        let limit = self.config.client_query_buffer_limit as usize;
+        let too_long = client.inbox.len() + queued > limit
+            || (!client.authenticated && client.inbox.len() > UNAUTHENTICATED_QUERY_MAX);
+        if too_long {
+            let line = format!("Closing client {}: its query buffer is over the limit.", client.peer.addr);
+            self.stats.query_buffer_limit_disconnections += 1;
+            self.log(LogLevel::Warning, &line);
+            self.close_now(conn);
+        }
+    }
+}
+
+/// An empty inbox of more than this many bytes is given back.
+const INBOX_KEPT_MAX: usize = 64 * 1024;

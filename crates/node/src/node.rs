@@ -1,0 +1,220 @@
+//! One whole server without I/O. The program around it hands in connections, bytes and time; it takes replies
+//! out of the outboxes and carries out the wishes in [`Node::poll_output`].
+//!
+//! The way of a request: [`Node::handle_input`] parses (`input.rs`), `gate.rs` refuses, `execute.rs` runs, and
+//! `commit.rs` journals and tells whoever must hear of it. Server commands stand in files by group.
+
+use std::collections::VecDeque;
+
+use base::{Time, UnixMs};
+use config::Config;
+use keyspace::{Effects, Keyspace};
+use resp::{ArgsBuf, Reply};
+
+use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
+use crate::clients::Clients;
+use crate::host::{Host, LogLevel};
+use crate::latency::LatencyMonitor;
+use crate::output::Output;
+use crate::persistence::Persistence;
+use crate::pubsub::PubSub;
+use crate::replication::Replication;
+use crate::slowlog::SlowLog;
+use crate::stats::Stats;
+use crate::table::{CommandId, CommandTable};
+use crate::watch::Watches;
+
+/// One whole server without I/O.
+pub struct Node {
+    pub(crate) config: Config,
+    pub(crate) host: Box<dyn Host>,
+    pub(crate) table: CommandTable,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) effects: Effects,
+    pub(crate) clients: Clients,
+    pub(crate) pubsub: PubSub,
+    pub(crate) watches: Watches,
+    pub(crate) replication: Replication,
+    pub(crate) persistence: Persistence,
+    pub(crate) stats: Stats,
+    pub(crate) slowlog: SlowLog,
+    pub(crate) latency: LatencyMonitor,
+    pub(crate) rng: fastrand::Rng,
+    /// The monotonic time of this loop turn.
+    pub(crate) now: Time,
+    /// The wall-clock time of this loop turn, frozen for every unit in it.
+    pub(crate) unix: UnixMs,
+    pub(crate) started_at: Time,
+    pub(crate) run_id: base::ReplId,
+    pub(crate) pause: Pause,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Where the arguments of the request being run stand; one buffer serves all connections.
+    pub(crate) args: ArgsBuf,
+    /// The command that runs, while one runs.
+    pub(crate) running: Option<CommandId>,
+    /// When active expiry looks again.
+    pub(crate) cycle_at: Time,
+    /// Whether it still accepts commands.
+    pub(crate) exiting: bool,
+}
+
+/// CLIENT PAUSE.
+#[derive(Default)]
+pub(crate) struct Pause {
+    /// Until when.
+    pub until: Option<Time>,
+    /// Reads are held back too.
+    pub all: bool,
+    /// Who waits for the end.
+    pub waiting: Vec<ConnId>,
+}
+
+/// What a node is made from.
+pub struct Setup {
+    /// The settings.
+    pub config: Config,
+    /// The program around it.
+    pub host: Box<dyn Host>,
+    /// Unpredictable numbers: the hash seed, and the start of the random numbers that are no secret.
+    pub seeds: [u64; 3],
+    /// The monotonic clock.
+    pub now: Time,
+    /// The wall clock.
+    pub unix: UnixMs,
+}
+
+impl Node {
+    /// A server with an empty data set and no connection.
+    pub fn new(setup: Setup) -> Node {
+        let Setup { config, host, seeds, now, unix } = setup;
+        let settings = crate::settings::keyspace_settings(&config);
+        let keyspace = Keyspace::new(config.databases as usize, [seeds[0], seeds[1]], settings);
+        let mut table = CommandTable::new(commands::GROUPS, crate::server_commands::GROUPS);
+        for (old, new) in &config.rename_command {
+            table.rename(old.as_bytes(), new.as_bytes());
+        }
+        let run_id = base::ReplId::from_entropy(host.entropy());
+        let replid = base::ReplId::from_entropy(host.entropy());
+        let rng = fastrand::Rng::with_seed(seeds[2]);
+        let mut node = Node {
+            table,
+            keyspace,
+            effects: Effects::default(),
+            clients: Clients::default(),
+            pubsub: PubSub::default(),
+            watches: Watches::default(),
+            replication: Replication::new(&config, replid, now, seeds[2]),
+            persistence: Persistence::new(unix),
+            stats: Stats::default(),
+            slowlog: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            rng,
+            now,
+            unix,
+            started_at: now,
+            run_id,
+            pause: Pause::default(),
+            outputs: VecDeque::new(),
+            args: ArgsBuf::new(),
+            running: None,
+            cycle_at: now,
+            exiting: false,
+            config,
+            host,
+        };
+        node.settings_changed();
+        node
+    }
+
+    /// Begins a loop turn: the time that everything in it sees.
+    pub fn begin_turn(&mut self, now: Time, unix: UnixMs) {
+        self.now = now;
+        self.unix = unix;
+        self.keyspace.clock = unix.seconds() as u32;
+    }
+
+    /// A connection was accepted. Refused ones get the reply that is returned, and are to be closed.
+    pub fn connect(&mut self, peer: PeerInfo) -> Result<ConnId, Vec<u8>> {
+        if self.clients.len() >= self.config.maxclients as usize {
+            self.stats.rejected_connections += 1;
+            return Err(b"-ERR max number of clients reached\r\n".to_vec());
+        }
+        if self.config.protected_mode && self.config.requirepass.is_empty() && !peer.local && !self.config.bind_is_explicit {
+            self.stats.rejected_connections += 1;
+            return Err(PROTECTED_MODE.as_bytes().to_vec());
+        }
+        self.stats.connections_received += 1;
+        let authenticated = self.config.requirepass.is_empty();
+        Ok(self.clients.add(peer, authenticated, self.now))
+    }
+
+    /// A connection is gone: the peer closed it, or a read or write failed.
+    pub fn disconnected(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.remove(conn) else { return };
+        self.pubsub.forget(conn);
+        self.watches.forget(conn, &client.watching);
+        self.pause.waiting.retain(|waiting| *waiting != conn);
+        self.replication_closed(conn, &client);
+    }
+
+    /// The connections that have something to write, one at a time until None.
+    pub fn pop_dirty(&mut self) -> Option<ConnId> {
+        self.clients.pop_dirty()
+    }
+
+    /// The next wish.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The data set, for tools and tests.
+    pub fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
+    /// Writes a log line.
+    pub(crate) fn log(&self, level: LogLevel, text: &str) {
+        self.host.log(level, text);
+    }
+
+    /// Where the reply to a client goes. Marks nothing: whoever writes outside of a running command calls
+    /// [`Clients::mark_dirty`].
+    pub(crate) fn reply(&mut self, conn: ConnId) -> Reply<'_> {
+        let client = &mut self.clients[conn];
+        reply_to(client)
+    }
+
+    /// Ends a connection as soon as possible: what it was not sent yet is lost.
+    pub(crate) fn close_now(&mut self, conn: ConnId) {
+        if self.clients.get(conn).is_some() {
+            self.disconnected(conn);
+            self.outputs.push_back(Output::Close(conn));
+        }
+    }
+
+    /// Ends a connection when its outbox is written.
+    pub(crate) fn close_after_reply(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.close_after_reply = true;
+            self.clients.mark_dirty(conn);
+        }
+    }
+}
+
+/// A reply to a client that obeys CLIENT REPLY.
+pub(crate) fn reply_to(client: &mut Client) -> Reply<'_> {
+    let silent = matches!(client.reply_mode, ReplyMode::Off | ReplyMode::Skip);
+    if silent { Reply::discarding(&mut client.outbox, client.proto) } else { Reply::new(&mut client.outbox, client.proto) }
+}
+
+const PROTECTED_MODE: &str = "-DENIED Lockstep is running in protected mode because protected mode is enabled and \
+no password is set for the default user. In this mode connections are only accepted from the loopback interface. \
+To let other computers connect, do one of these: 1) send 'CONFIG SET protected-mode no' from the loopback interface \
+of the server's own machine, after making sure that it is not reachable from the internet; CONFIG REWRITE makes it \
+last. 2) Set 'protected-mode no' in the configuration file and restart. 3) Start the server with \
+'--protected-mode no'. 4) Set a password for the default user.\r\n";

@@ -1,0 +1,387 @@
+//! Publish and subscribe: who listens to which channels and patterns, and the commands.
+
+use std::collections::{BTreeMap, HashMap};
+
+use base::glob_match;
+use commands::{Categories, Error, Flags, KeyAccess, KeySpec, Meta, Outcome, Row};
+use resp::{Args, Protocol};
+
+use crate::client::ConnId;
+use crate::node::{Node, reply_to};
+use crate::table::{ServerFn, ServerRow};
+
+/// What can be subscribed to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Topic {
+    /// A channel by name.
+    Channel,
+    /// All channels that match a pattern.
+    Pattern,
+    /// A channel that belongs to a slot; without a cluster it is a channel of its own kind.
+    Shard,
+}
+
+impl Topic {
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Topic::Channel => ("subscribe", "unsubscribe"),
+            Topic::Pattern => ("psubscribe", "punsubscribe"),
+            Topic::Shard => ("ssubscribe", "sunsubscribe"),
+        }
+    }
+}
+
+/// Who listens to what.
+#[derive(Default)]
+pub struct PubSub {
+    topics: [HashMap<Vec<u8>, Vec<ConnId>>; 3],
+    /// What each connection listens to, in order, for UNSUBSCRIBE without names.
+    by_conn: BTreeMap<(ConnId, u8), Vec<Vec<u8>>>,
+}
+
+impl PubSub {
+    fn subscribe(&mut self, topic: Topic, name: &[u8], conn: ConnId) -> bool {
+        let listeners = self.topics[topic as usize].entry(name.to_vec()).or_default();
+        if listeners.contains(&conn) {
+            return false;
+        }
+        listeners.push(conn);
+        self.by_conn.entry((conn, topic as u8)).or_default().push(name.to_vec());
+        true
+    }
+
+    fn unsubscribe(&mut self, topic: Topic, name: &[u8], conn: ConnId) -> bool {
+        let Some(names) = self.by_conn.get_mut(&(conn, topic as u8)) else { return false };
+        let Some(at) = names.iter().position(|n| n == name) else { return false };
+        names.remove(at);
+        if names.is_empty() {
+            self.by_conn.remove(&(conn, topic as u8));
+        }
+        self.drop_listener(topic, name, conn);
+        true
+    }
+
+    fn drop_listener(&mut self, topic: Topic, name: &[u8], conn: ConnId) {
+        let topics = &mut self.topics[topic as usize];
+        if let Some(listeners) = topics.get_mut(name) {
+            listeners.retain(|listener| *listener != conn);
+            if listeners.is_empty() {
+                topics.remove(name);
+            }
+        }
+    }
+
+    fn names_of(&self, topic: Topic, conn: ConnId) -> Vec<Vec<u8>> {
+        self.by_conn.get(&(conn, topic as u8)).cloned().unwrap_or_default()
+    }
+
+    /// A connection is gone.
+    pub fn forget(&mut self, conn: ConnId) {
+        for topic in [Topic::Channel, Topic::Pattern, Topic::Shard] {
+            for name in self.by_conn.remove(&(conn, topic as u8)).unwrap_or_default() {
+                self.drop_listener(topic, &name, conn);
+            }
+        }
+    }
+
+    /// How many channels, patterns and shard channels have listeners.
+    pub fn counts(&self) -> [usize; 3] {
+        [self.topics[0].len(), self.topics[1].len(), self.topics[2].len()]
+    }
+}
+
+impl Node {
+    /// Sends a message to all who listen: how many got it.
+    pub(crate) fn publish(&mut self, channel: &[u8], message: &[u8]) -> usize {
+        let Node { pubsub, clients, .. } = self;
+        let mut receivers = Vec::new();
+        for conn in pubsub.topics[Topic::Channel as usize].get(channel).into_iter().flatten() {
+            let Some(client) = clients.get_mut(*conn) else { continue };
+            let mut reply = reply_to(client);
+            reply.push(3);
+            reply.bulk(b"message");
+            reply.bulk(channel);
+            reply.bulk(message);
+            receivers.push(*conn);
+        }
+        for (pattern, listeners) in &pubsub.topics[Topic::Pattern as usize] {
+            if !glob_match(pattern, channel, false) {
+                continue;
+            }
+            for conn in listeners {
+                let Some(client) = clients.get_mut(*conn) else { continue };
+                let mut reply = reply_to(client);
+                reply.push(4);
+                reply.bulk(b"pmessage");
+                reply.bulk(pattern);
+                reply.bulk(channel);
+                reply.bulk(message);
+                receivers.push(*conn);
+            }
+        }
+        self.delivered(&receivers);
+        receivers.len()
+    }
+
+    fn publish_to_shard(&mut self, channel: &[u8], message: &[u8]) -> usize {
+        let Node { pubsub, clients, .. } = self;
+        let receivers = pubsub.topics[Topic::Shard as usize].get(channel).cloned().unwrap_or_default();
+        for conn in &receivers {
+            let Some(client) = clients.get_mut(*conn) else { continue };
+            let mut reply = reply_to(client);
+            reply.push(3);
+            reply.bulk(b"smessage");
+            reply.bulk(channel);
+            reply.bulk(message);
+        }
+        self.delivered(&receivers);
+        receivers.len()
+    }
+
+    fn delivered(&mut self, receivers: &[ConnId]) {
+        for conn in receivers {
+            self.clients.mark_dirty(*conn);
+            if self.clients.get(*conn).is_some() {
+                self.check_output_limit(*conn);
+            }
+        }
+    }
+
+    /// Ends all subscriptions of a client: how RESET and a lost replica link clean up.
+    pub(crate) fn unsubscribe_all(&mut self, conn: ConnId) {
+        self.pubsub.forget(conn);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.subscriptions = [0; 3];
+        }
+    }
+}
+
+fn subscribe_to(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic) -> Outcome {
+    if topic != Topic::Shard && node.clients[conn].transaction.is_some() && node.clients[conn].proto == Protocol::Resp2 {
+        return Err(Error::text("ERR Command not allowed inside a transaction"));
+    }
+    for name in args.tail(1).iter() {
+        if node.pubsub.subscribe(topic, name, conn) {
+            node.clients[conn].subscriptions[topic as usize] += 1;
+        }
+        confirm(node, conn, topic.words().0, Some(name), topic);
+    }
+    Ok(())
+}
+
+fn unsubscribe_from(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic) -> Outcome {
+    let names = if args.len() > 1 {
+        args.tail(1).iter().map(<[u8]>::to_vec).collect()
+    } else {
+        node.pubsub.names_of(topic, conn)
+    };
+    if names.is_empty() {
+        confirm(node, conn, topic.words().1, None, topic);
+    }
+    for name in names {
+        if node.pubsub.unsubscribe(topic, &name, conn) {
+            node.clients[conn].subscriptions[topic as usize] -= 1;
+        }
+        confirm(node, conn, topic.words().1, Some(&name), topic);
+    }
+    Ok(())
+}
+
+/// One confirmation per name; shard subscriptions are counted apart.
+fn confirm(node: &mut Node, conn: ConnId, word: &str, name: Option<&[u8]>, topic: Topic) {
+    let [channels, patterns, shards] = node.clients[conn].subscriptions;
+    let count = if topic == Topic::Shard { shards } else { channels + patterns };
+    let mut reply = node.reply(conn);
+    reply.push(3);
+    reply.bulk(word.as_bytes());
+    match name {
+        Some(name) => reply.bulk(name),
+        None => reply.null(),
+    }
+    reply.int(count as i64);
+}
+
+/// The commands of this group.
+pub const ROWS: &[ServerRow] =
+    &[SUBSCRIBE, UNSUBSCRIBE, PSUBSCRIBE, PUNSUBSCRIBE, SSUBSCRIBE, SUNSUBSCRIBE, PUBLISH, SPUBLISH, PUBSUB];
+
+const LISTENING: Flags = Flags::LOADING.with(Flags::NOSCRIPT).with(Flags::PUBSUB).with(Flags::STALE);
+const SHARD_KEYS: &[KeySpec] = &[KeySpec::range(KeyAccess::NOT_KEY, 1, -1, 1)];
+
+/// A command that listens, or stops listening.
+const fn listening(name: &'static str, since: &'static str, arity: i8, summary: &'static str, run: ServerFn) -> ServerRow {
+    Row { name, meta: Meta::new("pubsub", since, arity, LISTENING).about(summary, "O(N)"), run, subcommands: &[] }
+}
+
+/// Listens to channels.
+const SUBSCRIBE: ServerRow = listening("subscribe", "2.0.0", -2, "Listens to channels.", |node, conn, args| {
+    subscribe_to(node, conn, args, Topic::Channel)
+})
+.with_usage("channel:string...");
+
+/// Stops listening to channels.
+const UNSUBSCRIBE: ServerRow =
+    listening("unsubscribe", "2.0.0", -1, "Stops listening to channels, or to all of them.", |node, conn, args| {
+        unsubscribe_from(node, conn, args, Topic::Channel)
+    })
+    .with_usage("[channel:string...]");
+
+/// Listens to all channels that match patterns.
+const PSUBSCRIBE: ServerRow =
+    listening("psubscribe", "2.0.0", -2, "Listens to the channels that match patterns.", |node, conn, args| {
+        subscribe_to(node, conn, args, Topic::Pattern)
+    })
+    .with_usage("pattern:pattern...");
+
+/// Stops listening to patterns.
+const PUNSUBSCRIBE: ServerRow =
+    listening("punsubscribe", "2.0.0", -1, "Stops listening to patterns, or to all of them.", |node, conn, args| {
+        unsubscribe_from(node, conn, args, Topic::Pattern)
+    })
+    .with_usage("[pattern:pattern...]");
+
+/// Listens to shard channels.
+const SSUBSCRIBE: ServerRow =
+    listening("ssubscribe", "7.0.0", -2, "Listens to channels that belong to a shard.", |node, conn, args| {
+        subscribe_to(node, conn, args, Topic::Shard)
+    })
+    .with_usage("shardchannel:string...")
+    .with_keys(SHARD_KEYS);
+
+/// Stops listening to shard channels.
+const SUNSUBSCRIBE: ServerRow =
+    listening("sunsubscribe", "7.0.0", -1, "Stops listening to shard channels, or to all of them.", |node, conn, args| {
+        unsubscribe_from(node, conn, args, Topic::Shard)
+    })
+    .with_usage("[shardchannel:string...]")
+    .with_keys(SHARD_KEYS);
+
+const SENDING: Flags = Flags::FAST.with(Flags::LOADING).with(Flags::MAY_REPLICATE).with(Flags::PUBSUB).with(Flags::STALE);
+
+/// Sends a message to all who listen to a channel, here and on the replicas.
+const PUBLISH: ServerRow = Row {
+    name: "publish",
+    meta: Meta::new("pubsub", "2.0.0", 3, SENDING)
+        .about("Sends a message to a channel.", "O(N+M)")
+        .usage("channel:string message:string"),
+    run: publish as ServerFn,
+    subcommands: &[],
+};
+
+fn publish(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
+    let receivers = node.publish(&args[1], &args[2]);
+    node.effects.replicate_always_without_db();
+    node.reply(conn).int(receivers as i64);
+    Ok(())
+}
+
+/// Sends a message to all who listen to a shard channel.
+const SPUBLISH: ServerRow = Row {
+    name: "spublish",
+    meta: Meta::new("pubsub", "7.0.0", 3, SENDING)
+        .about("Sends a message to a shard channel.", "O(N)")
+        .keys(&[KeySpec::range(KeyAccess::NOT_KEY, 1, 0, 1)])
+        .usage("shardchannel:string message:string"),
+    run: spublish as ServerFn,
+    subcommands: &[],
+};
+
+fn spublish(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
+    let receivers = node.publish_to_shard(&args[1], &args[2]);
+    node.effects.replicate_always_without_db();
+    node.reply(conn).int(receivers as i64);
+    Ok(())
+}
+
+/// Tells who listens.
+const PUBSUB: ServerRow = Row {
+    name: "pubsub",
+    meta: Meta::new("pubsub", "2.8.0", -2, Flags::NONE).about("Tells which channels have listeners.", "Depends on the subcommand."),
+    run: container,
+    subcommands: &[
+        telling("channels", "2.8.0", -2, "Lists the channels that have listeners.", "[pattern:pattern]", |node, conn, args| {
+            list_channels(node, conn, args, Topic::Channel)
+        }),
+        telling("numsub", "2.8.0", -2, "Counts the listeners of channels.", "[channel:string...]", |node, conn, args| {
+            count_listeners(node, conn, args, Topic::Channel)
+        }),
+        telling("numpat", "2.8.0", 2, "Counts the patterns that have listeners.", "", |node, conn, _args| {
+            let patterns = node.pubsub.counts()[Topic::Pattern as usize];
+            node.reply(conn).int(patterns as i64);
+            Ok(())
+        }),
+        telling("shardchannels", "7.0.0", -2, "Lists the shard channels that have listeners.", "[pattern:pattern]", |node, conn, args| {
+            list_channels(node, conn, args, Topic::Shard)
+        }),
+        telling("shardnumsub", "7.0.0", -2, "Counts the listeners of shard channels.", "[shardchannel:string...]", |node, conn, args| {
+            count_listeners(node, conn, args, Topic::Shard)
+        }),
+        Row {
+            name: "help",
+            meta: Meta::new("pubsub", "6.2.0", 2, Flags::LOADING.with(Flags::STALE)).about("Lists the subcommands.", "O(1)"),
+            run: help,
+            subcommands: &[],
+        },
+    ],
+};
+
+const fn telling(
+    name: &'static str,
+    since: &'static str,
+    arity: i8,
+    summary: &'static str,
+    usage: &'static str,
+    run: ServerFn,
+) -> ServerRow {
+    let flags = Flags::LOADING.with(Flags::PUBSUB).with(Flags::STALE);
+    Row { name, meta: Meta::new("pubsub", since, arity, flags).about(summary, "O(N)").usage(usage), run, subcommands: &[] }
+}
+
+/// A container command is never run itself: the table finds its subcommand or refuses.
+pub(crate) fn container(_node: &mut Node, _conn: ConnId, _args: &Args<'_>) -> Outcome {
+    Err(Error::Syntax)
+}
+
+fn list_channels(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic) -> Outcome {
+    if args.len() > 3 {
+        return Err(Error::Syntax);
+    }
+    let pattern = args.get(2);
+    let names: Vec<Vec<u8>> = node.pubsub.topics[topic as usize]
+        .keys()
+        .filter(|name| pattern.is_none_or(|pattern| glob_match(pattern, name, false)))
+        .cloned()
+        .collect();
+    let mut reply = node.reply(conn);
+    reply.array(names.len());
+    names.iter().for_each(|name| reply.bulk(name));
+    Ok(())
+}
+
+fn count_listeners(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic) -> Outcome {
+    let names = args.tail(2);
+    let counts: Vec<usize> =
+        names.iter().map(|name| node.pubsub.topics[topic as usize].get(name).map_or(0, Vec::len)).collect();
+    let mut reply = node.reply(conn);
+    reply.array(names.len() * 2);
+    for (name, count) in names.iter().zip(counts) {
+        reply.bulk(name);
+        reply.int(count as i64);
+    }
+    Ok(())
+}
+
+fn help(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
+    crate::help::reply(
+        node,
+        conn,
+        "PUBSUB",
+        &[
+            ("CHANNELS [<pattern>]", "List the channels that have listeners and match the pattern (default: '*')."),
+            ("NUMPAT", "Count the patterns that have listeners."),
+            ("NUMSUB [<channel> ...]", "Count the listeners of each channel."),
+            ("SHARDCHANNELS [<pattern>]", "List the shard channels that have listeners and match the pattern (default: '*')."),
+            ("SHARDNUMSUB [<shardchannel> ...]", "Count the listeners of each shard channel."),
+        ],
+    )
+}

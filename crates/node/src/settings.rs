@@ -1,0 +1,37 @@
+//! Puts settings into effect: what of the configuration other parts keep a copy of.
+
+use collections::Limits;
+use config::Config;
+
+use crate::node::Node;
+
+/// The settings of the data commands.
+pub(crate) fn keyspace_settings(config: &Config) -> keyspace::Settings {
+    keyspace::Settings {
+        limits: Limits {
+            hash_max_listpack_entries: config.hash_max_listpack_entries as usize,
+            hash_max_listpack_value: config.hash_max_listpack_value as usize,
+            list_max_listpack_size: config.list_max_listpack_size,
+            list_compress_depth: config.list_compress_depth,
+            set_max_intset_entries: config.set_max_intset_entries as usize,
+            set_max_listpack_entries: config.set_max_listpack_entries as usize,
+            set_max_listpack_value: config.set_max_listpack_value as usize,
+            zset_max_listpack_entries: config.zset_max_listpack_entries as usize,
+            zset_max_listpack_value: config.zset_max_listpack_value as usize,
+        },
+        string_bytes_max: config.proto_max_bulk_len,
+        lazyfree_lazy_expire: config.lazyfree_lazy_expire,
+        lazyfree_lazy_server_del: config.lazyfree_lazy_server_del,
+        lazyfree_lazy_user_del: config.lazyfree_lazy_user_del,
+        lazyfree_lazy_user_flush: config.lazyfree_lazy_user_flush,
+        lazyfree_lazy_eviction: config.lazyfree_lazy_eviction,
+    }
+}
+
+impl Node {
+    /// Hands changed settings to the parts that keep a copy.
+    pub(crate) fn settings_changed(&mut self) {
+        self.keyspace.settings = keyspace_settings(&self.config);
+        self.replication.settings_changed(&self.config);
+    }
+}
