@@ -1,3 +1,4 @@
+#![allow(dead_code)]
 //! Collections as Redis knows them: list, hash, set and sorted set, each with a compact byte encoding while small
 //! and a tree of shared nodes when large. Owns encodings and their conversion rules; knows nothing of keys, expiry
 //! or commands.
@@ -8,6 +9,7 @@
 
 mod corrupt;
 mod element;
+mod growth;
 mod hash;
 mod hashing;
 mod intset;
@@ -15,6 +17,7 @@ mod limits;
 mod list;
 mod listpack;
 mod set;
+mod table;
 pub mod ziplist;
 mod zset;
 

@@ -1,32 +1,306 @@
-//! Listpack skeleton.
+//! Redis's listpack: a byte string of entries that can be walked from both ends. Byte for byte the peers' format, so
+//! that it goes into RDB files and DUMP payloads as it is. `codec` knows one entry; this file knows the whole:
+//! 4 bytes total length (LE), 2 bytes count (LE, 0xFFFF when it must be counted), entries, 0xFF.
+
+mod codec;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::Range;
+
+pub(crate) use codec::canonical;
+use codec::{END, check_entry, entry_len, previous_entry, read_entry, write_entry};
+
+use crate::growth;
 use crate::{Corrupt, Element};
-/// Redis's listpack, byte for byte.
+
+const HEADER: usize = 6;
+const COUNT_UNKNOWN: u16 = u16::MAX;
+
+/// A listpack is not let grow beyond this, as the peers do not either.
+const BYTES_MAX: usize = 1 << 30;
+
+/// A sequence of elements in Redis's listpack encoding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Listpack {
     bytes: Vec<u8>,
 }
-/// Iterator over a listpack, from either end.
+
+impl Default for Listpack {
+    fn default() -> Listpack {
+        Listpack::new()
+    }
+}
+
+impl Listpack {
+    /// Without elements.
+    pub fn new() -> Listpack {
+        Listpack { bytes: vec![HEADER as u8 + 1, 0, 0, 0, 0, 0, END] }
+    }
+
+    /// Takes bytes from outside after checking every one of them.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Listpack, Corrupt> {
+        if bytes.len() < HEADER + 1 {
+            return Err(Corrupt("listpack shorter than its header"));
+        }
+        let listpack = Listpack { bytes };
+        let bytes = &listpack.bytes;
+        if u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize != bytes.len() {
+            return Err(Corrupt("listpack length does not match its bytes"));
+        }
+        let end = bytes.len() - 1;
+        let (mut at, mut count) = (HEADER, 0usize);
+        while at < end {
+            if bytes[at] == END {
+                return Err(Corrupt("listpack ends before its last byte"));
+            }
+            at = check_entry(&bytes[..end], at)?;
+            count += 1;
+        }
+        if bytes[end] != END {
+            return Err(Corrupt("listpack without end mark"));
+        }
+        match listpack.header_count() {
+            COUNT_UNKNOWN => Ok(listpack),
+            stated if usize::from(stated) == count => Ok(listpack),
+            _ => Err(Corrupt("listpack count does not match its entries")),
+        }
+    }
+
+    /// The whole encoding, header and end mark included.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Number of elements; O(1) below 65535.
+    pub fn len(&self) -> usize {
+        match self.header_count() {
+            COUNT_UNKNOWN => self.iter().count(),
+            count => usize::from(count),
+        }
+    }
+
+    /// True without elements.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.len() == HEADER + 1
+    }
+
+    /// Bytes of the whole encoding.
+    pub fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Appends an element.
+    pub fn push_back(&mut self, element: &[u8]) {
+        self.insert_at(self.end(), canonical(element));
+    }
+
+    /// Puts an element before all others.
+    pub fn push_front(&mut self, element: &[u8]) {
+        self.insert_at(HEADER, canonical(element));
+    }
+
+    /// The element at `index`, walking from the nearer end.
+    pub fn get(&self, index: usize) -> Option<Element<'_>> {
+        Some(read_entry(&self.bytes, self.offset_of(index)?).0)
+    }
+
+    /// All elements in order.
+    pub fn iter(&self) -> ListpackIter<'_> {
+        ListpackIter { bytes: &self.bytes, front: HEADER, back: self.end() }
+    }
+
+    /// True if another `len` bytes of elements keep the listpack within what the format may hold.
+    pub(crate) fn has_room_for(&self, len: usize) -> bool {
+        self.bytes.len() + len <= BYTES_MAX
+    }
+
+    /// Elements from the one at `offset` on.
+    pub(crate) fn iter_at(&self, offset: usize) -> ListpackIter<'_> {
+        ListpackIter { bytes: &self.bytes, front: offset, back: self.end() }
+    }
+
+    /// Elements before `offset`.
+    pub(crate) fn iter_until(&self, offset: usize) -> ListpackIter<'_> {
+        ListpackIter { bytes: &self.bytes, front: HEADER, back: offset }
+    }
+
+    /// Offset behind the last entry.
+    pub(crate) fn end(&self) -> usize {
+        self.bytes.len() - 1
+    }
+
+    /// Offset of the element at `index`; for `index == len` the end.
+    pub(crate) fn offset_of(&self, index: usize) -> Option<usize> {
+        let count = self.header_count();
+        let known = (count != COUNT_UNKNOWN).then_some(usize::from(count));
+        if let Some(count) = known
+            && index > count / 2
+        {
+            if index >= count {
+                return None;
+            }
+            let mut at = self.end();
+            for _ in index..count {
+                at = previous_entry(&self.bytes, at);
+            }
+            return Some(at);
+        }
+        let mut at = HEADER;
+        for _ in 0..index {
+            if at == self.end() {
+                return None;
+            }
+            at = read_entry(&self.bytes, at).1;
+        }
+        (at < self.end()).then_some(at)
+    }
+
+    /// Offset of the first element equal to `text` among every `stride`-th one.
+    pub(crate) fn find(&self, text: &[u8], stride: usize) -> Option<usize> {
+        let number = base::numbers::parse_i64(text);
+        let mut at = HEADER;
+        while at < self.end() {
+            let (element, mut next) = read_entry(&self.bytes, at);
+            let equal = match element {
+                Element::Int(value) => number == Some(value),
+                Element::Bytes(bytes) => bytes == text,
+            };
+            if equal {
+                return Some(at);
+            }
+            for _ in 1..stride {
+                next = read_entry(&self.bytes, next).1;
+            }
+            at = next;
+        }
+        None
+    }
+
+    /// The element at an offset got from this listpack, and the offset behind it.
+    pub(crate) fn read(&self, offset: usize) -> (Element<'_>, usize) {
+        read_entry(&self.bytes, offset)
+    }
+
+    /// Puts an element before the one at `offset`; returns the offset behind it.
+    pub(crate) fn insert_at(&mut self, offset: usize, element: Element<'_>) -> usize {
+        let len = entry_len(element);
+        growth::resize_gap(&mut self.bytes, offset, 0, len);
+        write_entry(&mut self.bytes[offset..offset + len], element);
+        self.update_header(0, 1);
+        offset + len
+    }
+
+    /// Replaces the element at `offset`.
+    pub(crate) fn replace_at(&mut self, offset: usize, element: Element<'_>) {
+        let old_len = read_entry(&self.bytes, offset).1 - offset;
+        let len = entry_len(element);
+        growth::resize_gap(&mut self.bytes, offset, old_len, len);
+        write_entry(&mut self.bytes[offset..offset + len], element);
+        self.update_header(0, 0);
+    }
+
+    /// Removes the `count` elements that stand between the offsets of `range`.
+    pub(crate) fn remove_between(&mut self, range: Range<usize>, count: usize) {
+        growth::resize_gap(&mut self.bytes, range.start, range.len(), 0);
+        self.update_header(count, 0);
+    }
+
+    /// Removes up to `count` elements from `index` on; returns how many there were.
+    pub(crate) fn remove_range(&mut self, index: usize, count: usize) -> usize {
+        let Some(start) = self.offset_of(index) else { return 0 };
+        let (mut at, mut removed) = (start, 0);
+        while removed < count && at < self.end() {
+            at = read_entry(&self.bytes, at).1;
+            removed += 1;
+        }
+        self.remove_between(start..at, removed);
+        removed
+    }
+
+    /// Moves the elements from `index` on into a listpack of their own.
+    pub(crate) fn split_off(&mut self, index: usize) -> Listpack {
+        let Some(offset) = self.offset_of(index) else { return Listpack::new() };
+        let moved = self.iter_at(offset).count();
+        let mut tail = Listpack { bytes: Vec::with_capacity(HEADER + self.bytes.len() - offset) };
+        tail.bytes.extend_from_slice(&[0; HEADER]);
+        tail.bytes.extend_from_slice(&self.bytes[offset..]);
+        tail.update_header(0, moved);
+        self.remove_between(offset..self.end(), moved);
+        tail
+    }
+
+    /// Appends all elements of `other`.
+    pub(crate) fn append(&mut self, other: &Listpack) {
+        let at = self.end();
+        let entries = &other.bytes[HEADER..other.end()];
+        growth::resize_gap(&mut self.bytes, at, 0, entries.len());
+        self.bytes[at..at + entries.len()].copy_from_slice(entries);
+        self.update_header(0, other.len());
+    }
+
+    /// Bytes allocated.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + size_of::<Listpack>()
+    }
+
+    fn header_count(&self) -> u16 {
+        u16::from_le_bytes([self.bytes[4], self.bytes[5]])
+    }
+
+    fn update_header(&mut self, removed: usize, added: usize) {
+        let total = u32::try_from(self.bytes.len()).expect("collections convert long before 4 GiB");
+        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
+        let count = match self.header_count() {
+            COUNT_UNKNOWN => COUNT_UNKNOWN,
+            count => u16::try_from(usize::from(count) + added - removed).unwrap_or(COUNT_UNKNOWN),
+        };
+        self.bytes[4..6].copy_from_slice(&count.to_le_bytes());
+    }
+}
+
+impl fmt::Debug for Listpack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Elements of a listpack, from either end.
 #[derive(Clone)]
 pub struct ListpackIter<'a> {
     bytes: &'a [u8],
+    front: usize,
+    back: usize,
 }
-#[allow(missing_docs, unused_variables)]
-impl Listpack {
-    pub fn new() -> Listpack { todo!() }
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Listpack, Corrupt> { todo!() }
-    pub fn as_bytes(&self) -> &[u8] { todo!() }
-    pub fn len(&self) -> usize { todo!() }
-    pub fn is_empty(&self) -> bool { todo!() }
-    pub fn byte_len(&self) -> usize { todo!() }
-    pub fn push_back(&mut self, element: &[u8]) { todo!() }
-    pub fn push_front(&mut self, element: &[u8]) { todo!() }
-    pub fn get(&self, index: usize) -> Option<Element<'_>> { todo!() }
-    pub fn iter(&self) -> ListpackIter<'_> { todo!() }
+
+impl ListpackIter<'_> {
+    /// Offset of the element that `next` will yield.
+    pub(crate) fn offset(&self) -> usize {
+        self.front
+    }
 }
+
 impl<'a> Iterator for ListpackIter<'a> {
     type Item = Element<'a>;
-    fn next(&mut self) -> Option<Element<'a>> { todo!() }
+
+    #[inline]
+    fn next(&mut self) -> Option<Element<'a>> {
+        if self.front == self.back {
+            return None;
+        }
+        let (element, next) = read_entry(self.bytes, self.front);
+        self.front = next;
+        Some(element)
+    }
 }
+
 impl<'a> DoubleEndedIterator for ListpackIter<'a> {
-    fn next_back(&mut self) -> Option<Element<'a>> { todo!() }
+    fn next_back(&mut self) -> Option<Element<'a>> {
+        if self.front == self.back {
+            return None;
+        }
+        self.back = previous_entry(self.bytes, self.back);
+        Some(read_entry(self.bytes, self.back).0)
+    }
 }

@@ -1,0 +1,64 @@
+//! How byte blocks grow: by the allocator's size classes instead of doubling, so that little is wasted while growth
+//! stays amortised (a block grows by at least an eighth).
+
+/// The smallest usual allocator class (multiples of 16, then four steps per doubling) that holds `len` bytes.
+fn size_class(len: usize) -> usize {
+    if len <= 128 {
+        return len.next_multiple_of(16).max(16);
+    }
+    len.next_multiple_of(len.next_power_of_two() / 8)
+}
+
+/// Makes room for `extra` more bytes.
+pub(crate) fn reserve(bytes: &mut Vec<u8>, extra: usize) {
+    let wanted = bytes.len() + extra;
+    if wanted > bytes.capacity() {
+        bytes.reserve_exact(size_class(wanted) - bytes.len());
+    }
+}
+
+/// Gives memory back once less than half of it is used.
+pub(crate) fn shrink(bytes: &mut Vec<u8>) {
+    if bytes.capacity() > 64 && bytes.len() < bytes.capacity() / 2 {
+        bytes.shrink_to(size_class(bytes.len()));
+    }
+}
+
+/// Replaces `old_len` bytes at `at` by `new_len` bytes of unspecified content, moving what follows.
+pub(crate) fn resize_gap(bytes: &mut Vec<u8>, at: usize, old_len: usize, new_len: usize) {
+    let len = bytes.len();
+    if new_len > old_len {
+        reserve(bytes, new_len - old_len);
+        bytes.resize(len + new_len - old_len, 0);
+        bytes.copy_within(at + old_len..len, at + new_len);
+    } else if new_len < old_len {
+        bytes.copy_within(at + old_len..len, at + new_len);
+        bytes.truncate(len - (old_len - new_len));
+        shrink(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_the_length_and_waste_at_most_a_quarter() {
+        for len in 1..100_000 {
+            let class = size_class(len);
+            assert!(class >= len, "{len}");
+            assert!(len <= 128 || class - len <= len / 4, "{len} {class}");
+        }
+        assert_eq!(size_class(129), 160);
+        assert_eq!(size_class(1025), 1280);
+    }
+
+    #[test]
+    fn a_gap_moves_what_follows_and_nothing_else() {
+        let mut bytes = b"abcdef".to_vec();
+        resize_gap(&mut bytes, 2, 1, 3);
+        assert_eq!((&bytes[..2], &bytes[5..]), (&b"ab"[..], &b"def"[..]));
+        resize_gap(&mut bytes, 2, 3, 0);
+        assert_eq!(bytes, b"abdef");
+    }
+}

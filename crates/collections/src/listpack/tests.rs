@@ -1,0 +1,178 @@
+//! The format against bytes from a real peer, and the operations against a vector.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+fn listpack<'a>(elements: impl IntoIterator<Item = &'a [u8]>) -> Listpack {
+    let mut listpack = Listpack::new();
+    for element in elements {
+        listpack.push_back(element);
+    }
+    listpack
+}
+
+/// HSET of these on valkey 8.0, then DUMP: every integer width at its bounds, and texts that only look like integers.
+const INTEGER_EDGES: [&str; 28] = [
+    "0",
+    "127",
+    "128",
+    "-1",
+    "4095",
+    "-4096",
+    "4096",
+    "-4097",
+    "32767",
+    "-32768",
+    "32768",
+    "-32769",
+    "8388607",
+    "-8388608",
+    "8388608",
+    "-8388609",
+    "2147483647",
+    "-2147483648",
+    "2147483648",
+    "-2147483649",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "007",
+    "-0",
+    "",
+    "+1",
+    " 1",
+];
+const INTEGER_EDGES_DUMP: &str = "a30000001c0000017f01c08002dfff02cfff02d00002f1001003f1ffef03f1ff7f03f1008003f200800004\
+    f2ff7fff04f2ffff7f04f200008004f30000800005f3ffff7fff05f3ffffff7f05f30000008005f4000000800000000009f4ffffff7fffff\
+    ffff09f4ffffffffffffff7f09f40000000000000080099339323233333732303336383534373735383038148330303704822d3003800182\
+    2b310382203103ff";
+
+#[test]
+fn integer_bytes_equal_those_of_a_peer() {
+    let bytes = hex(&INTEGER_EDGES_DUMP.replace(' ', ""));
+    let ours = listpack(INTEGER_EDGES.map(str::as_bytes));
+    assert_eq!(ours.as_bytes(), bytes);
+    let read = Listpack::from_bytes(bytes).unwrap();
+    assert!(read.iter().map(|e| e.to_vec()).eq(INTEGER_EDGES.map(|text| text.as_bytes().to_vec())));
+}
+
+#[test]
+fn string_bytes_equal_those_of_a_peer() {
+    // Head and back length of strings of these lengths, read off a DUMP of valkey 8.0.
+    for (len, head, back) in [
+        (63, "bf", "40"),
+        (64, "e040", "42"),
+        (127, "e07f", "0181"),
+        (4095, "efff", "2081"),
+        (4096, "f000100000", "2085"),
+        (16400, "f010400000", "018095"),
+    ] {
+        let ours = listpack([&vec![b'x'; len][..]]);
+        let bytes = ours.as_bytes();
+        let back = hex(back);
+        assert_eq!(&bytes[HEADER..HEADER + head.len() / 2], hex(head), "{len}");
+        assert_eq!(&bytes[bytes.len() - 1 - back.len()..bytes.len() - 1], back, "{len}");
+        assert_eq!(Listpack::from_bytes(bytes.to_vec()), Ok(ours));
+    }
+}
+
+#[test]
+fn every_cut_or_flipped_listpack_is_refused_or_read_whole() {
+    let long = vec![b'z'; 300];
+    let ours = listpack([&b"abc"[..], b"1", b"-3000", b"70000", &long, b"9223372036854775807", b""]);
+    let bytes = ours.as_bytes();
+    for cut in 0..bytes.len() {
+        assert!(Listpack::from_bytes(bytes[..cut].to_vec()).is_err(), "{cut}");
+    }
+    for place in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut bent = bytes.to_vec();
+            bent[place] ^= 1 << bit;
+            if let Ok(read) = Listpack::from_bytes(bent) {
+                assert_eq!(read.iter().count(), read.len());
+                assert_eq!(read.iter().rev().count(), read.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_count_is_kept_unknown_once_it_does_not_fit() {
+    let mut ours = listpack(std::iter::repeat_n(&b"1"[..], 65_534));
+    assert_eq!((ours.header_count(), ours.len()), (65_534, 65_534));
+    ours.push_front(b"2");
+    ours.push_back(b"3");
+    assert_eq!((ours.header_count(), ours.len()), (COUNT_UNKNOWN, 65_536));
+    assert_eq!(ours.get(65_535), Some(Element::Int(3)));
+    assert_eq!(ours.get(65_536), None);
+    assert_eq!(ours.remove_range(0, 10), 10);
+    assert_eq!(ours.len(), 65_526);
+    assert_eq!(Listpack::from_bytes(ours.as_bytes().to_vec()), Ok(ours));
+}
+
+fn element() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        (any::<i64>(), 0u32..63).prop_map(|(value, shift)| (value >> shift).to_string().into_bytes()),
+        prop::collection::vec(any::<u8>(), 0..80),
+        (50usize..5000).prop_map(|len| vec![b'x'; len]),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn behaves_as_a_vector(steps in prop::collection::vec((0..6u8, any::<prop::sample::Index>(), element()), 0..60)) {
+        let mut ours = Listpack::new();
+        let mut model: Vec<Vec<u8>> = Vec::new();
+        for (action, place, value) in steps {
+            let index = if model.is_empty() { 0 } else { place.index(model.len()) };
+            match action {
+                0 => { ours.push_back(&value); model.push(value); }
+                1 => { ours.push_front(&value); model.insert(0, value); }
+                2 => {
+                    let at = ours.offset_of(index).unwrap_or(ours.end());
+                    ours.insert_at(at, canonical(&value));
+                    model.insert(index, value);
+                }
+                3 if index < model.len() => {
+                    ours.replace_at(ours.offset_of(index).unwrap(), canonical(&value));
+                    model[index] = value;
+                }
+                4 => {
+                    let count = (value.len() % 4).min(model.len() - index);
+                    prop_assert_eq!(ours.remove_range(index, count), count);
+                    model.drain(index..index + count);
+                }
+                _ => {
+                    let tail = ours.split_off(index);
+                    prop_assert_eq!((ours.len(), tail.len()), (index, model.len() - index));
+                    ours.append(&tail);
+                }
+            }
+            prop_assert_eq!(ours.len(), model.len());
+            if let Some(wanted) = model.get(index) {
+                prop_assert_eq!(ours.get(index), Some(Element::Bytes(wanted)));
+                let found = model.iter().position(|other| other == wanted).unwrap();
+                prop_assert_eq!(ours.find(wanted, 1), ours.offset_of(found));
+            }
+        }
+        prop_assert!(ours.iter().map(|e| e.to_vec()).eq(model.iter().cloned()));
+        prop_assert!(ours.iter().rev().map(|e| e.to_vec()).eq(model.iter().rev().cloned()));
+        prop_assert_eq!(Listpack::from_bytes(ours.as_bytes().to_vec()), Ok(ours));
+    }
+
+    #[test]
+    fn no_bytes_from_outside_panic(body in prop::collection::vec(any::<u8>(), 0..60)) {
+        let mut bytes = ((body.len() + 7) as u32).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&[255, 255]);
+        bytes.extend_from_slice(&body);
+        bytes.push(END);
+        if let Ok(read) = Listpack::from_bytes(bytes) {
+            prop_assert_eq!(read.iter().count(), read.iter().rev().count());
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The large form of hashes and sets, and the member index of sorted sets: a map from bytes to bytes.
+//!
+//! ```text
+//! Child::Inner   64 slots of 6 hash bits each; a bitmap says which slots begin a child,  (inner.rs)
+//!   │            so a child may span several slots until it is split
+//!   ├─ Child::Inner  where one slot holds more than a leaf can
+//!   └─ Child::Leaf   up to 32 packed entries                                             (leaf.rs)
+//! ```
+//!
+//! Hash bits are used from the most significant down, so a leaf is a contiguous range of hashes: that is what a SCAN
+//! cursor counts in. Growth splits one leaf at a time; there is no rehash. Every child carries its number of entries, so
+//! the n-th entry, and with it a uniformly random one, is found on one path.
+
+mod inner;
+mod leaf;
+#[cfg(test)]
+mod tests;
+
+use inner::Child;
+use leaf::Leaf;
+
+use crate::hashing::hash_bytes;
+
+/// A SCAN cursor is the leading 53 bits of a hash: exact in clients that keep numbers as doubles.
+const CURSOR_SHIFT: u32 = 11;
+
+/// Leaves looked at to estimate the memory of a table.
+const MEMORY_SAMPLES: u64 = 8;
+
+/// A map from bytes to bytes; see the top of this file.
+#[derive(Clone)]
+pub(crate) struct Table {
+    root: Child,
+}
+
+impl Table {
+    /// Without entries.
+    pub(crate) fn new() -> Table {
+        Table { root: Child::empty() }
+    }
+
+    /// Number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.root.count()
+    }
+
+    /// The value under `key`.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        let hash = hash_bytes(key);
+        let leaf = self.root.leaf(hash).0;
+        Some(leaf.entry(leaf.find(hash, key)?).1)
+    }
+
+    /// True if there is an entry under `key`.
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        let hash = hash_bytes(key);
+        self.root.leaf(hash).0.find(hash, key).is_some()
+    }
+
+    /// Adds or replaces; true if `key` is new.
+    pub(crate) fn set(&mut self, key: &[u8], value: &[u8]) -> bool {
+        let hash = hash_bytes(key);
+        let new = self.root.set(hash, 0, key, value);
+        if new {
+            self.root.split_if_full(0);
+        }
+        new
+    }
+
+    /// True if there was an entry under `key`. A missing key copies no shared node.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
+        let hash = hash_bytes(key);
+        let Some(index) = self.root.leaf(hash).0.find(hash, key) else { return false };
+        self.root.remove(hash, 0, index);
+        true
+    }
+
+    /// All entries, in hash order.
+    pub(crate) fn iter(&self) -> TableIter<'_> {
+        let (leaf, end) = self.root.leaf(0);
+        TableIter { root: &self.root, leaf, index: 0, end }
+    }
+
+    /// The entry at a position of the iteration order, which any write may change.
+    pub(crate) fn nth(&self, index: usize) -> Option<(&[u8], &[u8])> {
+        (index < self.len()).then(|| self.root.nth(index))
+    }
+
+    /// Emits whole leaves from `cursor` on until `count` entries went out; returns the next cursor, 0 at the end. An
+    /// entry that is present all along is emitted at least once, whatever else changes.
+    pub(crate) fn scan(&self, cursor: u64, count: usize, mut emit: impl FnMut(&[u8], &[u8])) -> u64 {
+        if cursor > u64::MAX >> CURSOR_SHIFT {
+            return 0;
+        }
+        let mut position = cursor << CURSOR_SHIFT;
+        let mut emitted = 0;
+        let leaves_max = count.saturating_mul(10);
+        for visited in 1usize.. {
+            let (leaf, end) = self.root.leaf(position);
+            for (key, value) in leaf.iter() {
+                emit(key, value);
+            }
+            emitted += leaf.len();
+            let Some(end) = end else { return 0 };
+            position = end;
+            let is_cursor = position.trailing_zeros() >= CURSOR_SHIFT;
+            if is_cursor && (emitted >= count || visited >= leaves_max) {
+                break;
+            }
+        }
+        position >> CURSOR_SHIFT
+    }
+
+    /// Estimate of the bytes allocated, from a few leaves.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        if let Child::Leaf { leaf, .. } = &self.root {
+            return leaf.memory_bytes();
+        }
+        let (mut bytes, mut entries) = (0, 0);
+        for sample in 0..MEMORY_SAMPLES {
+            let leaf = self.root.leaf(sample * (u64::MAX / MEMORY_SAMPLES)).0;
+            bytes += leaf.memory_bytes() + size_of::<Child>();
+            entries += leaf.len();
+        }
+        (bytes as u128 * self.len() as u128 / entries.max(1) as u128) as usize
+    }
+
+    /// True if a clone shares the root, so that the next write copies a path.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.root.is_shared()
+    }
+}
+
+/// Entries of a table in hash order; finds each leaf anew by its place, so it holds no stack.
+pub(crate) struct TableIter<'a> {
+    root: &'a Child,
+    leaf: &'a Leaf,
+    index: usize,
+    end: Option<u64>,
+}
+
+impl<'a> Iterator for TableIter<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.index == self.leaf.len() {
+            (self.leaf, self.end) = self.root.leaf(self.end?);
+            self.index = 0;
+        }
+        self.index += 1;
+        Some(self.leaf.entry(self.index - 1))
+    }
+}

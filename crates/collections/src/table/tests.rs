@@ -1,0 +1,133 @@
+//! The table against a map, with clones kept alive, and the promises of its cursor.
+
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+type Model = HashMap<Vec<u8>, Vec<u8>>;
+
+fn same(table: &Table, model: &Model) -> bool {
+    let read: Model = table.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+    read == *model && table.len() == model.len() && table.iter().count() == model.len()
+}
+
+fn filled(count: usize) -> Table {
+    let mut table = Table::new();
+    for number in 0..count {
+        assert!(table.set(format!("key:{number}").as_bytes(), &number.to_le_bytes()));
+    }
+    table
+}
+
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        6 => (0..400u32).prop_map(|number| number.to_string().into_bytes()),
+        1 => (0..4u8, 480..1100usize).prop_map(|(byte, len)| vec![byte; len]),
+        1 => prop::collection::vec(any::<u8>(), 0..200),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn behaves_as_a_map_and_clones_stay_as_they_were(
+        steps in prop::collection::vec((0..16u8, text(), text()), 0..900), removing in 1..12u8,
+    ) {
+        let (mut table, mut model) = (Table::new(), Model::new());
+        let mut kept = Vec::new();
+        for (number, (action, key, value)) in steps.into_iter().enumerate() {
+            if action <= removing && number > 300 {
+                prop_assert_eq!(table.remove(&key), model.remove(&key).is_some());
+            } else {
+                prop_assert_eq!(table.set(&key, &value), model.insert(key.clone(), value).is_none());
+            }
+            prop_assert_eq!(table.get(&key), model.get(&key).map(Vec::as_slice));
+            if number % 97 == 0 {
+                kept.push((table.clone(), model.clone()));
+                prop_assert!(table.is_shared());
+            }
+        }
+        prop_assert!(same(&table, &model));
+        for (table, model) in &kept {
+            prop_assert!(same(table, model));
+        }
+        for (index, pair) in table.iter().enumerate() {
+            prop_assert_eq!(table.nth(index), Some(pair));
+        }
+        prop_assert_eq!(table.nth(table.len()), None);
+        let keys: Vec<Vec<u8>> = model.keys().cloned().collect();
+        for key in keys {
+            prop_assert!(table.remove(&key) && !table.remove(&key));
+        }
+        let emptied = matches!(&table.root, Child::Leaf { count: 0, .. });
+        prop_assert!(emptied);
+    }
+}
+
+#[test]
+fn a_scan_returns_what_stays_while_the_table_grows_and_shrinks() {
+    let mut table = filled(5000);
+    for number in 0..1000 {
+        table.set(format!("stays:{number}").as_bytes(), b"");
+    }
+    let (mut seen, mut cursor, mut round) = (HashSet::new(), 0, 0);
+    loop {
+        cursor = table.scan(cursor, 10, |key, _| {
+            seen.insert(key.to_vec());
+        });
+        if cursor == 0 {
+            break;
+        }
+        assert!(cursor < 1 << 53);
+        for number in 0..40 {
+            match round / 60 % 2 {
+                0 => table.remove(format!("key:{}", (round * 40 + number) % 5000).as_bytes()),
+                _ => table.set(format!("new:{round}:{number}").as_bytes(), b"v"),
+            };
+        }
+        round += 1;
+    }
+    assert!((0..1000).all(|number| seen.contains(format!("stays:{number}").as_bytes())));
+    assert_eq!(table.scan(u64::MAX, 10, |_, _| panic!("no such place")), 0);
+}
+
+#[test]
+fn an_undisturbed_scan_returns_everything_once() {
+    let table = filled(3000);
+    for count in [0, 1, 100, usize::MAX] {
+        let (mut emitted, mut cursor) = (0, 0);
+        loop {
+            cursor = table.scan(cursor, count, |_, _| emitted += 1);
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(emitted, 3000);
+    }
+}
+
+#[test]
+fn keys_whose_hashes_collide_are_all_kept() {
+    let mut root = Child::empty();
+    for number in 0..500u32 {
+        assert!(root.set(7, 0, &number.to_le_bytes(), b"v"));
+    }
+    assert_eq!(root.count(), 500);
+    let leaf = root.leaf(7).0;
+    assert!((0..500u32).all(|number| leaf.find(7, &number.to_le_bytes()).is_some()));
+}
+
+#[test]
+fn small_entries_take_little_more_than_their_bytes() {
+    let table = filled(100_000);
+    let payload = table.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+    let overhead = (table.memory_bytes() - payload) / table.len();
+    assert!(overhead < 20, "{overhead} bytes of overhead per entry");
+}
+
+#[test]
+fn a_table_handle_is_two_words() {
+    assert_eq!(size_of::<Table>(), 16);
+}
