@@ -11,7 +11,7 @@ pub struct Snapshot {
 }
 
 /// One key of a snapshot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Item<'a> {
     /// Its database.
     pub db: usize,

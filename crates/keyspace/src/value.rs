@@ -13,7 +13,7 @@ use crate::table::Payload;
 pub const SHARED_STRING_MIN: usize = 16 * 1024;
 
 /// A value outside the table's entry.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Object {
     /// A string that is long, or was changed in place and may grow again.
     String(SharedString),
@@ -90,7 +90,7 @@ impl AsRef<[u8]> for SharedBytes {
 }
 
 /// A value being read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum ValueRef<'a> {
     /// A string in one of its forms.
     String(Str<'a>),
@@ -215,7 +215,7 @@ impl<'a> Str<'a> {
 }
 
 /// A value on its way into the keyspace.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Value {
     /// A string that is the decimal form of this number.
     Int(i64),
