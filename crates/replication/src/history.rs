@@ -1,0 +1,123 @@
+//! Which ids name the bytes we hold, and so which PSYNC may go on without a snapshot. Owns the two
+//! replication ids and where the second one ends; the bytes themselves are the journal's.
+
+use base::ReplId;
+
+/// The part of the stream that can still be sent, as offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retained {
+    /// The oldest offset a reader may start from.
+    pub first: u64,
+    /// The stream's end: the number of bytes it has had in all.
+    pub end: u64,
+}
+
+/// Why a PSYNC needs a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It asked with `?`: the replica has nothing to continue.
+    AskedForFull,
+    /// Its id names no history of ours.
+    UnknownId,
+    /// Its id is our second one, but it wants bytes from after our histories parted.
+    BeyondSecondId {
+        /// The last byte (counted from 1) that may be asked for under the second id.
+        second_offset: u64,
+    },
+    /// There is no backlog.
+    NoBacklog,
+    /// It wants bytes that are no longer kept.
+    TooOld(Retained),
+    /// It wants bytes that do not exist yet.
+    TooNew(Retained),
+}
+
+/// The current id, and the one before it together with where it ended.
+///
+/// Invariant: for one id and offset there are never two different bytes. So an id that stops naming what we
+/// write either becomes the second one, closed at that offset, or is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    replid: ReplId,
+    /// The older id and the last byte (counted from 1, as PSYNC does) that may be asked for under it.
+    second: Option<(ReplId, u64)>,
+}
+
+impl History {
+    /// A history that begins now, or whose past nobody may continue.
+    pub fn new(replid: ReplId) -> History {
+        History { replid, second: None }
+    }
+
+    /// After a restart from a file that names `saved` at `offset`, as a replica: its master's history goes on.
+    pub fn restored_as_replica(saved: ReplId) -> History {
+        History::new(saved)
+    }
+
+    /// After a restart from such a file, as a master: what is written from here on bears a fresh id.
+    pub fn restored_as_master(fresh: ReplId, saved: ReplId, offset: u64) -> History {
+        History { replid: fresh, second: Some((saved, offset + 1)) }
+    }
+
+    /// The current id.
+    pub fn replid(&self) -> ReplId {
+        self.replid
+    }
+
+    /// The second id; all zeros if there is none.
+    pub fn replid2(&self) -> ReplId {
+        self.second.map_or(ReplId::NONE, |(id, _)| id)
+    }
+
+    /// INFO's second_repl_offset: -1 if there is no second id.
+    pub fn second_offset(&self) -> i64 {
+        self.second.map_or(-1, |(_, wanted)| i64::try_from(wanted).unwrap_or(i64::MAX))
+    }
+
+    /// Whether a replica that names `id` and wants byte `wanted` (counted from 1) can go on from what is
+    /// retained (None: no backlog). Yes: the offset to send from.
+    pub fn continues(&self, id: &[u8], wanted: i64, retained: Option<Retained>) -> Result<u64, Refusal> {
+        if id == b"?" {
+            return Err(Refusal::AskedForFull);
+        }
+        let named = ReplId::parse(id).ok_or(Refusal::UnknownId)?;
+        if named != self.replid {
+            match self.second {
+                Some((second, last)) if second == named => {
+                    if u64::try_from(wanted).is_ok_and(|wanted| wanted > last) {
+                        return Err(Refusal::BeyondSecondId { second_offset: last });
+                    }
+                }
+                _ => return Err(Refusal::UnknownId),
+            }
+        }
+        let retained = retained.ok_or(Refusal::NoBacklog)?;
+        let from = u64::try_from(wanted).ok().and_then(|w| w.checked_sub(1)).ok_or(Refusal::TooOld(retained))?;
+        match from {
+            _ if from < retained.first => Err(Refusal::TooOld(retained)),
+            _ if from > retained.end => Err(Refusal::TooNew(retained)),
+            _ => Ok(from),
+        }
+    }
+
+    /// REPLICAOF NO ONE at `offset`: replicas of the old master may go on up to here.
+    pub fn promote(&mut self, fresh: ReplId, offset: u64) {
+        self.continue_with_new_id(fresh, offset);
+    }
+
+    /// The master went on under another id (`+CONTINUE <id>`) when we were at `offset`.
+    pub fn continue_with_new_id(&mut self, new: ReplId, offset: u64) {
+        self.second = Some((self.replid, offset + 1));
+        self.replid = new;
+    }
+
+    /// A full resynchronisation replaced the data: only the master's id names it.
+    pub fn adopt(&mut self, replid: ReplId) {
+        *self = History::new(replid);
+    }
+
+    /// The backlog was created or freed, so bytes were not counted or are not kept: nobody may continue.
+    pub fn rotate(&mut self, fresh: ReplId) {
+        *self = History::new(fresh);
+    }
+}
