@@ -2,46 +2,42 @@
 //!
 //! Owns the memory of keys, small values and expiry times, the walk of snapshots beside a writing executor, SCAN
 //! order, and the index of deadlines. It knows no Redis types: a value is bytes, an integer, or an opaque `V`.
+//!
+//! Read `reclaim.rs` first: the rule there is what makes the rest sound. Then `tree.rs` (nodes and how they change
+//! shape), `chunk.rs`, `block.rs`, `entry.rs` (their memory), `snapshot.rs` (the walker), `scan.rs`, `expires.rs`.
 
-use crate::table::skeleton::Opaque;
-use std::marker::PhantomData;
+mod block;
+mod chunk;
+mod edit;
+mod entry;
+mod expires;
+mod reclaim;
+mod scan;
+mod snapshot;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod tree;
 
-mod skeleton {
-    pub(super) type Opaque = ();
-}
+pub use edit::EntryMut;
+pub use entry::{EntryRef, NewValue, OwnedValue, Payload};
+pub use reclaim::{Garbage, Reclaim};
+pub use snapshot::TableSnapshots;
 
-/// What an entry holds, for reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Payload<'a, V> {
-    /// A byte string stored inline.
-    Bytes(&'a [u8]),
-    /// An integer stored inline.
-    Int(i64),
-    /// Anything else.
-    Object(&'a V),
-}
+use block::{fill_max, slot_word, tag_of};
+use entry::Entry;
+use expires::Expires;
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
+use reclaim::Domain;
+use std::hash::Hasher;
+use sync::{Arc, Ordering};
+use tree::{Place, Tree};
 
-/// What an entry shall hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NewValue<'a, V> {
-    /// A byte string below 4 GiB, copied into the entry.
-    Bytes(&'a [u8]),
-    /// An integer.
-    Int(i64),
-    /// Anything else, moved in.
-    Object(V),
-}
+/// What an object must be: O(1) to clone (a write beside a snapshot clones it), droppable on any thread, aligned to 8.
+pub trait Value: Clone + Send + Sync + 'static {}
 
-/// A payload taken out of the table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OwnedValue<V> {
-    /// A byte string.
-    Bytes(Vec<u8>),
-    /// An integer.
-    Int(i64),
-    /// Anything else: moved out, or cloned if a snapshot still needs it.
-    Object(V),
-}
+impl<T: Clone + Send + Sync + 'static> Value for T {}
 
 /// An entry taken out of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,137 +48,6 @@ pub struct Taken<V> {
     pub expire_ms: Option<i64>,
     /// Its LRU or LFU word.
     pub lru: u32,
-}
-
-/// A key and its value, borrowed from a table or a snapshot.
-pub struct EntryRef<'a, V> {
-    _skeleton: PhantomData<&'a V>,
-}
-
-impl<'a, V> EntryRef<'a, V> {
-    /// The key's bytes.
-    pub fn key(&self) -> &'a [u8] {
-        todo!()
-    }
-    /// The value.
-    pub fn payload(&self) -> Payload<'a, V> {
-        todo!()
-    }
-    /// The deadline in Unix milliseconds.
-    pub fn expire_ms(&self) -> Option<i64> {
-        todo!()
-    }
-    /// The LRU or LFU word.
-    pub fn lru(&self) -> u32 {
-        todo!()
-    }
-    /// Sets the LRU or LFU word: allowed on a shared entry too, snapshots may see either value.
-    pub fn set_lru(&self, _lru: u32) {
-        todo!()
-    }
-    /// Bytes of the entry's own allocation (without what an object points to).
-    pub fn entry_bytes(&self) -> usize {
-        todo!()
-    }
-}
-
-/// An entry made writable: no snapshot sees what is done to it.
-pub struct EntryMut<'a, V> {
-    _skeleton: PhantomData<&'a mut V>,
-}
-
-impl<V: Clone + Send + Sync + 'static> EntryMut<'_, V> {
-    /// For reading.
-    pub fn as_ref(&self) -> EntryRef<'_, V> {
-        todo!()
-    }
-    /// The object, if the entry holds one.
-    pub fn object_mut(&mut self) -> Option<&mut V> {
-        todo!()
-    }
-    /// The inline bytes, for a change that keeps their length.
-    pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
-        todo!()
-    }
-    /// Gives the inline bytes another length (new bytes are zero); `None` if the entry holds no bytes.
-    pub fn resize_bytes(&mut self, _len: usize) -> Option<&mut [u8]> {
-        todo!()
-    }
-    /// Replaces the value, keeping the deadline.
-    pub fn set_value(&mut self, _value: NewValue<'_, V>) {
-        todo!()
-    }
-    /// Sets or removes the deadline, in Unix milliseconds.
-    pub fn set_expire(&mut self, _expire_ms: Option<i64>) {
-        todo!()
-    }
-}
-
-/// Counts snapshots and holds what they still need: one for all tables of a keyspace.
-pub struct Reclaim<V> {
-    _skeleton: PhantomData<V>,
-}
-
-impl<V: Clone + Send + Sync + 'static> Reclaim<V> {
-    /// No snapshot, nothing retired.
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Reclaim<V> {
-        todo!()
-    }
-    /// Takes a snapshot of these tables. Panics if one was made with another `Reclaim`.
-    pub fn snapshot(&mut self, _tables: &[&Table<V>]) -> TableSnapshots<V> {
-        todo!()
-    }
-    /// Number of snapshots not yet finished.
-    pub fn snapshots_live(&mut self) -> usize {
-        todo!()
-    }
-    /// Frees up to `budget` retired items that no snapshot needs any more; true if more could be freed at once.
-    pub fn sweep(&mut self, _budget: usize) -> bool {
-        todo!()
-    }
-    /// A retired table (FLUSHALL) no snapshot needs: drop it on a free thread, or let `sweep` free it in slices.
-    pub fn take_garbage(&mut self) -> Option<Garbage<V>> {
-        todo!()
-    }
-    /// Bytes held only for snapshots.
-    pub fn retired_bytes(&self) -> usize {
-        todo!()
-    }
-}
-
-/// A whole table nobody can reach any more; dropping it frees it.
-pub struct Garbage<V> {
-    _skeleton: PhantomData<V>,
-}
-
-/// Tables as they were at one moment, readable on another thread.
-pub struct TableSnapshots<V> {
-    _skeleton: PhantomData<V>,
-}
-
-impl<V: Clone + Send + Sync + 'static> TableSnapshots<V> {
-    /// Number of tables.
-    pub fn tables(&self) -> usize {
-        todo!()
-    }
-    /// Keys of one table at that moment.
-    pub fn len(&self, _table: usize) -> usize {
-        todo!()
-    }
-    /// Keys with a deadline of one table at that moment.
-    pub fn expires_len(&self, _table: usize) -> usize {
-        todo!()
-    }
-    /// Visits the next block: false at the end, when the snapshot marks itself finished.
-    /// The entries cannot outlive the call; everything of table 0 comes before table 1, and so on.
-    pub fn next_block(&mut self, _visit: impl FnMut(usize, EntryRef<'_, V>)) -> bool {
-        todo!()
-    }
-    /// Visits everything that is left.
-    pub fn walk(&mut self, _visit: impl FnMut(usize, EntryRef<'_, V>)) {
-        todo!()
-    }
 }
 
 /// Memory of one table in bytes, without what objects point to.
@@ -198,91 +63,253 @@ pub struct TableMemory {
 
 /// A hash table of keys.
 pub struct Table<V> {
-    _skeleton: PhantomData<V>,
-    _opaque: Opaque,
+    tree: Tree<V>,
+    len: usize,
+    entry_bytes: usize,
+    expires: Expires,
+    id: u32,
+    seed: u64,
+    shared_seed: SharedSeed,
+    domain: Arc<Domain<V>>,
 }
 
-impl<V: Clone + Send + Sync + 'static> Table<V> {
+impl<V: Value> Table<V> {
     /// An empty table. Every mutating call must be given this same `reclaim` (checked, panics otherwise).
-    pub fn new(_seed: [u64; 2], _reclaim: &Reclaim<V>) -> Table<V> {
-        todo!()
+    pub fn new(seed: [u64; 2], reclaim: &Reclaim<V>) -> Table<V> {
+        let domain = Arc::clone(reclaim.domain());
+        Table {
+            tree: Tree::new(reclaim.current()),
+            len: 0,
+            entry_bytes: 0,
+            expires: Expires::default(),
+            id: domain.table_id(),
+            seed: seed[0],
+            shared_seed: SharedSeed::from_u64(seed[1]),
+            domain,
+        }
     }
+
     /// Unique among all tables of one `Reclaim`.
     pub fn id(&self) -> u32 {
-        todo!()
+        self.id
     }
+
     /// Number of keys.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        todo!()
+        self.len
     }
+
     /// Number of keys with a deadline.
     pub fn expires_len(&self) -> usize {
-        todo!()
+        self.expires.len()
     }
+
     /// Memory of the table.
     pub fn memory(&self) -> TableMemory {
-        todo!()
+        let expires = self.expires.memory_bytes();
+        TableMemory { nodes: self.tree.node_bytes(), entries: self.entry_bytes, expires }
     }
+
     /// The hash of a key, wanted by most calls; never show it to a client.
-    pub fn hash(&self, _key: &[u8]) -> u64 {
-        todo!()
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared_seed);
+        hasher.write(key);
+        hasher.finish()
     }
+
     /// Asks the processor to load the block line of this hash.
-    pub fn prefetch(&self, _hash: u64) {
-        todo!()
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        self.tree.block(hash).prefetch(hash);
     }
+
     /// Finds a key.
-    pub fn find(&self, _hash: u64, _key: &[u8]) -> Option<EntryRef<'_, V>> {
-        todo!()
+    #[inline]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_, V>> {
+        let place = self.place(hash, key)?;
+        // SAFETY: the entry lives in this table, which is borrowed.
+        Some(unsafe { EntryRef::new(place.entry) })
     }
-    /// Inserts or replaces; true if the key is new.
+
+    #[inline]
+    fn place(&self, hash: u64, key: &[u8]) -> Option<Place<V>> {
+        // SAFETY: the tree hands out live entries.
+        self.tree.find(hash, |entry| unsafe { entry.key() } == key)
+    }
+
+    /// Inserts or replaces; true if the key is new. `hash` is `self.hash(key)`, here and in all other calls.
     pub fn upsert(
         &mut self,
-        _reclaim: &mut Reclaim<V>,
-        _hash: u64,
-        _key: &[u8],
-        _value: NewValue<'_, V>,
-        _expire_ms: Option<i64>,
-        _lru: u32,
+        reclaim: &mut Reclaim<V>,
+        hash: u64,
+        key: &[u8],
+        value: NewValue<'_, V>,
+        expire_ms: Option<i64>,
+        lru: u32,
     ) -> bool {
-        todo!()
+        self.begin(reclaim);
+        let Some(place) = self.place(hash, key) else {
+            self.insert(reclaim, hash, Entry::new(key, value, expire_ms, lru));
+            self.index_deadline(hash, None, expire_ms);
+            return true;
+        };
+        let block = self.tree.writable(reclaim, self.id, hash);
+        let entry = place.entry;
+        // SAFETY: the slot is at the same index of the writable block. Rule 2 of `reclaim.rs` decides between writing the
+        // entry in place and replacing it; a replaced one leaves its slot before it is disposed of.
+        unsafe {
+            let before = entry.expire_ms();
+            self.entry_bytes -= entry.allocation();
+            let new = if self.is_needed(reclaim, block, &place, hash) {
+                let new = Entry::new(key, value, expire_ms, lru);
+                block.replace(place.at, slot_word(tag_of(hash), new.address()));
+                reclaim.dispose_entry(entry, true, self.id, hash);
+                new
+            } else {
+                let new = entry.overwrite(key, value, expire_ms, lru);
+                block.replace(place.at, slot_word(tag_of(hash), new.address()));
+                new
+            };
+            self.entry_bytes += new.allocation();
+            self.index_deadline(hash, before, expire_ms);
+        }
+        false
     }
+
     /// Removes a key; false if it was not there.
-    pub fn remove(&mut self, _reclaim: &mut Reclaim<V>, _hash: u64, _key: &[u8]) -> bool {
-        todo!()
+    pub fn remove(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> bool {
+        self.begin(reclaim);
+        let Some((entry, needed)) = self.detach(reclaim, hash, key) else { return false };
+        // SAFETY: detached, so in no slot any more.
+        unsafe { reclaim.dispose_entry(entry, needed, self.id, hash) };
+        true
     }
+
     /// Removes a key and hands its value over.
-    pub fn take(&mut self, _reclaim: &mut Reclaim<V>, _hash: u64, _key: &[u8]) -> Option<Taken<V>> {
-        todo!()
+    pub fn take(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<Taken<V>> {
+        self.begin(reclaim);
+        let (entry, needed) = self.detach(reclaim, hash, key)?;
+        // SAFETY: detached, so in no slot any more; if no snapshot needs it it is ours to take apart.
+        unsafe {
+            let (expire_ms, lru) = (entry.expire_ms(), entry.lru_cell().load(Ordering::Relaxed));
+            let value = if needed {
+                let value = entry.clone_value();
+                reclaim.dispose_entry(entry, true, self.id, hash);
+                value
+            } else {
+                entry.into_value()
+            };
+            Some(Taken { value, expire_ms, lru })
+        }
     }
+
     /// Makes an entry writable.
-    pub fn edit<'a>(&'a mut self, _reclaim: &'a mut Reclaim<V>, _hash: u64, _key: &[u8]) -> Option<EntryMut<'a, V>> {
-        todo!()
+    pub fn edit(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<EntryMut<'_, V>> {
+        self.begin(reclaim);
+        let place = self.place(hash, key)?;
+        let block = self.tree.writable(reclaim, self.id, hash);
+        let mut entry = place.entry;
+        // SAFETY: the slot is at the same index of the writable block; rule 2 of `reclaim.rs`.
+        unsafe {
+            if self.is_needed(reclaim, block, &place, hash) {
+                entry = place.entry.duplicate();
+                block.replace(place.at, slot_word(tag_of(hash), entry.address()));
+                reclaim.dispose_entry(place.entry, true, self.id, hash);
+            }
+            Some(EntryMut::new(self, block, place.at, hash, entry))
+        }
     }
-    /// SCAN: visits whole blocks from `cursor` until `count` entries were seen; returns the next cursor, 0 at the end.
-    /// Every element present from the first call (cursor 0) to the last is visited at least once.
-    pub fn scan(&self, _cursor: u64, _count: usize, _visit: impl FnMut(EntryRef<'_, V>)) -> u64 {
-        todo!()
-    }
-    /// A random entry, nearly uniform.
-    pub fn random(&self, _rng: &mut fastrand::Rng) -> Option<EntryRef<'_, V>> {
-        todo!()
-    }
-    /// A random entry among those with a deadline.
-    pub fn random_volatile(&self, _rng: &mut fastrand::Rng) -> Option<EntryRef<'_, V>> {
-        todo!()
-    }
-    /// The entry with the earliest deadline, if that is at or before `now_ms`.
-    pub fn next_due(&self, _now_ms: i64) -> Option<EntryRef<'_, V>> {
-        todo!()
-    }
-    /// The earliest deadline in Unix milliseconds.
-    pub fn next_deadline_ms(&self) -> Option<i64> {
-        todo!()
-    }
+
     /// Hands the whole table over: freed in slices by `sweep`, or given out by `take_garbage`, when no snapshot needs it.
-    pub fn retire(self, _reclaim: &mut Reclaim<V>) {
-        todo!()
+    pub fn retire(mut self, reclaim: &mut Reclaim<V>) {
+        assert!(reclaim.is_domain_of(&self), "a table of another Reclaim");
+        reclaim.retire_tree(std::mem::replace(&mut self.tree, Tree::freed()), self.id);
+    }
+
+    fn begin(&self, reclaim: &mut Reclaim<V>) {
+        assert!(reclaim.is_domain_of(self), "a table of another Reclaim");
+        reclaim.tick();
+    }
+
+    /// Whether a snapshot still ahead may see the entry, so that it must be replaced, not changed (rule 2).
+    ///
+    /// # Safety
+    /// `block` is the writable block of the hash, live.
+    #[inline]
+    unsafe fn is_needed(&self, reclaim: &Reclaim<V>, block: block::Block, place: &Place<V>, hash: u64) -> bool {
+        // A block copied just now has all its slots shared.
+        (place.shared || block != place.block) && reclaim.newest_ahead(self.id, hash) != 0
+    }
+
+    fn insert(&mut self, reclaim: &mut Reclaim<V>, hash: u64, entry: Entry<V>) {
+        // SAFETY: the tree hands out live blocks; `writable` makes the block ours, `fill_max` leaves a free slot.
+        unsafe {
+            loop {
+                let block = self.tree.block(hash);
+                if block.count() < fill_max(block.lines()) {
+                    break;
+                }
+                self.tree.grow(reclaim, self.id, hash, self.len, |key| {
+                    let mut hasher = FoldHasher::with_seed(self.seed, &self.shared_seed);
+                    hasher.write(key);
+                    hasher.finish()
+                });
+            }
+            let block = self.tree.writable(reclaim, self.id, hash);
+            block.insert(slot_word(tag_of(hash), entry.address()));
+            self.entry_bytes += entry.allocation();
+        }
+        self.len += 1;
+    }
+
+    /// Takes an entry out of its slot; the second is true if a snapshot may still need it.
+    fn detach(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<(Entry<V>, bool)> {
+        let place = self.place(hash, key)?;
+        let block = self.tree.writable(reclaim, self.id, hash);
+        // SAFETY: the slot is at the same index of the writable block.
+        let needed = unsafe {
+            let needed = self.is_needed(reclaim, block, &place, hash);
+            block.remove(place.at);
+            self.entry_bytes -= place.entry.allocation();
+            self.index_deadline(hash, place.entry.expire_ms(), None);
+            needed
+        };
+        self.len -= 1;
+        self.tree.shrink(reclaim, self.id, hash);
+        Some((place.entry, needed))
+    }
+
+    /// Keeps the index of deadlines true.
+    fn index_deadline(&mut self, hash: u64, before: Option<i64>, after: Option<i64>) {
+        if before == after {
+            return;
+        }
+        if let Some(deadline) = before {
+            self.expires.remove((deadline, hash));
+        }
+        if let Some(deadline) = after {
+            self.expires.insert((deadline, hash));
+        }
+    }
+}
+
+impl<V> Table<V> {
+    fn domain(&self) -> &Arc<Domain<V>> {
+        &self.domain
+    }
+
+    fn tree(&self) -> &Tree<V> {
+        &self.tree
+    }
+}
+
+impl<V> Drop for Table<V> {
+    fn drop(&mut self) {
+        // Acquire: what finished walkers read was read before.
+        if !self.tree.is_freed() && self.domain.live.load(Ordering::Acquire) > 0 {
+            self.domain.adopt(std::mem::replace(&mut self.tree, Tree::freed()), self.id);
+        }
     }
 }

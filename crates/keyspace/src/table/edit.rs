@@ -1,0 +1,88 @@
+//! The guard for changing an entry in place.
+//!
+//! Invariant: `entry` stands in slot `at` of `block`, which belongs to the borrowed table; both are writable and no
+//! snapshot sees them (rules 1 and 2 of `reclaim.rs`). No snapshot of the table can be taken during the borrow.
+
+use super::block::{Block, slot_word, tag_of};
+use super::entry::{Entry, EntryRef, NewValue, Payload};
+use super::{Table, Value};
+
+/// An entry made writable: no snapshot sees what is done to it.
+pub struct EntryMut<'a, V> {
+    table: &'a mut Table<V>,
+    block: Block,
+    at: usize,
+    hash: u64,
+    entry: Entry<V>,
+}
+
+impl<'a, V: Value> EntryMut<'a, V> {
+    /// # Safety
+    /// The file's invariant.
+    pub(super) unsafe fn new(
+        table: &'a mut Table<V>,
+        block: Block,
+        at: usize,
+        hash: u64,
+        entry: Entry<V>,
+    ) -> EntryMut<'a, V> {
+        EntryMut { table, block, at, hash, entry }
+    }
+
+    /// For reading.
+    pub fn as_ref(&self) -> EntryRef<'_, V> {
+        // SAFETY: while `self` is borrowed nothing changes the entry.
+        unsafe { EntryRef::new(self.entry) }
+    }
+
+    /// The object, if the entry holds one.
+    pub fn object_mut(&mut self) -> Option<&mut V> {
+        // SAFETY: the file's invariant.
+        unsafe { self.entry.object_mut() }
+    }
+
+    /// The object with the table's lifetime, if the entry holds one.
+    pub fn into_object_mut(self) -> Option<&'a mut V> {
+        // SAFETY: the file's invariant holds for 'a: the guard held the table's borrow.
+        unsafe { self.entry.object_mut() }
+    }
+
+    /// The inline bytes, for a change that keeps their length.
+    pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        // SAFETY: the file's invariant.
+        unsafe { self.entry.bytes_mut() }
+    }
+
+    /// Gives the inline bytes another length (new bytes are zero); `None` if the entry holds no bytes.
+    pub fn resize_bytes(&mut self, len: usize) -> Option<&mut [u8]> {
+        let Payload::Bytes(_) = self.as_ref().payload() else { return None };
+        // SAFETY: the file's invariant; it holds bytes.
+        self.change(|entry| unsafe { entry.resize_bytes(len) });
+        self.bytes_mut()
+    }
+
+    /// Replaces the value, keeping deadline and LRU word.
+    pub fn set_value(&mut self, value: NewValue<'_, V>) {
+        // SAFETY: the file's invariant.
+        self.change(|entry| unsafe { entry.replace_value(value) });
+    }
+
+    /// Sets or removes the deadline, in Unix milliseconds.
+    pub fn set_expire(&mut self, expire_ms: Option<i64>) {
+        let before = self.as_ref().expire_ms();
+        // SAFETY: the file's invariant.
+        self.change(|entry| unsafe { entry.set_expire(expire_ms) });
+        self.table.index_deadline(self.hash, before, expire_ms);
+    }
+
+    /// Lets `change` alter or move the entry, and keeps slot and counters true.
+    fn change(&mut self, change: impl FnOnce(Entry<V>) -> Entry<V>) {
+        // SAFETY: the file's invariant; the slot gets the entry's new address.
+        unsafe {
+            self.table.entry_bytes -= self.entry.allocation();
+            self.entry = change(self.entry);
+            self.table.entry_bytes += self.entry.allocation();
+            self.block.replace(self.at, slot_word(tag_of(self.hash), self.entry.address()));
+        }
+    }
+}
