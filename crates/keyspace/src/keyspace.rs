@@ -120,6 +120,11 @@ impl Keyspace {
         fresh
     }
 
+    /// The hash seed: never to be shown to clients.
+    pub fn seed(&self) -> [u64; 2] {
+        self.seed
+    }
+
     /// An empty keyspace with the same settings and number of databases, to load a data set into.
     pub fn fresh(&self, seed: [u64; 2]) -> Keyspace {
         Keyspace::new(self.count(), seed, self.settings.clone())

@@ -129,6 +129,8 @@ pub struct Client {
     pub blocked: Option<Blocked>,
     /// Close once the outbox is empty.
     pub close_after_reply: bool,
+    /// A full synchronisation is being sent on it by another thread: nothing else may be written.
+    pub transferring: bool,
     /// Is on the list of connections with something to write.
     pub is_dirty: bool,
     /// When it connected.
@@ -175,6 +177,7 @@ impl Client {
             monitor: false,
             blocked: None,
             close_after_reply: false,
+            transferring: false,
             is_dirty: false,
             connected_at: now,
             active_at: now,

@@ -70,7 +70,7 @@ fn id(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 fn info(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     let mut text = describe(node, &node.clients[conn]);
     text.push(b'\n');
-    node.reply(conn).verbatim("txt", &text);
+    node.reply(conn).verbatim(b"txt", &text);
     Ok(())
 }
 
@@ -129,7 +129,7 @@ fn list(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
             text.push(b'\n');
         }
     }
-    node.reply(conn).verbatim("txt", &text);
+    node.reply(conn).verbatim(b"txt", &text);
     Ok(())
 }
 

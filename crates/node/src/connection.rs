@@ -75,7 +75,7 @@ fn hello(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 fn greet(node: &mut Node, conn: ConnId) {
     let role: &[u8] = if node.replication.is_replica() { b"replica" } else { b"master" };
     let mut reply = node.reply(conn);
-    let proto = if reply.protocol() == Protocol::Resp3 { 3 } else { 2 };
+    let proto = if reply.proto() == Protocol::Resp3 { 3 } else { 2 };
     reply.map(7);
     reply.bulk(b"server");
     reply.bulk(b"redis");

@@ -122,7 +122,8 @@ impl Node {
         effects.begin_command();
         let db = Db::new(keyspace, db_index, effects, *unix, ExpiryMode::Ignore);
         let mut nowhere = resp::Outbox::new();
-        let reply = resp::Reply::discarding(&mut nowhere, resp::Protocol::Resp2);
+        let mut reply = resp::Reply::new(&mut nowhere, resp::Protocol::Resp2);
+        reply.set_silent(true);
         let outcome = run(&mut Context { db, reply, rng }, args);
         effects.end_command(db_index, args.iter());
         outcome

@@ -1,1 +1,34 @@
-//! The `node` crate: see ARCHITECTURE.md.
+//! One whole server without I/O: clients, commands about the server, the way of a request, both roles of
+//! replication. `server` and `sim` drive it. Start at `node.rs`.
+
+mod client;
+mod client_command;
+mod clients;
+mod commit;
+mod connection;
+mod execute;
+mod gate;
+mod help;
+mod host;
+mod input;
+mod latency;
+mod node;
+mod output;
+mod persistence;
+mod pubsub;
+mod replication;
+mod server_commands;
+mod settings;
+mod slowlog;
+mod stats;
+mod table;
+mod timers;
+mod transaction;
+mod watch;
+
+pub use client::{ConnId, PeerInfo};
+pub use connection::REDIS_VERSION;
+pub use host::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob, SnapshotFacts, StreamPosition};
+pub use node::{Node, Setup};
+pub use output::{Discarded, Output, SyncTarget};
+pub use persistence::{Loaded, ShutdownOptions};

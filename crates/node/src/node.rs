@@ -47,11 +47,15 @@ pub struct Node {
     pub(crate) started_at: Time,
     pub(crate) run_id: base::ReplId,
     pub(crate) pause: Pause,
+    /// Who waits in WAIT.
+    pub(crate) waits: Vec<ConnId>,
     pub(crate) outputs: VecDeque<Output>,
     /// Where the arguments of the request being run stand; one buffer serves all connections.
     pub(crate) args: ArgsBuf,
     /// The command that runs, while one runs.
     pub(crate) running: Option<CommandId>,
+    /// EXEC runs.
+    pub(crate) in_exec: bool,
     /// When active expiry looks again.
     pub(crate) cycle_at: Time,
     /// Whether it still accepts commands.
@@ -114,9 +118,11 @@ impl Node {
             started_at: now,
             run_id,
             pause: Pause::default(),
+            waits: Vec::new(),
             outputs: VecDeque::new(),
             args: ArgsBuf::new(),
             running: None,
+            in_exec: false,
             cycle_at: now,
             exiting: false,
             config,
@@ -154,6 +160,7 @@ impl Node {
         self.pubsub.forget(conn);
         self.watches.forget(conn, &client.watching);
         self.pause.waiting.retain(|waiting| *waiting != conn);
+        self.waits.retain(|waiting| *waiting != conn);
         self.replication_closed(conn, &client);
     }
 
@@ -180,6 +187,11 @@ impl Node {
     /// Writes a log line.
     pub(crate) fn log(&self, level: LogLevel, text: &str) {
         self.host.log(level, text);
+    }
+
+    /// Whether the running command was queued and runs inside EXEC.
+    pub(crate) fn running_inside_exec(&self) -> bool {
+        self.in_exec
     }
 
     /// Where the reply to a client goes. Marks nothing: whoever writes outside of a running command calls
@@ -209,7 +221,9 @@ impl Node {
 /// A reply to a client that obeys CLIENT REPLY.
 pub(crate) fn reply_to(client: &mut Client) -> Reply<'_> {
     let silent = matches!(client.reply_mode, ReplyMode::Off | ReplyMode::Skip);
-    if silent { Reply::discarding(&mut client.outbox, client.proto) } else { Reply::new(&mut client.outbox, client.proto) }
+    let mut reply = Reply::new(&mut client.outbox, client.proto);
+    reply.set_silent(silent);
+    reply
 }
 
 const PROTECTED_MODE: &str = "-DENIED Lockstep is running in protected mode because protected mode is enabled and \

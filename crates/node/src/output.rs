@@ -56,10 +56,12 @@ pub enum Discarded {
 pub struct SyncTarget {
     /// The replica's connection.
     pub conn: ConnId,
-    /// Framed by an end mark, instead of the length in front.
-    pub framed_by_mark: bool,
+    /// How the data set is delimited.
+    pub framing: replication::framing::Framing,
     /// What the replica can read.
     pub target: persist::rdb::Target,
-    /// Close the connection afterwards: the receiver wants the data set only.
-    pub rdb_only: bool,
+    /// What must be written before it.
+    pub preamble: Vec<u8>,
+    /// Whether it wants the keys; else only what stands beside them.
+    pub with_data: bool,
 }

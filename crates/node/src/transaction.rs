@@ -60,14 +60,14 @@ fn exec(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
         return Ok(());
     }
     node.reply(conn).array(transaction.queued.len());
-    let exec = node.running;
+    node.in_exec = true;
     for (id, args) in &transaction.queued {
         node.call(conn, *id, &args.as_args());
         if node.clients.get(conn).is_none() {
             break; // The transaction killed its own connection; what it did stands.
         }
     }
-    node.running = exec;
+    node.in_exec = false;
     node.effects.begin_command();
     node.effects.replicate_nothing();
     Ok(())

@@ -1,0 +1,381 @@
+//! SAVE, BGSAVE, save points, loading at the start, and the end: SHUTDOWN.
+
+use base::UnixMs;
+use commands::{Categories, Error, Flags, Meta, Outcome, Row, is};
+use keyspace::Keyspace;
+use resp::Args;
+
+use crate::client::ConnId;
+use crate::host::{LogLevel, SaveJob, SnapshotFacts, StreamPosition};
+use crate::node::Node;
+use crate::output::Output;
+use crate::table::{ServerFn, ServerRow};
+
+/// How long automatic saves pause after one that failed, in seconds.
+const RETRY_SECONDS: i64 = 5;
+
+/// What there is to know about files.
+pub struct Persistence {
+    /// Changes since the last save.
+    pub dirty: u64,
+    /// When the data set was last saved, or the server started.
+    pub last_save: UnixMs,
+    /// When a save was last tried.
+    pub last_try: UnixMs,
+    /// The last one failed.
+    pub last_save_failed: bool,
+    /// How long the last one took, in seconds; -1: none yet.
+    pub last_save_seconds: i64,
+    /// How many were made.
+    pub saves: u64,
+    /// The save that runs beside the executor.
+    pub saving: Option<Saving>,
+    /// BGSAVE SCHEDULE asked for one more.
+    pub scheduled: bool,
+    /// The load at the start, while it runs.
+    pub loading: Option<Loading>,
+    /// What the last load found: keys loaded, keys dropped because their time had passed.
+    pub last_load: (u64, u64),
+    /// The database that the stream has selected, as the data set being received from the master says.
+    pub transfer_stream_db: Option<usize>,
+}
+
+/// A save beside the executor.
+#[derive(Clone, Copy, Debug)]
+pub struct Saving {
+    /// When it began.
+    pub started: UnixMs,
+    /// The changes that it does not miss.
+    pub dirty: u64,
+}
+
+/// The load at the start.
+#[derive(Clone, Copy, Debug)]
+pub struct Loading {
+    /// When it began.
+    pub started: UnixMs,
+    /// The file's size in bytes.
+    pub total: u64,
+    /// How much of it is read.
+    pub read: u64,
+}
+
+/// What a finished load hands over.
+pub struct Loaded {
+    /// The data set.
+    pub keyspace: Keyspace,
+    /// Where in which history it stands, if the file says so.
+    pub position: Option<StreamPosition>,
+    /// Keys that came.
+    pub keys: u64,
+    /// Keys that were dropped because their time had passed: database and name.
+    pub expired: Vec<(usize, Vec<u8>)>,
+}
+
+impl Persistence {
+    /// Nothing saved yet.
+    pub fn new(now: UnixMs) -> Persistence {
+        Persistence {
+            dirty: 0,
+            last_save: now,
+            last_try: UnixMs(0),
+            last_save_failed: false,
+            last_save_seconds: -1,
+            saves: 0,
+            saving: None,
+            scheduled: false,
+            loading: None,
+            last_load: (0, 0),
+            transfer_stream_db: None,
+        }
+    }
+}
+
+/// The commands of this group.
+pub const ROWS: &[ServerRow] = &[SAVE, BGSAVE, LASTSAVE, SHUTDOWN];
+
+/// Saves, and answers when it is done.
+const SAVE: ServerRow = Row {
+    name: "save",
+    meta: Meta::new("server", "1.0.0", 1, Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI))
+        .about("Saves the data set to its file before it answers.", "O(N) in the number of keys."),
+    run: save as ServerFn,
+    subcommands: &[],
+};
+
+fn save(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
+    if node.persistence.saving.is_some() {
+        return Err(Error::text("ERR Background save already in progress"));
+    }
+    if node.save_now().is_err() {
+        // The cause is in the log, as with the peers; clients get no paths.
+        return Err(Error::text("ERR"));
+    }
+    node.reply(conn).simple("OK");
+    Ok(())
+}
+
+/// Saves beside the executor.
+const BGSAVE: ServerRow = Row {
+    name: "bgsave",
+    meta: Meta::new("server", "1.0.0", -1, Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING))
+        .about("Saves the data set to its file in the background.", "O(1)")
+        .usage("[SCHEDULE^3.2.2]"),
+    run: bgsave as ServerFn,
+    subcommands: &[],
+};
+
+fn bgsave(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
+    let known = args.len() == 1 || (args.len() == 2 && is(&args[1], "SCHEDULE"));
+    if !known {
+        return Err(Error::Syntax);
+    }
+    if node.persistence.saving.is_some() {
+        return Err(Error::text("ERR Background save already in progress"));
+    }
+    node.start_save();
+    node.reply(conn).simple("Background saving started");
+    Ok(())
+}
+
+/// When the data set was last saved.
+const LASTSAVE: ServerRow = Row {
+    name: "lastsave",
+    meta: Meta::new("server", "1.0.0", 1, Flags::FAST.with(Flags::LOADING).with(Flags::STALE))
+        .about("Tells when the data set was last saved, in Unix seconds.", "O(1)")
+        .acl(Categories::ADMIN.with(Categories::DANGEROUS))
+        .tips(&["nondeterministic_output"]),
+    run: lastsave as ServerFn,
+    subcommands: &[],
+};
+
+fn lastsave(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
+    let seconds = node.persistence.last_save.seconds();
+    node.reply(conn).int(seconds);
+    Ok(())
+}
+
+/// Ends the server.
+const SHUTDOWN: ServerRow = Row {
+    name: "shutdown",
+    meta: Meta::new(
+        "server",
+        "1.0.0",
+        -1,
+        Flags::ADMIN.with(Flags::ALLOW_BUSY).with(Flags::LOADING).with(Flags::NOSCRIPT).with(Flags::NO_MULTI).with(Flags::STALE),
+    )
+    .about("Saves if save points are set, and ends the server.", "O(N) in the number of keys when it saves.")
+    .usage("[save-selector<NOSAVE | SAVE>] [NOW^7.0.0] [FORCE^7.0.0] [ABORT^7.0.0]"),
+    run: shutdown as ServerFn,
+    subcommands: &[],
+};
+
+/// What SHUTDOWN was asked for.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct ShutdownOptions {
+    /// Save or not, whatever the save points say.
+    pub save: Option<bool>,
+    /// End even if the save fails.
+    pub force: bool,
+}
+
+fn shutdown(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
+    let mut options = ShutdownOptions::default();
+    let mut abort = false;
+    for word in args.tail(1).iter() {
+        if is(word, "NOSAVE") && options.save.is_none() {
+            options.save = Some(false);
+        } else if is(word, "SAVE") && options.save.is_none() {
+            options.save = Some(true);
+        } else if is(word, "FORCE") {
+            options.force = true;
+        } else if is(word, "ABORT") {
+            abort = true;
+        } else if !is(word, "NOW") {
+            return Err(Error::Syntax);
+        }
+    }
+    if abort {
+        let alone = args.len() == 2;
+        return Err(if alone { Error::text("ERR No shutdown in progress.") } else { Error::Syntax });
+    }
+    node.log(LogLevel::Warning, "User requested shutdown...");
+    if !node.shut_down(options) {
+        return Err(Error::text("ERR Errors trying to SHUTDOWN. Check logs."));
+    }
+    node.close_now(conn);
+    Ok(())
+}
+
+impl Node {
+    /// Ends the server, with a last save where one is due. False: the save failed and the server goes on.
+    pub fn shut_down(&mut self, options: ShutdownOptions) -> bool {
+        let save = options.save.unwrap_or(!self.config.save.is_empty()) && self.persistence.loading.is_none();
+        if save {
+            self.log(LogLevel::Notice, "Saving the final RDB snapshot before exiting.");
+            if self.save_now().is_err() && !options.force {
+                self.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
+                return false;
+            }
+        }
+        self.exiting = true;
+        self.outputs.push_back(Output::Exit { code: 0 });
+        true
+    }
+
+    /// What stands beside the keys in a file or a synchronisation.
+    pub(crate) fn snapshot_facts(&self) -> SnapshotFacts {
+        let replication = &self.replication;
+        let stream_db = if replication.is_replica() { Some(replication.apply.db) } else { replication.selected_db };
+        let history = replication.active.then(|| StreamPosition {
+            replid: replication.history.replid(),
+            offset: replication.offset(),
+            stream_db,
+        });
+        SnapshotFacts {
+            history,
+            taken_at: self.unix,
+            used_memory: self.host.memory().allocated,
+            compress: self.config.rdbcompression,
+            checksum: self.config.rdbchecksum,
+        }
+    }
+
+    fn save_job(&mut self) -> SaveJob {
+        let facts = self.snapshot_facts();
+        SaveJob { snapshot: self.keyspace.snapshot(), facts }
+    }
+
+    /// Saves before it returns.
+    pub(crate) fn save_now(&mut self) -> Result<(), ()> {
+        let started = self.host.now();
+        let job = self.save_job();
+        let result = self.host.save_now(job);
+        let seconds = self.host.now().seconds_since(started) as i64;
+        let dirty = self.persistence.dirty;
+        self.save_ended(result, seconds, dirty)
+    }
+
+    /// Begins a save beside the executor.
+    pub(crate) fn start_save(&mut self) {
+        self.persistence.scheduled = false;
+        self.persistence.last_try = self.unix;
+        self.persistence.saving = Some(Saving { started: self.unix, dirty: self.persistence.dirty });
+        self.log(LogLevel::Notice, "Background saving started");
+        let job = self.save_job();
+        self.outputs.push_back(Output::StartSave(job));
+    }
+
+    /// A save beside the executor ended: the file's size in bytes, or why not.
+    pub fn save_done(&mut self, result: Result<u64, String>) {
+        let Some(saving) = self.persistence.saving.take() else { return };
+        let seconds = (self.unix - saving.started) / 1000;
+        // Either way the rest is the same; the outcome is kept for the gate and INFO.
+        drop(self.save_ended(result, seconds, saving.dirty));
+    }
+
+    fn save_ended(&mut self, result: Result<u64, String>, seconds: i64, dirty: u64) -> Result<(), ()> {
+        let persistence = &mut self.persistence;
+        persistence.last_save_seconds = seconds;
+        persistence.last_save_failed = result.is_err();
+        match result {
+            Ok(bytes) => {
+                persistence.dirty -= dirty.min(persistence.dirty);
+                persistence.last_save = self.unix;
+                persistence.saves += 1;
+                self.log(LogLevel::Notice, &format!("DB saved on disk ({bytes} bytes)"));
+                Ok(())
+            }
+            Err(reason) => {
+                self.log(LogLevel::Warning, &format!("Error saving DB on disk: {reason}"));
+                Err(())
+            }
+        }
+    }
+
+    /// Begins an automatic save when a save point is reached. Called by the timer.
+    pub(crate) fn check_save_points(&mut self) {
+        let persistence = &self.persistence;
+        if persistence.saving.is_some() || persistence.loading.is_some() {
+            return;
+        }
+        let retry_due = !persistence.last_save_failed || (self.unix - persistence.last_try) / 1000 >= RETRY_SECONDS;
+        let age = (self.unix - persistence.last_save) / 1000;
+        let reached = self.config.save.iter().find(|point| persistence.dirty >= point.changes && age >= point.seconds as i64);
+        if let Some(point) = reached
+            && retry_due
+        {
+            let line = format!("{} changes in {} seconds. Saving...", point.changes, point.seconds);
+            self.log(LogLevel::Notice, &line);
+            self.start_save();
+        }
+    }
+
+    /// The load at the start begins: until it ends, commands about data are refused. The program reads the file.
+    pub fn start_loading(&mut self, total: u64) -> Box<Keyspace> {
+        self.persistence.loading = Some(Loading { started: self.unix, total, read: 0 });
+        Box::new(self.keyspace.fresh(self.keyspace.seed()))
+    }
+
+    /// The load has read so many bytes.
+    pub fn loading_progress(&mut self, read: u64) {
+        if let Some(loading) = &mut self.persistence.loading {
+            loading.read = read;
+        }
+    }
+
+    /// A load ended: the one at the start, or that of the master's data set.
+    pub fn load_done(&mut self, result: Result<Loaded, String>) {
+        if self.persistence.loading.take().is_none() {
+            let stream_db = result.as_ref().ok().and_then(|loaded| loaded.position).and_then(|position| position.stream_db);
+            self.persistence.transfer_stream_db = stream_db;
+            self.transfer_loaded(result.map(|loaded| loaded.keyspace));
+            return;
+        }
+        match result {
+            Ok(loaded) => self.loaded_at_start(loaded),
+            Err(reason) => {
+                self.log(LogLevel::Warning, &format!("Fatal error loading the DB, check server logs. Exiting. {reason}"));
+                self.outputs.push_back(Output::Exit { code: 1 });
+            }
+        }
+    }
+
+    fn loaded_at_start(&mut self, loaded: Loaded) {
+        self.persistence.last_load = (loaded.keys, loaded.expired.len() as u64);
+        self.log(LogLevel::Notice, &format!("DB loaded from disk: {} keys, {} expired", loaded.keys, loaded.expired.len()));
+        let empty = self.keyspace.replace_data(loaded.keyspace);
+        drop(empty);
+        if let Some(position) = loaded.position {
+            self.resume_history(position, &loaded.expired);
+        }
+        if let Some((host, port)) = self.config.replicaof.clone() {
+            self.follow(host, port);
+        }
+    }
+
+    /// Goes on in the history that the file names. A replica keeps its id and asks to go on from there; a master
+    /// takes a fresh one, and lets replicas of the old one go on up to here.
+    fn resume_history(&mut self, position: StreamPosition, expired: &[(usize, Vec<u8>)]) {
+        let as_replica = self.config.replicaof.is_some();
+        let fresh = base::ReplId::from_entropy(self.host.entropy());
+        let replication = &mut self.replication;
+        replication.journal.restart(journal::Offset(position.offset));
+        replication.history = if as_replica {
+            replication::History::restored_as_replica(position.replid)
+        } else {
+            replication::History::restored_as_master(fresh, position.replid, position.offset)
+        };
+        replication.apply.db = position.stream_db.unwrap_or(0);
+        replication.selected_db = None;
+        self.activate_stream();
+        if !as_replica {
+            // Replicas that go on from here still have these keys.
+            self.effects.journal_wanted = true;
+            for (db, key) in expired {
+                self.effects.push(*db, [&b"DEL"[..], key].into_iter());
+            }
+            self.commit_unwrapped();
+        }
+    }
+}

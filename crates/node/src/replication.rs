@@ -1,0 +1,150 @@
+//! Replication as the node sees it: the stream of effects with its history, the machines of both roles, and
+//! where each replica reads. The machines themselves are in the `replication` crate.
+//!
+//! `replication/stream.rs` writes the stream, `apply.rs` follows a master's, `replicas.rs` serves replicas,
+//! `commands.rs` are the commands.
+
+mod apply;
+mod commands;
+mod link;
+mod replicas;
+mod stream;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base::{ReplId, Time};
+use config::Config;
+use journal::{Journal, Offset};
+use replication::master::{Event, PeersSettings, Upstream};
+use replication::replica::{LinkSettings, Phase};
+use replication::{History, Link, Peers};
+
+use crate::client::ConnId;
+
+pub use commands::ROWS;
+
+use apply::Apply;
+
+/// Both roles of one server.
+pub struct Replication {
+    pub(crate) history: History,
+    pub(crate) journal: Journal,
+    /// Whether the stream is kept: with the first replica, or as a replica. Without it nothing is encoded or counted.
+    pub(crate) active: bool,
+    /// The database that the stream's end has selected; None: the next write must say.
+    pub(crate) selected_db: Option<usize>,
+    pub(crate) peers: Peers<ConnId>,
+    pub(crate) link: Link,
+    /// Bytes on their way to the master.
+    pub(crate) link_outbox: Vec<u8>,
+    pub(crate) apply: Apply,
+    /// Where each replica reads in the stream.
+    pub(crate) cursors: BTreeMap<ConnId, Cursor>,
+    /// Which commands from the master failed here, for the log: one line per command and error.
+    pub(crate) upstream: Upstream,
+}
+
+/// A replica's place in the stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    /// The next byte that it gets.
+    pub at: u64,
+    /// It gets them now; else the place is only kept for it until its snapshot is there.
+    pub live: bool,
+    /// Since when it is further behind than the soft limit.
+    pub over_soft_limit_since: Option<Time>,
+}
+
+impl Replication {
+    /// A top-level master without replicas, under a fresh id.
+    pub fn new(config: &Config, replid: ReplId, now: Time, seed: u64) -> Replication {
+        Replication {
+            history: History::new(replid),
+            journal: Journal::new(Offset(0)),
+            active: false,
+            selected_db: None,
+            peers: Peers::new(peers_settings(config), now),
+            link: Link::new(link_settings(config), fastrand::Rng::with_seed(seed)),
+            link_outbox: Vec::new(),
+            apply: Apply::default(),
+            cursors: BTreeMap::new(),
+            upstream: Upstream::None,
+        }
+    }
+
+    /// Whether it follows a master.
+    pub fn is_replica(&self) -> bool {
+        self.link.phase() != Phase::Idle
+    }
+
+    /// Whether it follows a master whose stream does not come in.
+    pub fn link_is_down(&self) -> bool {
+        !matches!(self.link.phase(), Phase::Idle | Phase::Streaming)
+    }
+
+    /// The stream's end: how many bytes it has had in all.
+    pub fn offset(&self) -> u64 {
+        self.journal.end().0
+    }
+
+    /// Whether a client's write goes into the stream: its effects must be encoded.
+    pub fn journal_is_wanted(&self) -> bool {
+        self.active && !self.is_replica()
+    }
+
+    /// Whether min-replicas-to-write lets writes through. Only a master asks for replicas.
+    pub fn has_enough_replicas(&self, config: &Config, now: Time) -> bool {
+        config.min_replicas_to_write == 0
+            || config.min_replicas_max_lag == 0
+            || self.is_replica()
+            || self.peers.has_enough_good_replicas(now)
+    }
+
+    /// Hands changed settings on.
+    pub fn settings_changed(&mut self, config: &Config) {
+        self.peers.set_settings(peers_settings(config));
+        self.link.set_settings(link_settings(config));
+        self.journal.set_backlog_size(config.repl_backlog_size);
+    }
+
+    /// Takes note of whom the server follows, and tells the master's machine.
+    pub(crate) fn note_upstream(&mut self, now: Time) {
+        let upstream = match self.link.phase() {
+            Phase::Idle => Upstream::None,
+            Phase::Streaming => Upstream::Up,
+            _ => Upstream::Down,
+        };
+        if upstream != self.upstream {
+            self.upstream = upstream;
+            self.peers.handle(now, Event::UpstreamChanged(upstream));
+        }
+    }
+}
+
+fn peers_settings(config: &Config) -> PeersSettings {
+    let seconds = |n: u64| Duration::from_secs(n);
+    PeersSettings {
+        timeout: seconds(config.repl_timeout),
+        ping_period: seconds(config.repl_ping_replica_period),
+        backlog_ttl: seconds(config.repl_backlog_ttl),
+        diskless: config.repl_diskless_sync,
+        diskless_delay: seconds(config.repl_diskless_sync_delay),
+        diskless_max_replicas: config.repl_diskless_sync_max_replicas as usize,
+        min_replicas_to_write: config.min_replicas_to_write as usize,
+        min_replicas_max_lag: seconds(config.min_replicas_max_lag),
+        ..PeersSettings::default()
+    }
+}
+
+fn link_settings(config: &Config) -> LinkSettings {
+    let some = |text: &str| (!text.is_empty()).then(|| text.as_bytes().to_vec());
+    LinkSettings {
+        listening_port: if config.replica_announce_port != 0 { config.replica_announce_port } else { config.port },
+        announce_ip: some(&config.replica_announce_ip),
+        user: some(&config.masteruser),
+        password: some(&config.masterauth),
+        timeout: Duration::from_secs(config.repl_timeout),
+        ..LinkSettings::default()
+    }
+}

@@ -1,0 +1,179 @@
+//! Follows a master's stream: each command runs as it would for a client, without a reply, and its very bytes are
+//! appended to our own stream. MULTI to EXEC runs, counts and is passed on as one unit.
+
+use commands::{Error, Outcome, is};
+use resp::{Args, ArgsBuf, OwnedArgs, ParseLimits, Parsed, RequestParser};
+
+use crate::host::LogLevel;
+use crate::node::Node;
+use crate::table::CommandRow;
+
+/// What is known of a master's stream between two reads.
+#[derive(Default)]
+pub struct Apply {
+    /// Bytes that were received but not applied: an unfinished command, or a transaction whose EXEC is missing.
+    pub pending: Vec<u8>,
+    /// How much of `pending` is parsed: whole commands of the open transaction.
+    parsed: usize,
+    parser: RequestParser,
+    args: ArgsBuf,
+    /// The database that the stream has selected.
+    pub db: usize,
+    /// The commands of the open transaction.
+    transaction: Option<Vec<OwnedArgs>>,
+}
+
+impl Apply {
+    /// Forgets what was not applied: the link is lost, and the next one begins at the last whole unit.
+    pub fn drop_unfinished(&mut self) {
+        self.pending = Vec::new();
+        self.parsed = 0;
+        self.parser = RequestParser::new();
+        self.transaction = None;
+    }
+}
+
+impl Node {
+    /// Applies bytes of the master's stream. False: they are no stream, and the link must be cut.
+    pub(super) fn apply_stream(&mut self, bytes: &[u8]) -> bool {
+        let mut apply = std::mem::take(&mut self.replication.apply);
+        let mut pending = std::mem::take(&mut apply.pending);
+        let input: &[u8] = if pending.is_empty() {
+            bytes
+        } else {
+            pending.extend_from_slice(bytes);
+            &pending
+        };
+        let limits = ParseLimits { bulk_max: u64::MAX >> 1, unauthenticated: false };
+        // `unit` is where the unfinished unit begins, `at` how far it is parsed.
+        let (mut unit, mut at) = (0, apply.parsed);
+        let mut sound = true;
+        while at < input.len() {
+            let consumed = match apply.parser.parse(&input[at..], &mut apply.args, &limits) {
+                Ok(Parsed::Complete { consumed } | Parsed::Empty { consumed }) => consumed,
+                Ok(Parsed::Incomplete { .. }) => break,
+                Err(error) => {
+                    let text = String::from_utf8_lossy(&error.text()).into_owned();
+                    self.log(LogLevel::Warning, &format!("The master's stream is broken: {text}"));
+                    sound = false;
+                    break;
+                }
+            };
+            let request = &input[at..at + consumed];
+            at += consumed;
+            let args = std::mem::take(&mut apply.args);
+            let finished = self.apply_request(&mut apply, &args.view(request));
+            apply.args = args;
+            if finished {
+                self.replication.journal.append(&input[unit..at]);
+                unit = at;
+            }
+        }
+        apply.parsed = at - unit;
+        if sound {
+            let rest = input.len() - unit;
+            if pending.is_empty() {
+                pending.extend_from_slice(&bytes[unit..]);
+            } else {
+                pending.drain(..unit);
+            }
+            debug_assert_eq!(pending.len(), rest);
+            apply.pending = pending;
+        } else {
+            apply.drop_unfinished();
+        }
+        self.replication.apply = apply;
+        self.wake_replicas();
+        sound
+    }
+
+    /// Takes one command. True: a unit is finished and its bytes count; false inside a transaction.
+    fn apply_request(&mut self, apply: &mut Apply, args: &Args<'_>) -> bool {
+        if args.is_empty() {
+            return apply.transaction.is_none();
+        }
+        let name = &args[0];
+        if is(name, "MULTI") {
+            apply.transaction = Some(Vec::new());
+            return false;
+        }
+        if is(name, "EXEC") {
+            let queued = apply.transaction.take().unwrap_or_default();
+            for request in &queued {
+                self.apply_command(apply, &request.as_args());
+            }
+            self.commit();
+            return true;
+        }
+        match &mut apply.transaction {
+            Some(queued) => {
+                queued.push(args.to_owned_args());
+                false
+            }
+            None => {
+                self.apply_command(apply, args);
+                self.commit();
+                true
+            }
+        }
+    }
+
+    fn apply_command(&mut self, apply: &mut Apply, args: &Args<'_>) {
+        self.effects.journal_wanted = false;
+        self.effects.touched_wanted = self.touched_wanted();
+        self.stats.commands += 1;
+        let outcome = match self.table.find(args) {
+            Err(error) => Err(error),
+            Ok(id) => {
+                self.table.stats_mut(id).calls += 1;
+                let command = self.table.get(id);
+                match command.row {
+                    _ if !command.row.meta().arity_fits(args.len()) => Err(Error::owned(format!(
+                        "ERR wrong number of arguments for '{}' command",
+                        command.full_name
+                    ))),
+                    CommandRow::Data(row) => self.apply_data(apply.db, row.run, args),
+                    CommandRow::Server(row) => self.apply_server_command(apply, row.name, args),
+                }
+            }
+        };
+        if let Err(error) = outcome {
+            self.report_divergence(args, &error);
+        }
+    }
+
+    /// The few commands in a stream that are not about data.
+    fn apply_server_command(&mut self, apply: &mut Apply, name: &str, args: &Args<'_>) -> Outcome {
+        match name {
+            "select" => {
+                let db = base::numbers::parse_u64(&args[1]).and_then(|db| usize::try_from(db).ok());
+                apply.db = db.filter(|db| *db < self.keyspace.count()).ok_or(Error::DbIndex)?;
+            }
+            "ping" => {}
+            "publish" | "spublish" => {
+                self.deliver(name, &args[1], &args[2]);
+            }
+            // The answer names what is applied, without the request's own bytes.
+            "replconf" if args.len() == 3 && is(&args[1], "GETACK") => self.send_ack(),
+            "replconf" => {}
+            _ => return Err(Error::owned(format!("ERR command '{name}' in a replication stream is not supported"))),
+        }
+        Ok(())
+    }
+
+    /// A command that the master ran failed here: the two are no longer equal. Never silent.
+    fn report_divergence(&mut self, args: &Args<'_>, error: &Error) {
+        self.stats.unexpected_error_replies += 1;
+        self.stats.count_error(error.message());
+        let line = format!(
+            "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
+            String::from_utf8_lossy(error.message()),
+            String::from_utf8_lossy(args.get(0).unwrap_or_default())
+        );
+        self.log(LogLevel::Warning, &line);
+        if self.config.propagation_error_behavior != config::PropagationError::Ignore {
+            self.log(LogLevel::Warning, "Exiting, as propagation-error-behavior says.");
+            self.outputs.push_back(crate::output::Output::Exit { code: 1 });
+        }
+    }
+}

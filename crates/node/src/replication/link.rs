@@ -1,0 +1,188 @@
+//! Drives the link to our master: what it asks for, and what the program reports about its connection.
+
+use journal::Offset;
+use keyspace::Keyspace;
+use replication::replica::{Input, Output as Wish, Phase, Resume};
+
+use crate::host::LogLevel;
+use crate::node::Node;
+use crate::output::{Discarded, Output};
+
+impl Node {
+    /// The connection to the master stands.
+    pub fn link_connected(&mut self) {
+        let replication = &self.replication;
+        let resume = replication.active.then(|| Resume { replid: replication.history.replid(), offset: replication.offset() });
+        self.replication.link.handle(self.now, Input::Connected { resume });
+        self.run_link();
+    }
+
+    /// The connection to the master could not be made.
+    pub fn link_failed(&mut self, reason: String) {
+        self.replication.link.handle(self.now, Input::ConnectFailed(reason));
+        self.run_link();
+    }
+
+    /// The connection to the master is gone.
+    pub fn link_closed(&mut self, reason: String) {
+        self.replication.link.handle(self.now, Input::Closed(reason));
+        self.run_link();
+    }
+
+    /// Bytes came from the master.
+    pub fn link_input(&mut self, bytes: &[u8]) {
+        self.stats.net_repl_input_bytes += bytes.len() as u64;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.replication.link.phase() {
+                Phase::Streaming => {
+                    self.replication.link.note_received(self.now);
+                    if !self.apply_stream(rest) {
+                        self.outputs.push_back(Output::CloseLink);
+                        self.link_closed("protocol error in the stream".to_owned());
+                    }
+                    return;
+                }
+                // The snapshot is being loaded: what follows it is stream, kept until then.
+                Phase::Loading => {
+                    self.replication.apply.pending.extend_from_slice(rest);
+                    return;
+                }
+                _ => {
+                    let used = self.replication.link.handle_bytes(self.now, rest);
+                    self.run_link();
+                    let stuck = used == 0 && !matches!(self.replication.link.phase(), Phase::Streaming | Phase::Loading);
+                    if stuck {
+                        return;
+                    }
+                    rest = &rest[used..];
+                }
+            }
+        }
+    }
+
+    /// Whether bytes of the master may be read now. While a snapshot is loaded, what follows it is only taken up to
+    /// a bound; the rest waits in the socket.
+    pub fn link_may_read(&self) -> bool {
+        self.replication.link.phase() != Phase::Loading || self.replication.apply.pending.len() < PENDING_STREAM_MAX
+    }
+
+    /// Writes what is on its way to the master. False: not all of it could be written.
+    pub fn write_link(&mut self, write: &mut dyn FnMut(&[u8]) -> std::io::Result<usize>) -> std::io::Result<bool> {
+        let outbox = &mut self.replication.link_outbox;
+        while !outbox.is_empty() {
+            match write(outbox) {
+                Ok(written) => drop(outbox.drain(..written)),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// A data set that came from the master is complete and sound, or it is not.
+    pub(crate) fn transfer_loaded(&mut self, result: Result<Keyspace, String>) {
+        match result {
+            Ok(fresh) => {
+                let old = self.keyspace.replace_data(fresh);
+                self.outputs.push_back(Output::Discard(Discarded::Keyspace(Box::new(old))));
+                for db in 0..self.keyspace.count() {
+                    self.watches.touch_database(db, &self.keyspace, &mut self.clients);
+                }
+                self.replication.link.handle(self.now, Input::Loaded);
+            }
+            Err(reason) => {
+                self.log(LogLevel::Warning, &format!("The master's data set could not be loaded: {reason}"));
+                self.replication.link.handle(self.now, Input::LoadFailed(reason));
+            }
+        }
+        self.run_link();
+        if self.replication.link.phase() == Phase::Streaming {
+            let pending = std::mem::take(&mut self.replication.apply.pending);
+            if !pending.is_empty() {
+                self.link_input(&pending);
+            }
+        }
+    }
+
+    /// Acknowledges what is applied.
+    pub(super) fn send_ack(&mut self) {
+        let applied = self.replication.offset();
+        self.replication.link.send_ack(self.now, applied, None);
+        self.run_link();
+    }
+
+    /// Carries out what the link asks for.
+    pub(crate) fn run_link(&mut self) {
+        while let Some(wish) = self.replication.link.poll_output() {
+            match wish {
+                Wish::Connect { host, port } => self.outputs.push_back(Output::ConnectMaster { host, port }),
+                Wish::Disconnect => {
+                    self.replication.link_outbox.clear();
+                    self.replication.apply.drop_unfinished();
+                    self.outputs.push_back(Output::CloseLink);
+                }
+                Wish::Send(bytes) => self.replication.link_outbox.extend_from_slice(&bytes),
+                Wish::BeginTransfer { .. } => {
+                    let fresh = self.keyspace.fresh(self.fresh_seed());
+                    self.outputs.push_back(Output::BeginLoad(Box::new(fresh)));
+                }
+                Wish::TransferBytes(bytes) => self.outputs.push_back(Output::LoadBytes(bytes)),
+                Wish::EndTransfer => self.outputs.push_back(Output::EndLoad),
+                Wish::AbortTransfer(reason) => {
+                    self.replication.apply.drop_unfinished();
+                    self.log(LogLevel::Verbose, &format!("Dropping a partial data set: {reason}"));
+                    self.outputs.push_back(Output::AbortLoad);
+                }
+                Wish::Adopt { position } => self.adopt_history(position),
+                Wish::Continue { new_replid } => {
+                    self.replication.apply.drop_unfinished();
+                    if let Some(new) = new_replid {
+                        let offset = self.replication.offset();
+                        self.replication.history.continue_with_new_id(new, offset);
+                        self.drop_replicas("the history goes on under another id");
+                    }
+                }
+                Wish::AckDue => {
+                    let applied = self.replication.offset();
+                    self.replication.link.send_ack(self.now, applied, None);
+                }
+                Wish::Log(level, text) => self.log(log_level(level), &text),
+            }
+        }
+        self.replication.note_upstream(self.now);
+        self.run_peers();
+    }
+
+    /// The data set was replaced by the master's: so is the history.
+    fn adopt_history(&mut self, position: Option<Resume>) {
+        let fresh = base::ReplId::from_entropy(self.host.entropy());
+        let (replid, offset) = position.map_or((fresh, 0), |position| (position.replid, position.offset));
+        let stream_db = self.persistence.transfer_stream_db.take();
+        let replication = &mut self.replication;
+        replication.history.adopt(replid);
+        replication.journal.restart(Offset(offset));
+        replication.selected_db = None;
+        replication.apply.db = stream_db.unwrap_or(0);
+        self.activate_stream();
+        self.drop_replicas("the data set was replaced by the master's");
+    }
+
+    fn fresh_seed(&mut self) -> [u64; 2] {
+        let entropy = self.host.entropy();
+        let word = |at: usize| u64::from_le_bytes(entropy[at..at + 8].try_into().expect("eight bytes"));
+        [word(0), word(8)]
+    }
+}
+
+/// How much of the stream is taken while the snapshot before it is still being loaded, in bytes.
+const PENDING_STREAM_MAX: usize = 256 * 1024 * 1024;
+
+pub(super) fn log_level(level: replication::Level) -> LogLevel {
+    match level {
+        replication::Level::Debug => LogLevel::Debug,
+        replication::Level::Verbose => LogLevel::Verbose,
+        replication::Level::Notice => LogLevel::Notice,
+        replication::Level::Warning => LogLevel::Warning,
+    }
+}

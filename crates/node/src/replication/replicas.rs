@@ -1,0 +1,268 @@
+//! Serves replicas: snapshots for those that need one, and the stream to each from where it stands.
+
+use std::io::{self, ErrorKind, IoSlice};
+
+use journal::Offset;
+use replication::Retained;
+use replication::master::{Event, PeersOutput, StreamView};
+
+use super::Cursor;
+use super::link::log_level;
+use crate::client::{Client, ConnId, Kind};
+use crate::host::{LogLevel, SaveJob, StreamPosition};
+use crate::node::Node;
+use crate::output::{Output, SyncTarget};
+
+/// The most that one write hands to the system, in bytes and in pieces.
+const WRITE_BYTES_MAX: usize = 256 * 1024;
+const WRITE_SLICES_MAX: usize = 64;
+
+impl Node {
+    /// The stream as the master's machine wants to see it.
+    pub(super) fn with_view<R>(&mut self, call: impl FnOnce(&mut replication::Peers<ConnId>, &StreamView<'_>) -> R) -> R {
+        let replication = &mut self.replication;
+        let retained = replication.active.then(|| Retained {
+            first: replication.journal.first().0,
+            end: replication.journal.end().0,
+        });
+        let view = StreamView { history: &replication.history, retained, upstream: replication.upstream };
+        call(&mut replication.peers, &view)
+    }
+
+    /// Carries out what the master's machine asks for.
+    pub(crate) fn run_peers(&mut self) {
+        while let Some(wish) = self.replication.peers.poll_output() {
+            match wish {
+                PeersOutput::Send(conn, bytes) => self.send_to_replica(conn, &bytes),
+                PeersOutput::StartSync(targets) => self.start_sync(targets),
+                PeersOutput::StartStream { conn, from } => {
+                    let cursor = Cursor { at: from, live: true, over_soft_limit_since: None };
+                    self.replication.cursors.insert(conn, cursor);
+                    self.clients.mark_dirty(conn);
+                }
+                PeersOutput::Close { conn, after_flush, reason } => {
+                    self.log(LogLevel::Notice, &format!("Closing a replica's connection: {reason}"));
+                    if after_flush { self.close_after_reply(conn) } else { self.close_now(conn) }
+                }
+                PeersOutput::FeedPing => {
+                    self.replication.feed_ping();
+                    self.wake_replicas();
+                }
+                PeersOutput::FeedGetAck => {
+                    self.replication.feed_getack();
+                    self.wake_replicas();
+                }
+                PeersOutput::CreateBacklog | PeersOutput::FreeBacklog => self.turn_backlog(wish == PeersOutput::CreateBacklog),
+                PeersOutput::FullSyncReason(conn, refusal) => {
+                    let who = self.clients.get(conn).map_or("?", |client| &client.peer.addr).to_owned();
+                    self.log(LogLevel::Notice, &format!("Replica {who} needs a full synchronisation: {refusal:?}"));
+                }
+                PeersOutput::Log(level, text) => self.log(log_level(level), &text),
+            }
+        }
+    }
+
+    fn send_to_replica(&mut self, conn: ConnId, bytes: &[u8]) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        client.outbox.extend(bytes);
+        self.clients.mark_dirty(conn);
+    }
+
+    /// The stream begins to be kept, or no longer is: either way nobody may go on from before.
+    fn turn_backlog(&mut self, on: bool) {
+        let fresh = base::ReplId::from_entropy(self.host.entropy());
+        let replication = &mut self.replication;
+        replication.history.rotate(fresh);
+        let end = replication.journal.end();
+        // The first byte kept must not stand for one that was written before it was counted.
+        replication.journal.restart(if on { end + 1 } else { end });
+        replication.selected_db = None;
+        replication.active = on;
+        replication.peers.handle(self.now, Event::BacklogActive(on));
+    }
+
+    /// The stream is kept from now on, under the history that was just set.
+    pub(crate) fn activate_stream(&mut self) {
+        self.replication.active = true;
+        self.replication.peers.handle(self.now, Event::BacklogActive(true));
+    }
+
+    /// Sends all replicas away: they come back and see what they can go on from.
+    pub(crate) fn drop_replicas(&mut self, reason: &'static str) {
+        self.replication.peers.handle(self.now, Event::DropAll(reason));
+        self.run_peers();
+    }
+
+    /// One snapshot for all who wait for one.
+    fn start_sync(&mut self, targets: Vec<replication::master::SyncTarget<ConnId>>) {
+        let facts = self.snapshot_facts();
+        let position = facts.history.unwrap_or(StreamPosition {
+            replid: self.replication.history.replid(),
+            offset: self.replication.offset(),
+            stream_db: None,
+        });
+        let mut replicas = Vec::new();
+        for target in targets {
+            let started = Event::SyncStarted { conn: target.conn, offset: position.offset, replid: position.replid };
+            self.replication.peers.handle(self.now, started);
+            self.run_peers();
+            let Some(client) = self.clients.get_mut(target.conn) else { continue };
+            let preamble = client.outbox.to_vec();
+            client.outbox.clear();
+            client.transferring = true;
+            let cursor = Cursor { at: position.offset, live: false, over_soft_limit_since: None };
+            self.replication.cursors.insert(target.conn, cursor);
+            self.replication.peers.handle(self.now, Event::BulkStarted(target.conn));
+            replicas.push(SyncTarget {
+                conn: target.conn,
+                framing: target.framing,
+                target: rdb_target(&target),
+                preamble,
+                with_data: target.parts.data,
+            });
+        }
+        // The next write must name its database: these replicas know of no SELECT before it.
+        if !self.replication.is_replica() {
+            self.replication.selected_db = None;
+        }
+        if replicas.is_empty() {
+            return;
+        }
+        self.stats.sync_full += replicas.len() as u64;
+        self.log(LogLevel::Notice, &format!("Starting a full synchronisation with {} replica(s)", replicas.len()));
+        let job = SaveJob { snapshot: self.keyspace.snapshot(), facts };
+        self.outputs.push_back(Output::StartSync { job, replicas });
+    }
+
+    /// A replica's snapshot is sent, or could not be.
+    pub fn transfer_done(&mut self, conn: ConnId, result: Result<(), String>) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        client.transferring = false;
+        let event = match result {
+            Ok(()) => Event::TransferDone(conn),
+            Err(reason) => Event::TransferFailed(conn, reason),
+        };
+        self.replication.peers.handle(self.now, event);
+        self.run_peers();
+    }
+
+    /// Bytes of a snapshot left for a replica: it is not stuck.
+    pub fn transfer_progress(&mut self, conn: ConnId) {
+        self.replication.peers.handle(self.now, Event::TransferProgress(conn));
+        self.run_peers();
+    }
+
+    /// There is more of the stream: every replica that reads it has something to write.
+    pub(crate) fn wake_replicas(&mut self) {
+        let Node { replication, clients, .. } = self;
+        for (conn, cursor) in &replication.cursors {
+            if cursor.live {
+                clients.mark_dirty(*conn);
+            }
+        }
+    }
+
+    /// A connection is gone, maybe a replica's.
+    pub(crate) fn replication_closed(&mut self, conn: ConnId, client: &Client) {
+        self.replication.cursors.remove(&conn);
+        self.replication.peers.handle(self.now, Event::Closed(conn));
+        if client.kind == Kind::Replica {
+            self.log(LogLevel::Notice, &format!("Connection with replica {} lost.", client.peer.addr));
+        }
+        self.run_peers();
+    }
+
+    /// Cuts replicas that are too far behind, and lets go of what of the stream nobody needs. Once per turn.
+    pub(crate) fn settle_stream(&mut self) {
+        let limit = &self.config.client_output_buffer_limit.replica;
+        let end = self.replication.offset();
+        let mut too_slow = Vec::new();
+        for (conn, cursor) in &mut self.replication.cursors {
+            let behind = end - cursor.at;
+            let over_soft = limit.soft > 0 && behind >= limit.soft;
+            let since = *cursor.over_soft_limit_since.get_or_insert(self.now);
+            if !over_soft {
+                cursor.over_soft_limit_since = None;
+            }
+            let over_hard = limit.hard > 0 && behind >= limit.hard;
+            if over_hard || (over_soft && self.now.seconds_since(since) > limit.soft_seconds) {
+                too_slow.push((*conn, behind));
+            }
+        }
+        for (conn, behind) in too_slow {
+            self.stats.output_buffer_limit_disconnections += 1;
+            let line = format!(
+                "Closing a replica's connection: it is {behind} bytes behind, more than client-output-buffer-limit allows."
+            );
+            self.log(LogLevel::Warning, &line);
+            self.close_now(conn);
+        }
+        let keep_from = self.replication.cursors.values().map(|cursor| Offset(cursor.at)).min();
+        self.replication.journal.trim(keep_from);
+    }
+
+    /// Writes what a connection has to get: its replies, then for a replica the stream. False: not all of it could
+    /// be written now.
+    pub fn write_connection(
+        &mut self,
+        conn: ConnId,
+        write: &mut dyn FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<bool> {
+        let Node { clients, replication, stats, .. } = self;
+        let Some(client) = clients.get_mut(conn) else { return Ok(true) };
+        if client.transferring {
+            return Ok(true);
+        }
+        loop {
+            let slices = client.outbox.io_slices(WRITE_SLICES_MAX, WRITE_BYTES_MAX);
+            let from_stream = slices.is_empty();
+            let cursor = replication.cursors.get_mut(&conn).filter(|cursor| cursor.live);
+            let mut wanted = 0;
+            let outcome = if !from_stream {
+                wanted = slices.iter().map(|slice| slice.len()).sum();
+                write(&slices)
+            } else if let Some(cursor) = &cursor {
+                let chunks = replication.journal.read(Offset(cursor.at), WRITE_BYTES_MAX).expect("a live cursor keeps its bytes");
+                let slices: smallvec::SmallVec<[IoSlice<'_>; 16]> = chunks.take(WRITE_SLICES_MAX).map(IoSlice::new).collect();
+                wanted = slices.iter().map(|slice| slice.len()).sum();
+                if wanted == 0 {
+                    return Ok(true);
+                }
+                write(&slices)
+            } else {
+                return Ok(true);
+            };
+            drop(slices);
+            let written = match outcome {
+                Ok(written) => written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            client.bytes_out += written as u64;
+            stats.net_output_bytes += written as u64;
+            if from_stream {
+                stats.net_repl_output_bytes += written as u64;
+                if let Some(cursor) = cursor {
+                    cursor.at += written as u64;
+                }
+            } else {
+                client.outbox.advance(written);
+            }
+            if written < wanted {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whether a connection is to be closed now that its outbox is written.
+    pub fn is_to_close(&self, conn: ConnId) -> bool {
+        self.clients.get(conn).is_some_and(|client| client.close_after_reply && client.outbox.is_empty())
+    }
+}
+
+/// What a replica can read, by what it said of itself.
+fn rdb_target(target: &replication::master::SyncTarget<ConnId>) -> persist::rdb::Target {
+    let announced = target.version.map(|(major, minor, patch)| (major, u32::from(minor), u32::from(patch)));
+    persist::rdb::Target::for_replica(announced, target.rdb_channel_repl)
+}

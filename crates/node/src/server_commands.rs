@@ -1,0 +1,14 @@
+//! All server commands, by group.
+
+use crate::table::ServerRow;
+
+/// All server commands, by group.
+pub const GROUPS: &[&[ServerRow]] = &[
+    crate::connection::ROWS,
+    crate::client_command::ROWS,
+    crate::transaction::ROWS,
+    crate::pubsub::ROWS,
+    crate::persistence::ROWS,
+    crate::replication::ROWS,
+    crate::slowlog::ROWS,
+];

@@ -1,0 +1,120 @@
+//! What happens by itself: active expiry, pings and time-outs of replication, save points, pauses, idle clients.
+
+use std::time::Duration;
+
+use base::{Time, UnixMs};
+
+use crate::client::{ConnId, Kind};
+use crate::host::LogLevel;
+use crate::node::Node;
+use crate::output::{Discarded, Output};
+
+/// How many due keys one turn deletes at most; more of them wait for the next turn, after clients had theirs.
+const EXPIRE_KEYS_PER_TURN_MAX: usize = 400;
+
+/// How many items that snapshots held one turn frees at most.
+const SWEEP_PER_TURN_MAX: usize = 256;
+
+impl Node {
+    /// When [`Node::handle_timeout`] wants to be called next.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let waits = self.waits.iter().filter_map(|conn| match self.clients.get(*conn)?.blocked {
+            Some(crate::client::Blocked::Wait { until, .. }) => until,
+            _ => None,
+        });
+        let machines = [self.replication.link.poll_timeout(), self.replication.peers.poll_timeout(), self.pause.until];
+        let earliest = machines.into_iter().flatten().chain(waits).chain([self.cycle_at]).min();
+        earliest
+    }
+
+    /// Does what is due. To be called once per loop turn.
+    pub fn handle_timeout(&mut self) {
+        self.replication.link.handle_timeout(self.now);
+        self.run_link();
+        self.replication.peers.handle_timeout(self.now);
+        self.run_peers();
+        if self.pause.until.is_some_and(|until| until <= self.now) {
+            self.end_pause();
+        }
+        self.finish_waits();
+        if self.now >= self.cycle_at {
+            let more = self.run_cycle();
+            let period = Duration::from_millis(1000 / u64::from(self.config.hz.clamp(1, 500)));
+            self.cycle_at = if more { self.now } else { self.now + period };
+        }
+    }
+
+    /// Ends a loop turn: the stream is settled before the next one.
+    pub fn end_turn(&mut self) {
+        let (now, holds) = (self.now, self.replication.peers.holds_requests());
+        if holds {
+            self.with_view(|peers, view| peers.stream_advanced(now, view));
+            self.run_peers();
+        }
+        self.settle_stream();
+    }
+
+    /// The regular work: whether there is more to do at once.
+    fn run_cycle(&mut self) -> bool {
+        self.stats.sample(self.now);
+        self.check_save_points();
+        self.close_idle_clients();
+        while let Some(garbage) = self.keyspace.take_garbage() {
+            self.outputs.push_back(Output::Discard(Discarded::Table(garbage)));
+        }
+        let more_to_free = self.keyspace.sweep(SWEEP_PER_TURN_MAX);
+        let more_to_expire = self.expire_due_keys();
+        more_to_free || more_to_expire
+    }
+
+    /// Deletes keys whose time has come, on a master: whether there are more.
+    fn expire_due_keys(&mut self) -> bool {
+        let paused = self.pause.until.is_some();
+        if self.replication.is_replica() || paused || self.persistence.loading.is_some() || !self.active_expire {
+            return false;
+        }
+        let mut budget = EXPIRE_KEYS_PER_TURN_MAX;
+        for db in 0..self.keyspace.count() {
+            while let Some(key) = self.keyspace.next_due(db, self.unix) {
+                if budget == 0 {
+                    self.stats.expired_time_cap_reached += 1;
+                    return true;
+                }
+                budget -= 1;
+                self.expire_key(db, &key);
+            }
+        }
+        false
+    }
+
+    fn expire_key(&mut self, db: usize, key: &[u8]) {
+        self.effects.journal_wanted = self.replication.journal_is_wanted();
+        self.effects.touched_wanted = self.touched_wanted();
+        let Node { keyspace, effects, unix, .. } = self;
+        let now: UnixMs = *unix;
+        keyspace::Db::new(keyspace, db, effects, now, keyspace::ExpiryMode::Delete).expire_due(key);
+        self.commit_unwrapped();
+    }
+
+    fn close_idle_clients(&mut self) {
+        let timeout = self.config.timeout;
+        if timeout == 0 {
+            return;
+        }
+        let idle: Vec<ConnId> = self
+            .clients
+            .iter()
+            .filter(|client| {
+                client.kind == Kind::Normal
+                    && client.blocked.is_none()
+                    && !client.is_subscriber()
+                    && self.now.seconds_since(client.active_at) > timeout
+            })
+            .map(|client| client.id)
+            .collect();
+        for conn in idle {
+            self.log(LogLevel::Verbose, "Closing idle client");
+            self.close_now(conn);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The only place that reads clocks.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base::{Time, UnixMs};
+
+/// The monotonic time since the first call, which counts from one second so that "long ago" is never before zero.
+pub fn now() -> Time {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = *START.get_or_init(Instant::now);
+    Time(1_000_000 + start.elapsed().as_micros() as u64)
+}
+
+/// The wall clock in microseconds since the epoch.
+pub fn unix_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros() as i64
+}
+
+/// The wall clock in milliseconds since the epoch.
+pub fn unix_ms() -> UnixMs {
+    UnixMs(unix_micros() / 1000)
+}
+
+/// The local time as log lines show it: `21 Nov 2026 04:00:00.123`.
+pub fn log_time() -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let micros = unix_micros();
+    let local = crate::system::local_time(micros / 1_000_000);
+    format!(
+        "{:02} {} {} {:02}:{:02}:{:02}.{:03}",
+        local.day,
+        MONTHS[local.month0 as usize % 12],
+        local.year,
+        local.hour,
+        local.minute,
+        local.second,
+        micros / 1000 % 1000
+    )
+}

@@ -1,0 +1,60 @@
+//! The log: one line an event, in the layout that operators and tools know:
+//! `pid:role dd Mon yyyy hh:mm:ss.mmm level text`.
+
+use std::cell::Cell;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+use node::LogLevel;
+
+/// Where log lines go, and which.
+pub struct Logger {
+    /// Lines below this level are dropped.
+    level: Cell<LogLevel>,
+    /// The file; None: standard output.
+    file: Option<PathBuf>,
+    /// `M` master, `S` replica, `C` a child, `X` a sentinel.
+    role: Cell<char>,
+}
+
+impl Logger {
+    /// A log at this level into this file, or to standard output if the name is empty.
+    pub fn new(level: LogLevel, file: &str) -> Logger {
+        let file = (!file.is_empty()).then(|| PathBuf::from(file));
+        Logger { level: Cell::new(level), file, role: Cell::new('M') }
+    }
+
+    /// Changes which lines are dropped.
+    pub fn set_level(&self, level: LogLevel) {
+        self.level.set(level);
+    }
+
+    /// Says in the lines that follow whether this is a master or a replica.
+    pub fn set_replica(&self, replica: bool) {
+        self.role.set(if replica { 'S' } else { 'M' });
+    }
+
+    /// Writes a line. A log that can't be written is no reason to stop: the line is lost.
+    pub fn log(&self, level: LogLevel, text: &str) {
+        if level < self.level.get() {
+            return;
+        }
+        let mark = match level {
+            LogLevel::Debug => '.',
+            LogLevel::Verbose => '-',
+            LogLevel::Notice => '*',
+            LogLevel::Warning => '#',
+        };
+        let line = format!("{}:{} {} {mark} {text}\n", std::process::id(), self.role.get(), crate::clock::log_time());
+        // Opened for each line, so that a rotated file is left behind, as with the peers.
+        let written = match &self.file {
+            Some(path) => {
+                let file = OpenOptions::new().create(true).append(true).open(path);
+                file.and_then(|mut file| file.write_all(line.as_bytes()))
+            }
+            None => std::io::stdout().write_all(line.as_bytes()),
+        };
+        drop(written);
+    }
+}
