@@ -18,6 +18,7 @@ mod list;
 mod listpack;
 mod set;
 mod table;
+mod tree;
 pub mod ziplist;
 mod zset;
 

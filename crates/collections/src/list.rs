@@ -1,130 +1,374 @@
-//! List skeleton.
+//! A list: one listpack while small, a counted tree of listpacks when large. The limits of a node, and thereby the
+//! reported encoding, follow the peers; `list-compress-depth` has no effect here, since no client could see it.
+
+mod iter;
+mod node;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use triomphe::Arc;
+
+pub use iter::{ListIter, ListNode, ListNodes};
+use node::{Node, NodeLimit};
+
+use crate::tree::{Leaf, NewLeaves, Tree, seek_rank};
 use crate::{Element, Limits, Listpack};
-/// A list.
+
+/// Elements by position. A clone is O(1) and keeps what it was cloned from.
 #[derive(Clone)]
-pub struct List {
-    packed: triomphe::Arc<Listpack>,
+pub struct List(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Packed(Arc<Listpack>),
+    Nodes(Arc<Tree<Node>>),
 }
-/// Elements of a list, forwards or backwards.
-pub struct ListIter<'a> {
-    packed: &'a Listpack,
+
+/// An end of a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Front,
+    Back,
 }
-/// One node of a list as the RDB format stores it.
-pub enum ListNode<'a> {
-    /// A listpack of elements.
-    Packed(&'a Listpack),
-    /// One large element.
-    Plain(&'a [u8]),
+
+impl Default for List {
+    fn default() -> List {
+        List::new()
+    }
 }
-/// The nodes of a list, first to last.
-pub struct ListNodes<'a> {
-    packed: &'a Listpack,
-}
-#[allow(missing_docs, unused_variables)]
+
 impl List {
+    /// Without elements.
     pub fn new() -> List {
-        todo!()
+        List(Repr::Packed(Arc::new(Listpack::new())))
     }
+
+    /// Number of elements.
     pub fn len(&self) -> usize {
-        todo!()
+        match &self.0 {
+            Repr::Packed(listpack) => listpack.len(),
+            Repr::Nodes(tree) => tree.len(),
+        }
     }
+
+    /// True without elements.
     pub fn is_empty(&self) -> bool {
-        todo!()
+        self.len() == 0
     }
-    /// "listpack" or "quicklist".
+
+    /// The name OBJECT ENCODING gives: `listpack` or `quicklist`.
     pub fn encoding(&self) -> &'static str {
-        todo!()
+        match &self.0 {
+            Repr::Packed(_) => "listpack",
+            Repr::Nodes(_) => "quicklist",
+        }
     }
+
+    /// Puts an element before all others.
     pub fn push_front(&mut self, element: &[u8], limits: &Limits) {
-        todo!()
+        self.extend(std::iter::once(element), End::Front, limits);
     }
+
+    /// Puts an element behind all others.
     pub fn push_back(&mut self, element: &[u8], limits: &Limits) {
-        todo!()
+        self.extend(std::iter::once(element), End::Back, limits);
     }
-    /// One command's worth of pushes: the conversion check is made once for all of them, as the peers do.
+
+    /// Pushes the elements of one command one by one to the front. Whether they fit the small form is asked once for
+    /// all, as the peers do, so the encoding may differ from that after single pushes.
     pub fn extend_front<'a>(&mut self, elements: impl Iterator<Item = &'a [u8]> + Clone, limits: &Limits) {
-        todo!()
+        self.extend(elements, End::Front, limits);
     }
+
+    /// As `extend_front`, to the back.
     pub fn extend_back<'a>(&mut self, elements: impl Iterator<Item = &'a [u8]> + Clone, limits: &Limits) {
-        todo!()
+        self.extend(elements, End::Back, limits);
     }
+
+    /// Removes the first element.
     pub fn pop_front(&mut self, limits: &Limits) -> Option<Vec<u8>> {
-        todo!()
+        self.pop_front_with(limits, |element| element.to_vec())
     }
+
+    /// Removes the last element.
     pub fn pop_back(&mut self, limits: &Limits) -> Option<Vec<u8>> {
-        todo!()
+        self.pop_back_with(limits, |element| element.to_vec())
     }
-    /// Shows the element to `f` before it is removed; no allocation.
+
+    /// Shows the first element to `f`, then removes it; nothing is allocated.
     pub fn pop_front_with<R>(&mut self, limits: &Limits, f: impl FnOnce(Element<'_>) -> R) -> Option<R> {
-        todo!()
+        self.pop_with(0, limits, f)
     }
+
+    /// Shows the last element to `f`, then removes it; nothing is allocated.
     pub fn pop_back_with<R>(&mut self, limits: &Limits, f: impl FnOnce(Element<'_>) -> R) -> Option<R> {
-        todo!()
+        self.pop_with(self.len().checked_sub(1)?, limits, f)
     }
+
+    /// The element at `index`; O(log n) nodes, then a walk within one.
     pub fn get(&self, index: usize) -> Option<Element<'_>> {
-        todo!()
+        match &self.0 {
+            Repr::Packed(listpack) => listpack.get(index),
+            Repr::Nodes(tree) => {
+                let (node, start) = tree.leaf_at(index);
+                node.get(index - start)
+            }
+        }
     }
-    /// False if there is no such index.
+
+    /// Replaces the element at `index`; false if there is none.
     pub fn set(&mut self, index: usize, element: &[u8], limits: &Limits) -> bool {
-        todo!()
+        if index >= self.len() {
+            return false;
+        }
+        self.make_room(element.len(), 1, limits);
+        match &mut self.0 {
+            Repr::Packed(listpack) => {
+                let at = listpack.offset_of(index).expect("the index was checked");
+                Arc::make_mut(listpack).replace_at(at, crate::listpack::canonical(element));
+            }
+            Repr::Nodes(tree) => {
+                let start = tree.leaf_at(index).1;
+                let limit = NodeLimit::new(limits);
+                Arc::make_mut(tree)
+                    .edit(seek_rank::<Node>(index), |node| ((), node.replace(index - start, element, limit)));
+                self.shrink(limits);
+            }
+        }
+        true
     }
-    /// Before `index`; `index == len` appends. False beyond.
+
+    /// Puts an element before the one at `index`, at the end if `index` is the length; false beyond that.
     pub fn insert(&mut self, index: usize, element: &[u8], limits: &Limits) -> bool {
-        todo!()
+        if index > self.len() {
+            return false;
+        }
+        self.make_room(element.len(), 1, limits);
+        self.insert_raw(index, element, limits);
+        true
     }
-    /// Returns how many were removed.
+
+    /// Removes up to `count` elements from `start` on; returns how many there were.
     pub fn remove_range(&mut self, start: usize, count: usize, limits: &Limits) -> usize {
-        todo!()
+        let count = count.min(self.len().saturating_sub(start));
+        if count == 0 {
+            return 0;
+        }
+        match &mut self.0 {
+            Repr::Packed(listpack) => {
+                Arc::make_mut(listpack).remove_range(start, count);
+            }
+            Repr::Nodes(tree) if count == tree.len() => *self = List::new(),
+            Repr::Nodes(tree) => {
+                let tree = Arc::make_mut(tree);
+                let mut left = count;
+                while left > 0 {
+                    let (node, first) = tree.leaf_at(start);
+                    let here = left.min(first + node.len() - start);
+                    tree.edit(seek_rank::<Node>(start), |node| {
+                        (node.remove(start - first, here), NewLeaves::<Node>::new())
+                    });
+                    left -= here;
+                }
+                self.shrink(limits);
+            }
+        }
+        count
     }
-    /// LREM: at most `count` (0 = all) elements equal to `value`, from the given end.
+
+    /// Removes at most `count` (0 means all) elements equal to `value`, from the given end; returns how many.
     pub fn remove_matching(&mut self, value: &[u8], count: usize, from_back: bool, limits: &Limits) -> usize {
-        todo!()
+        let max = if count == 0 { usize::MAX } else { count };
+        match &mut self.0 {
+            Repr::Packed(listpack) => {
+                if listpack.find(value, 1).is_none() {
+                    return 0;
+                }
+                Arc::make_mut(listpack).remove_matching(value, max, from_back)
+            }
+            Repr::Nodes(tree) => {
+                let removed = remove_matching_nodes(tree, value, max, from_back);
+                if removed > 0 {
+                    self.shrink(limits);
+                }
+                removed
+            }
+        }
     }
+
+    /// All elements, first to last.
     pub fn iter(&self) -> ListIter<'_> {
-        todo!()
+        ListIter::new(self, 0, false)
     }
-    /// Forwards from `index`.
+
+    /// Forwards from `index`; nothing if that is beyond the end.
     pub fn iter_from(&self, index: usize) -> ListIter<'_> {
-        todo!()
+        ListIter::new(self, index, false)
     }
-    /// Backwards from the last element.
+
+    /// All elements, last to first.
     pub fn iter_back(&self) -> ListIter<'_> {
-        todo!()
+        ListIter::new(self, self.len().wrapping_sub(1), true)
     }
-    /// Backwards from `index`.
+
+    /// Backwards from `index`; nothing if that is beyond the end.
     pub fn iter_back_from(&self, index: usize) -> ListIter<'_> {
-        todo!()
+        ListIter::new(self, index, true)
     }
+
+    /// The nodes, for the RDB format.
     pub fn nodes(&self) -> ListNodes<'_> {
-        todo!()
+        ListNodes::new(self)
     }
-    /// For loading: appends a node as it is. Call `settle` when done.
+
+    /// For loading: appends a node as it is; an empty one is left out. Call `settle` after the last.
     pub fn push_packed_node(&mut self, node: Listpack) {
-        todo!()
+        if !node.is_empty() {
+            Arc::make_mut(self.convert()).push_leaf((), Node::Packed(node));
+        }
     }
+
+    /// For loading: appends a node of one large element. Call `settle` after the last.
     pub fn push_plain_node(&mut self, element: Vec<u8>) {
-        todo!()
+        Arc::make_mut(self.convert()).push_leaf((), Node::Plain(Bytes::from(element)));
     }
-    /// For loading: chooses the encoding.
+
+    /// For loading: chooses the encoding the limits ask for.
     pub fn settle(&mut self, limits: &Limits) {
-        todo!()
+        let limit = NodeLimit::new(limits);
+        match &self.0 {
+            Repr::Packed(listpack) if limit.is_exceeded_by(listpack.byte_len(), listpack.len()) => {
+                self.convert();
+            }
+            Repr::Packed(_) => {}
+            Repr::Nodes(_) => self.pack_if(|bytes, count| limit.allows_packing(bytes, count)),
+        }
     }
+
+    /// Estimate of the bytes allocated.
     pub fn memory_bytes(&self) -> usize {
-        todo!()
+        size_of::<usize>()
+            + match &self.0 {
+                Repr::Packed(listpack) => listpack.memory_bytes(),
+                Repr::Nodes(tree) => tree.memory_bytes(),
+            }
     }
+
+    /// True if a clone shares nodes with this, so that the next write copies some.
     pub fn is_shared(&self) -> bool {
-        todo!()
+        match &self.0 {
+            Repr::Packed(listpack) => !listpack.is_unique(),
+            Repr::Nodes(tree) => !tree.is_unique(),
+        }
+    }
+
+    fn extend<'a>(&mut self, elements: impl Iterator<Item = &'a [u8]> + Clone, end: End, limits: &Limits) {
+        let (mut bytes, mut count) = (0, 0);
+        for element in elements.clone() {
+            bytes += element.len();
+            count += 1;
+        }
+        self.make_room(bytes, count, limits);
+        for element in elements {
+            let index = if end == End::Front { 0 } else { self.len() };
+            self.insert_raw(index, element, limits);
+        }
+    }
+
+    /// Leaves the small form if so much more would not fit it.
+    fn make_room(&mut self, bytes: usize, count: usize, limits: &Limits) {
+        if let Repr::Packed(listpack) = &self.0
+            && NodeLimit::new(limits).is_exceeded_by(listpack.byte_len() + bytes, listpack.len() + count)
+        {
+            self.convert();
+        }
+    }
+
+    fn insert_raw(&mut self, index: usize, element: &[u8], limits: &Limits) {
+        match &mut self.0 {
+            Repr::Packed(listpack) => {
+                let listpack = Arc::make_mut(listpack);
+                let at = listpack.offset_of(index).unwrap_or(listpack.end());
+                listpack.insert_at(at, crate::listpack::canonical(element));
+            }
+            Repr::Nodes(tree) => {
+                let start = tree.leaf_at(index).1;
+                let limit = NodeLimit::new(limits);
+                Arc::make_mut(tree)
+                    .edit(seek_rank::<Node>(index), |node| ((), node.insert(index - start, element, limit)));
+            }
+        }
+    }
+
+    fn pop_with<R>(&mut self, index: usize, limits: &Limits, f: impl FnOnce(Element<'_>) -> R) -> Option<R> {
+        match &mut self.0 {
+            Repr::Packed(listpack) => {
+                let at = listpack.offset_of(index)?;
+                let (element, next) = listpack.read(at);
+                let shown = f(element);
+                Arc::make_mut(listpack).remove_between(at..next, 1);
+                Some(shown)
+            }
+            Repr::Nodes(tree) => {
+                let start = tree.leaf_at(index).1;
+                let shown = Arc::make_mut(tree).edit(seek_rank::<Node>(index), |node| {
+                    let shown = node.get(index - start).map(f);
+                    node.remove(index - start, 1);
+                    (shown, NewLeaves::<Node>::new())
+                });
+                self.shrink(limits);
+                shown
+            }
+        }
+    }
+
+    fn convert(&mut self) -> &mut Arc<Tree<Node>> {
+        if let Repr::Packed(listpack) = &self.0 {
+            self.0 = Repr::Nodes(Arc::new(Tree::new(Node::Packed(Listpack::clone(listpack)))));
+        }
+        match &mut self.0 {
+            Repr::Nodes(tree) => tree,
+            Repr::Packed(_) => unreachable!("converted above"),
+        }
+    }
+
+    /// Goes back to the small form after a removal, if what is left is small enough.
+    fn shrink(&mut self, limits: &Limits) {
+        let limit = NodeLimit::new(limits);
+        self.pack_if(|bytes, count| limit.allows_shrinking_to(bytes, count));
+    }
+
+    fn pack_if(&mut self, allowed: impl FnOnce(usize, usize) -> bool) {
+        if let Repr::Nodes(tree) = &self.0
+            && let Some(Node::Packed(listpack)) = tree.only_leaf()
+            && allowed(listpack.byte_len(), listpack.len())
+        {
+            self.0 = Repr::Packed(Arc::new(listpack.clone()));
+        }
     }
 }
-impl<'a> Iterator for ListIter<'a> {
-    type Item = Element<'a>;
-    fn next(&mut self) -> Option<Element<'a>> {
-        todo!()
+
+/// Looks into each node before it writes to it, so that nodes without a match stay shared.
+fn remove_matching_nodes(tree: &mut Arc<Tree<Node>>, value: &[u8], max: usize, from_back: bool) -> usize {
+    let mut removed = 0;
+    let mut next = if from_back { tree.len().checked_sub(1) } else { Some(0) };
+    while let Some(rank) = next
+        && removed < max
+        && rank < tree.len()
+    {
+        let (node, start) = tree.leaf_at(rank);
+        let len = node.len();
+        let here = if node.contains(value) {
+            Arc::make_mut(tree).edit(seek_rank::<Node>(rank), |node| {
+                (node.remove_matching(value, max - removed, from_back), SmallVec::new())
+            })
+        } else {
+            0
+        };
+        removed += here;
+        next = if from_back { start.checked_sub(1) } else { Some(start + len - here) };
     }
-}
-impl<'a> Iterator for ListNodes<'a> {
-    type Item = ListNode<'a>;
-    fn next(&mut self) -> Option<ListNode<'a>> {
-        todo!()
-    }
+    removed
 }

@@ -219,6 +219,23 @@ impl Listpack {
         removed
     }
 
+    /// Removes at most `max` elements equal to `text`, from the given end; returns how many.
+    pub(crate) fn remove_matching(&mut self, text: &[u8], max: usize, from_back: bool) -> usize {
+        let mut removed = 0;
+        let mut at = if from_back { self.end() } else { HEADER };
+        while removed < max && at != if from_back { HEADER } else { self.end() } {
+            let (start, end) =
+                if from_back { (previous_entry(&self.bytes, at), at) } else { (at, read_entry(&self.bytes, at).1) };
+            let equal = read_entry(&self.bytes, start).0 == *text;
+            if equal {
+                self.remove_between(start..end, 1);
+                removed += 1;
+            }
+            at = if equal || from_back { start } else { end };
+        }
+        removed
+    }
+
     /// Moves the elements from `index` on into a listpack of their own.
     pub(crate) fn split_off(&mut self, index: usize) -> Listpack {
         let Some(offset) = self.offset_of(index) else { return Listpack::new() };

@@ -1,0 +1,116 @@
+//! Walking a list, by elements or by nodes.
+
+use super::node::Node;
+use super::{List, Repr};
+use crate::{Element, Listpack, ListpackIter};
+
+/// Elements of a list, forwards or backwards.
+pub struct ListIter<'a> {
+    list: &'a List,
+    backwards: bool,
+    current: Current<'a>,
+    /// Rank of the element to yield once `current` is used up; `None` at the end.
+    next: Option<usize>,
+}
+
+enum Current<'a> {
+    Packed(ListpackIter<'a>),
+    Plain(Option<&'a [u8]>),
+}
+
+impl<'a> ListIter<'a> {
+    pub(super) fn new(list: &'a List, index: usize, backwards: bool) -> ListIter<'a> {
+        ListIter { list, backwards, current: Current::Plain(None), next: (index < list.len()).then_some(index) }
+    }
+
+    /// Enters the node that holds `rank`.
+    fn enter(&mut self, rank: usize) {
+        match &self.list.0 {
+            Repr::Packed(listpack) => {
+                self.current = self.packed(listpack, rank);
+                self.next = None;
+            }
+            Repr::Nodes(tree) => {
+                let (node, start) = tree.leaf_at(rank);
+                self.current = match node {
+                    Node::Packed(listpack) => self.packed(listpack, rank - start),
+                    Node::Plain(bytes) => Current::Plain(Some(bytes)),
+                };
+                self.next = if self.backwards {
+                    start.checked_sub(1)
+                } else {
+                    let end = start + crate::tree::Leaf::len(node);
+                    (end < tree.len()).then_some(end)
+                };
+            }
+        }
+    }
+
+    fn packed(&self, listpack: &'a Listpack, index: usize) -> Current<'a> {
+        let at = |index| listpack.offset_of(index).unwrap_or(listpack.end());
+        Current::Packed(if self.backwards { listpack.iter_until(at(index + 1)) } else { listpack.iter_at(at(index)) })
+    }
+}
+
+impl<'a> Iterator for ListIter<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        loop {
+            let element = match &mut self.current {
+                Current::Packed(elements) if self.backwards => elements.next_back(),
+                Current::Packed(elements) => elements.next(),
+                Current::Plain(element) => element.take().map(Element::Bytes),
+            };
+            if element.is_some() {
+                return element;
+            }
+            let rank = self.next?;
+            self.enter(rank);
+        }
+    }
+}
+
+/// One node of a list as the RDB format stores it.
+pub enum ListNode<'a> {
+    /// A run of elements.
+    Packed(&'a Listpack),
+    /// One large element.
+    Plain(&'a [u8]),
+}
+
+/// The nodes of a list, first to last; one for a list in its small form.
+pub struct ListNodes<'a> {
+    list: &'a List,
+    next: usize,
+}
+
+impl<'a> ListNodes<'a> {
+    pub(super) fn new(list: &'a List) -> ListNodes<'a> {
+        ListNodes { list, next: 0 }
+    }
+}
+
+impl<'a> Iterator for ListNodes<'a> {
+    type Item = ListNode<'a>;
+
+    fn next(&mut self) -> Option<ListNode<'a>> {
+        if self.next >= self.list.len() {
+            return None;
+        }
+        match &self.list.0 {
+            Repr::Packed(listpack) => {
+                self.next = usize::MAX;
+                Some(ListNode::Packed(listpack))
+            }
+            Repr::Nodes(tree) => {
+                let (node, start) = tree.leaf_at(self.next);
+                self.next = start + crate::tree::Leaf::len(node);
+                Some(match node {
+                    Node::Packed(listpack) => ListNode::Packed(listpack),
+                    Node::Plain(bytes) => ListNode::Plain(bytes),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The list against a vector, with clones kept alive, and its encodings against those of a peer.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn content(list: &List) -> Vec<Vec<u8>> {
+    list.iter().map(|element| element.to_vec()).collect()
+}
+
+fn limits(size: i32) -> Limits {
+    Limits { list_max_listpack_size: size, ..Limits::default() }
+}
+
+fn element() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        20 => (0..30u32).prop_map(|number| number.to_string().into_bytes()),
+        6 => (0..3u8, 100..900usize).prop_map(|(byte, len)| vec![byte; len]),
+        1 => (4000..9000usize).prop_map(|len| vec![b'x'; len]),
+    ]
+}
+
+/// Does one step to both; the same numbers always mean the same step.
+fn step(list: &mut List, model: &mut Vec<Vec<u8>>, action: u8, place: usize, value: &[u8], limits: &Limits) {
+    let index = place % (model.len() + 1);
+    match action {
+        0 => {
+            list.push_front(value, limits);
+            model.insert(0, value.to_vec());
+        }
+        1..=3 => {
+            list.push_back(value, limits);
+            model.push(value.to_vec());
+        }
+        4 => assert_eq!(list.pop_front(limits), (!model.is_empty()).then(|| model.remove(0))),
+        5 => assert_eq!(list.pop_back(limits), model.pop()),
+        6 => {
+            let set = list.set(index, value, limits);
+            assert_eq!(set, index < model.len());
+            if set {
+                model[index] = value.to_vec();
+            }
+        }
+        7 | 8 => {
+            assert!(list.insert(index, value, limits) && !list.insert(model.len() + 2, value, limits));
+            model.insert(index, value.to_vec());
+        }
+        9 => {
+            let count = (place / 7 % 12).min(model.len() - index);
+            assert_eq!(list.remove_range(index, count, limits), count);
+            model.drain(index..index + count);
+        }
+        10 => {
+            let (count, from_back) = (place % 4, place % 2 == 0);
+            let mut found: Vec<usize> = (0..model.len()).filter(|&at| model[at] == value).collect();
+            if from_back {
+                found.reverse();
+            }
+            found.truncate(if count == 0 { usize::MAX } else { count });
+            assert_eq!(list.remove_matching(value, count, from_back, limits), found.len());
+            found.sort_unstable();
+            for at in found.into_iter().rev() {
+                model.remove(at);
+            }
+        }
+        _ => {
+            let many = [value, b"1", value, b"2"];
+            if place % 2 == 0 {
+                list.extend_front(many.into_iter(), limits);
+                many.iter().for_each(|value| model.insert(0, value.to_vec()));
+            } else {
+                list.extend_back(many.into_iter(), limits);
+                model.extend(many.iter().map(|value| value.to_vec()));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
+    #[test]
+    fn behaves_as_a_vector_and_clones_stay_as_they_were(
+        steps in prop::collection::vec((0..12u8, any::<u16>(), element()), 0..500),
+        size in prop::sample::select(vec![-5, -2, -1, 0, 1, 2, 5, 30, 128]),
+    ) {
+        let limits = limits(size);
+        let (mut list, mut model, mut kept) = (List::new(), Vec::new(), Vec::new());
+        for (number, (action, place, value)) in steps.into_iter().enumerate() {
+            let place = usize::from(place);
+            step(&mut list, &mut model, action, place, &value, &limits);
+            prop_assert_eq!(list.len(), model.len());
+            prop_assert_eq!(list.get(place % (model.len() + 1)).map(|e| e.to_vec()), model.get(place % (model.len() + 1)).cloned());
+            if number % 50 == 0 {
+                kept.push((list.clone(), model.clone()));
+            }
+        }
+        kept.push((list.clone(), model.clone()));
+        for (list, model) in &kept {
+            prop_assert_eq!(&content(list), model);
+        }
+        prop_assert!(list.iter_back().map(|e| e.to_vec()).eq(model.iter().rev().cloned()));
+        for index in 0..=model.len() {
+            prop_assert!(list.iter_from(index).take(3).map(|e| e.to_vec()).eq(model.iter().skip(index).take(3).cloned()));
+            let behind = if index < model.len() { index + 1 } else { 0 };
+            prop_assert!(list.iter_back_from(index).take(3).map(|e| e.to_vec()).eq(model[..behind].iter().rev().take(3).cloned()));
+        }
+        let mut loaded = List::new();
+        for node in list.nodes() {
+            match node {
+                ListNode::Packed(node) => loaded.push_packed_node(Listpack::from_bytes(node.as_bytes().to_vec()).unwrap()),
+                ListNode::Plain(element) => loaded.push_plain_node(element.to_vec()),
+            }
+        }
+        loaded.settle(&limits);
+        prop_assert_eq!(content(&loaded), model);
+    }
+}
+
+#[test]
+fn converts_where_a_peer_does() {
+    // Each line was tried on valkey 8.0 with OBJECT ENCODING.
+    let default = Limits::default();
+    let mut list = List::new();
+    list.push_back(&[b'x'; 10_000], &default);
+    assert_eq!(list.encoding(), "quicklist");
+    assert!(matches!(list.nodes().next(), Some(ListNode::Plain(_))));
+
+    let words = || std::iter::repeat_n(&b"abcdefgh"[..], 1000);
+    let mut list = List::new();
+    list.extend_back(words(), &default);
+    assert_eq!(list.encoding(), "listpack", "the bytes of one command count without their overhead");
+    let mut list = List::new();
+    list.extend_back(words().chain(words()), &default);
+    assert_eq!(list.encoding(), "quicklist");
+    list.remove_range(400, 1600, &default);
+    assert_eq!(list.encoding(), "listpack");
+
+    let three = limits(3);
+    let mut list = List::new();
+    list.extend_back([&b"a"[..], b"b", b"c"].into_iter(), &three);
+    assert_eq!(list.encoding(), "listpack");
+    list.push_back(b"d", &three);
+    assert_eq!(list.encoding(), "quicklist");
+    for encoding in ["quicklist", "quicklist", "listpack"] {
+        list.pop_front(&three);
+        assert_eq!(list.encoding(), encoding);
+    }
+
+    let zero = limits(0);
+    let mut list = List::new();
+    list.push_back(b"a", &zero);
+    assert_eq!(list.encoding(), "listpack");
+    list.push_back(b"b", &zero);
+    assert_eq!(list.encoding(), "quicklist");
+}
+
+#[test]
+fn a_node_does_not_grow_without_bound_when_its_elements_do() {
+    let limits = Limits::default();
+    let mut list = List::new();
+    (0..5000).for_each(|_| list.push_back(b"1", &limits));
+    (0..5000).for_each(|index| assert!(list.set(index, &[b'y'; 500], &limits)));
+    let longest = list.nodes().map(|node| match node {
+        ListNode::Packed(node) => node.byte_len(),
+        ListNode::Plain(_) => 0,
+    });
+    assert!(longest.max().unwrap() < 10_000);
+    assert_eq!(list.iter().filter(|element| element.len() == 500).count(), 5000);
+}
+
+#[test]
+fn a_write_to_a_shared_list_copies_little_of_it() {
+    let limits = Limits::default();
+    let mut list = List::new();
+    (0..200_000u32).for_each(|number| list.push_back(format!("element:{number}").as_bytes(), &limits));
+    let kept = list.clone();
+    assert!(list.set(100_000, b"other", &limits));
+    let address = |node: &ListNode<'_>| match node {
+        ListNode::Packed(node) => node.as_bytes().as_ptr(),
+        ListNode::Plain(element) => element.as_ptr(),
+    };
+    let own = list.nodes().zip(kept.nodes()).filter(|(a, b)| address(a) != address(b));
+    assert_eq!(own.count(), 1);
+    assert_eq!(kept.get(100_000), Some(Element::Bytes(b"element:100000")));
+    assert_eq!(size_of::<List>(), 16);
+}

@@ -1,0 +1,139 @@
+//! A counted B+ tree of shared leaves: the spine of large lists and sorted sets. It knows how many elements each
+//! subtree holds, hence ranks, and optionally a lower bound of each subtree, hence order; what an element is only its
+//! leaves know.
+//!
+//! Every node is behind an `Arc`. A write makes the nodes on its path its own, copying those a clone still shares.
+
+mod edit;
+#[cfg(test)]
+mod tests;
+
+use smallvec::SmallVec;
+use triomphe::Arc;
+
+/// Children of an inner node.
+const CHILDREN_MAX: usize = 32;
+/// An inner node with fewer children than this is joined with a neighbour when both fit in one.
+const CHILDREN_MIN: usize = 8;
+
+/// Leaves looked at to estimate the memory of a tree.
+const MEMORY_SAMPLES: usize = 8;
+
+/// A run of elements.
+pub(crate) trait Leaf: Clone + Default {
+    /// What elements at or behind a leaf's place are not less than; `()` where there is no order.
+    type Bound: Clone + Default;
+
+    /// Number of elements.
+    fn len(&self) -> usize;
+
+    /// True if this leaf and its right neighbour are so small that they are better one.
+    fn can_absorb(&self, right: &Self) -> bool;
+
+    /// Takes over all elements of the right neighbour.
+    fn absorb(&mut self, right: &Self);
+
+    /// Bytes allocated.
+    fn memory_bytes(&self) -> usize;
+}
+
+/// New leaves that an edit puts behind the edited one, each with its bound.
+pub(crate) type NewLeaves<L> = SmallVec<[(<L as Leaf>::Bound, L); 2]>;
+
+/// A child of an inner node.
+#[derive(Clone)]
+pub(crate) struct Slot<L: Leaf> {
+    /// Elements below.
+    count: usize,
+    /// Elements below are not less; not maintained, and not to be looked at, for a node's first child.
+    pub(crate) bound: L::Bound,
+    node: Node<L>,
+}
+
+#[derive(Clone)]
+enum Node<L: Leaf> {
+    Leaf(Arc<L>),
+    Inner(Arc<Vec<Slot<L>>>),
+}
+
+/// The tree; see the top of this file.
+#[derive(Clone)]
+pub(crate) struct Tree<L: Leaf> {
+    root: Node<L>,
+    len: usize,
+}
+
+impl<L: Leaf> Tree<L> {
+    /// Of one leaf, which may be empty.
+    pub(crate) fn new(leaf: L) -> Tree<L> {
+        Tree { len: leaf.len(), root: Node::Leaf(Arc::new(leaf)) }
+    }
+
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The leaf, if there is only one.
+    pub(crate) fn only_leaf(&self) -> Option<&L> {
+        match &self.root {
+            Node::Leaf(leaf) => Some(leaf),
+            Node::Inner(_) => None,
+        }
+    }
+
+    /// The leaf that `seek` leads to, choosing a child at each inner node, and the rank of its first element.
+    pub(crate) fn locate(&self, mut seek: impl FnMut(&[Slot<L>]) -> usize) -> (&L, usize) {
+        let (mut node, mut before) = (&self.root, 0);
+        loop {
+            match node {
+                Node::Leaf(leaf) => return (leaf, before),
+                Node::Inner(slots) => {
+                    let index = seek(slots);
+                    before += slots[..index].iter().map(|slot| slot.count).sum::<usize>();
+                    node = &slots[index].node;
+                }
+            }
+        }
+    }
+
+    /// The leaf that holds `rank` (the last one for ranks beyond), and the rank of its first element.
+    pub(crate) fn leaf_at(&self, rank: usize) -> (&L, usize) {
+        self.locate(seek_rank::<L>(rank))
+    }
+
+    /// Appends a leaf; none of the tree's elements may be greater than its bound.
+    pub(crate) fn push_leaf(&mut self, bound: L::Bound, leaf: L) {
+        if self.len == 0 {
+            *self = Tree::new(leaf);
+            return;
+        }
+        self.edit(|slots| slots.len() - 1, |_| ((), NewLeaves::<L>::from_iter([(bound, leaf)])));
+    }
+
+    /// Estimate of the bytes allocated, from a few leaves.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let (mut bytes, mut elements) = (0, 0);
+        for sample in 0..MEMORY_SAMPLES {
+            let leaf = self.leaf_at(self.len / MEMORY_SAMPLES * sample).0;
+            bytes += leaf.memory_bytes() + size_of::<Slot<L>>() + size_of::<usize>();
+            elements += leaf.len();
+        }
+        let estimate = bytes as u128 * self.len as u128 / elements.max(1) as u128;
+        size_of::<Tree<L>>() + estimate as usize
+    }
+}
+
+/// A choice of children that leads to the element at `rank`; beyond the end, to the last leaf.
+pub(crate) fn seek_rank<L: Leaf>(mut rank: usize) -> impl FnMut(&[Slot<L>]) -> usize {
+    move |slots| {
+        let last = slots.len() - 1;
+        for (index, slot) in slots[..last].iter().enumerate() {
+            if rank < slot.count {
+                return index;
+            }
+            rank -= slot.count;
+        }
+        last
+    }
+}

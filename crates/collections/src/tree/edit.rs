@@ -1,0 +1,143 @@
+//! Writing to the tree: one leaf is changed, and splits, joins and counts follow on the way back up.
+
+use smallvec::SmallVec;
+use triomphe::Arc;
+
+use super::{CHILDREN_MAX, CHILDREN_MIN, Leaf, NewLeaves, Node, Slot, Tree};
+
+/// What a node's parent has to know after an edit below it.
+struct Outcome<L: Leaf, R> {
+    result: R,
+    /// By how much the count of the node itself changed.
+    change: isize,
+    /// Nodes to put behind it.
+    siblings: SmallVec<[Slot<L>; 2]>,
+}
+
+impl<L: Leaf> Tree<L> {
+    /// Lets `act` change the leaf that `seek` leads to and name new leaves to put behind it. A leaf left empty is
+    /// removed, unless it is the only one.
+    pub(crate) fn edit<R>(
+        &mut self,
+        mut seek: impl FnMut(&[Slot<L>]) -> usize,
+        act: impl FnOnce(&mut L) -> (R, NewLeaves<L>),
+    ) -> R {
+        let Outcome { result, change, siblings } = edit_node(&mut self.root, &mut seek, act);
+        let root_len = self.len.strict_add_signed(change);
+        self.len = root_len + siblings.iter().map(|slot| slot.count).sum::<usize>();
+        if !siblings.is_empty() {
+            let old = std::mem::replace(&mut self.root, Node::Inner(Arc::default()));
+            let mut slots = Vec::with_capacity(siblings.len() + 1);
+            if root_len > 0 {
+                slots.push(Slot { count: root_len, bound: L::Bound::default(), node: old });
+            }
+            slots.extend(siblings);
+            self.root = Node::Inner(Arc::new(slots));
+        }
+        while let Node::Inner(slots) = &self.root
+            && slots.len() < 2
+        {
+            self.root = match slots.first() {
+                Some(only) => only.node.clone(),
+                None => Node::Leaf(Arc::new(L::default())),
+            };
+        }
+        result
+    }
+}
+
+fn edit_node<L: Leaf, R>(
+    node: &mut Node<L>,
+    seek: &mut impl FnMut(&[Slot<L>]) -> usize,
+    act: impl FnOnce(&mut L) -> (R, NewLeaves<L>),
+) -> Outcome<L, R> {
+    match node {
+        Node::Leaf(leaf) => {
+            let before = leaf.len();
+            let leaf = Arc::make_mut(leaf);
+            let (result, new) = act(leaf);
+            let siblings = new.into_iter().map(|(bound, leaf)| Slot::from_leaf(bound, leaf)).collect();
+            Outcome { result, change: leaf.len() as isize - before as isize, siblings }
+        }
+        Node::Inner(slots) => {
+            let slots = Arc::make_mut(slots);
+            let index = seek(slots);
+            let below = edit_node(&mut slots[index].node, seek, act);
+            let added = below.siblings.iter().map(|slot| slot.count).sum::<usize>();
+            slots[index].count = slots[index].count.strict_add_signed(below.change);
+            let change = below.change + added as isize;
+            if !below.siblings.is_empty() {
+                slots.splice(index + 1..index + 1, below.siblings);
+            }
+            if slots[index].count == 0 {
+                slots.remove(index);
+            } else if change < 0 {
+                join_neighbours(slots, index);
+            }
+            let siblings = split_if_full(slots, index + 1);
+            let moved = siblings.iter().map(|slot| slot.count).sum::<usize>();
+            Outcome { result: below.result, change: change - moved as isize, siblings }
+        }
+    }
+}
+
+/// Splits a node with too many children: in the middle, or, when it grew at its end, so that the left one stays full,
+/// as sequential appends want it.
+fn split_if_full<L: Leaf>(slots: &mut Vec<Slot<L>>, grown_at: usize) -> SmallVec<[Slot<L>; 2]> {
+    if slots.len() <= CHILDREN_MAX {
+        return SmallVec::new();
+    }
+    let at = if grown_at + 1 >= slots.len() { CHILDREN_MAX } else { slots.len() / 2 };
+    let right = slots.split_off(at);
+    let count = right.iter().map(|slot| slot.count).sum();
+    let bound = right[0].bound.clone();
+    SmallVec::from_iter([Slot { count, bound, node: Node::Inner(Arc::new(right)) }])
+}
+
+/// Joins the child at `index` with its right or left neighbour, if both are small.
+fn join_neighbours<L: Leaf>(slots: &mut Vec<Slot<L>>, index: usize) {
+    if index + 1 < slots.len() && join(slots, index) {
+        return;
+    }
+    if index > 0 {
+        join(slots, index - 1);
+    }
+}
+
+fn join<L: Leaf>(slots: &mut Vec<Slot<L>>, left: usize) -> bool {
+    let [into, from] = &mut slots[left..left + 2] else { unreachable!("the caller checked for two children") };
+    let joined = match (&mut into.node, &mut from.node) {
+        (Node::Leaf(into), Node::Leaf(from)) => {
+            let small = into.can_absorb(from);
+            if small {
+                Arc::make_mut(into).absorb(from);
+            }
+            small
+        }
+        (Node::Inner(into), Node::Inner(other)) => {
+            let small = into.len().min(other.len()) < CHILDREN_MIN;
+            if small && into.len() + other.len() <= CHILDREN_MAX * 3 / 4 {
+                let mut moved = std::mem::take(Arc::make_mut(other));
+                if let Some(first) = moved.first_mut() {
+                    first.bound = from.bound.clone();
+                }
+                Arc::make_mut(into).append(&mut moved);
+                true
+            } else {
+                false
+            }
+        }
+        _ => unreachable!("all leaves are equally deep"),
+    };
+    if joined {
+        into.count += from.count;
+        slots.remove(left + 1);
+    }
+    joined
+}
+
+impl<L: Leaf> Slot<L> {
+    fn from_leaf(bound: L::Bound, leaf: L) -> Slot<L> {
+        Slot { count: leaf.len(), bound, node: Node::Leaf(Arc::new(leaf)) }
+    }
+}
