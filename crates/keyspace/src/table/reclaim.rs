@@ -27,6 +27,8 @@ use std::collections::BTreeMap;
 
 /// Items freed on the side by one write while anything waits.
 const FREED_PER_WRITE: usize = 4;
+/// Retired items in one piece of a list: a longer list would be copied as it grows.
+const PIECE_MAX: usize = 512;
 /// Progress of a finished walker.
 const FINISHED: u64 = u64::MAX;
 
@@ -161,7 +163,7 @@ impl Retired {
 struct Watched {
     live: Arc<Live>,
     /// Key: position of the table << 8 | the first 8 hash bits.
-    waiting: BTreeMap<u32, Vec<Retired>>,
+    waiting: BTreeMap<u32, Vec<Vec<Retired>>>,
 }
 
 struct DeadTable<V> {
@@ -350,7 +352,11 @@ impl<V: Value> Reclaim<V> {
         let Some(watched) = self.watched.iter_mut().find(needs) else { return false };
         let position = watched.live.tables.iter().position(|id| *id == item.table).expect("it is ahead of the item");
         let key = (position as u32) << 8 | (item.last >> 56) as u32;
-        watched.waiting.entry(key).or_default().push(item);
+        let pieces = watched.waiting.entry(key).or_default();
+        match pieces.last_mut() {
+            Some(piece) if piece.len() < PIECE_MAX => piece.push(item),
+            _ => pieces.push(vec![item]),
+        }
         true
     }
 
@@ -363,7 +369,7 @@ impl<V: Value> Reclaim<V> {
                 if progress >> 40 <= u64::from(*first.key()) {
                     break;
                 }
-                ready.push(first.remove());
+                ready.append(&mut first.remove());
             }
             progress != FINISHED
         });
@@ -433,7 +439,7 @@ impl<V: Value> Reclaim<V> {
 impl<V> Drop for Reclaim<V> {
     fn drop(&mut self) {
         let waiting = self.watched.iter_mut().flat_map(|watched| std::mem::take(&mut watched.waiting).into_values());
-        let items = waiting.chain(self.ready.drain(..)).flatten().collect::<Vec<_>>();
+        let items = waiting.flatten().chain(self.ready.drain(..)).flatten().collect::<Vec<_>>();
         let mut orphans = self.domain.orphans.lock().expect("never poisoned: nothing panics inside");
         orphans.extend(items.into_iter().map(|item| Orphan::Item(OwnedItem(item, std::marker::PhantomData))));
         orphans.extend(self.dead.drain(..).map(|dead| Orphan::Table(dead.tree, dead.table)));
