@@ -121,3 +121,87 @@ impl History {
         *self = History::new(fresh);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEPT: Option<Retained> = Some(Retained { first: 100, end: 200 });
+
+    fn id(byte: u8) -> ReplId {
+        ReplId::from_entropy([byte; 20])
+    }
+
+    #[test]
+    fn a_replica_continues_from_the_first_kept_byte_to_just_behind_the_last() {
+        let history = History::new(id(1));
+        let mine = id(1);
+        let mine = mine.as_bytes();
+        assert_eq!(history.continues(mine, 101, KEPT), Ok(100));
+        assert_eq!(history.continues(mine, 201, KEPT), Ok(200));
+        let kept = KEPT.unwrap();
+        assert_eq!(history.continues(mine, 100, KEPT), Err(Refusal::TooOld(kept)));
+        assert_eq!(history.continues(mine, 202, KEPT), Err(Refusal::TooNew(kept)));
+        for absurd in [0, -1, i64::MIN] {
+            assert_eq!(history.continues(mine, absurd, KEPT), Err(Refusal::TooOld(kept)));
+        }
+        assert_eq!(history.continues(mine, i64::MAX, KEPT), Err(Refusal::TooNew(kept)));
+        assert_eq!(history.continues(mine, 101, None), Err(Refusal::NoBacklog));
+    }
+
+    #[test]
+    fn ids_compare_in_either_case_and_a_question_mark_never_matches() {
+        let history = History::new(id(0xab));
+        assert_eq!(history.continues("AB".repeat(20).as_bytes(), 150, KEPT), Ok(149));
+        assert_eq!(history.continues(b"?", -1, KEPT), Err(Refusal::AskedForFull));
+        assert_eq!(history.continues(b"123", 150, KEPT), Err(Refusal::UnknownId));
+        assert_eq!(history.continues(id(2).as_bytes(), 150, KEPT), Err(Refusal::UnknownId));
+    }
+
+    #[test]
+    fn the_zeros_of_an_absent_second_id_match_nothing() {
+        let history = History::new(id(1));
+        assert_eq!((history.replid2(), history.second_offset()), (ReplId::NONE, -1));
+        assert_eq!(history.continues(ReplId::NONE.as_bytes(), 150, KEPT), Err(Refusal::UnknownId));
+    }
+
+    #[test]
+    fn after_a_promotion_the_old_id_continues_at_exactly_its_end_and_not_one_past_it() {
+        let mut history = History::new(id(1));
+        history.promote(id(2), 150);
+        assert_eq!((history.replid(), history.replid2(), history.second_offset()), (id(2), id(1), 151));
+        assert_eq!(history.continues(id(1).as_bytes(), 151, KEPT), Ok(150));
+        let beyond = Err(Refusal::BeyondSecondId { second_offset: 151 });
+        assert_eq!(history.continues(id(1).as_bytes(), 152, KEPT), beyond);
+        assert_eq!(history.continues(id(2).as_bytes(), 152, KEPT), Ok(151));
+    }
+
+    #[test]
+    fn only_the_latest_old_id_is_known_after_two_changes() {
+        let mut history = History::new(id(1));
+        history.promote(id(2), 120);
+        history.continue_with_new_id(id(3), 150);
+        assert_eq!((history.replid2(), history.second_offset()), (id(2), 151));
+        assert_eq!(history.continues(id(1).as_bytes(), 110, KEPT), Err(Refusal::UnknownId));
+    }
+
+    #[test]
+    fn a_freed_backlog_and_a_full_synchronisation_leave_nothing_to_continue() {
+        let mut history = History::new(id(1));
+        history.promote(id(2), 150);
+        let mut freed = history.clone();
+        freed.rotate(id(3));
+        history.adopt(id(3));
+        assert_eq!(freed, history);
+        for old in [id(1), id(2)] {
+            assert_eq!(freed.continues(old.as_bytes(), 140, KEPT), Err(Refusal::UnknownId));
+        }
+    }
+
+    #[test]
+    fn a_restarted_master_lets_replicas_of_its_last_life_continue_and_a_replica_keeps_its_masters_id() {
+        let master = History::restored_as_master(id(2), id(1), 150);
+        assert_eq!((master.replid(), master.replid2(), master.second_offset()), (id(2), id(1), 151));
+        assert_eq!(History::restored_as_replica(id(1)), History::new(id(1)));
+    }
+}
