@@ -1,6 +1,21 @@
 //! The incremental parser of requests: multibulk and inline.
 
 use crate::args::{ArgRange, ArgsBuf};
+use crate::inline::{UnbalancedQuotes, split_inline};
+
+/// Longest line without its end: 64 KiB, for inline requests, counts and lengths.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Most arguments of a request.
+const ARGS_MAX: i64 = i32::MAX as i64;
+
+/// Most arguments before authentication.
+const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
+
+/// Longest argument before authentication: 16 KiB.
+const UNAUTHENTICATED_BULK_MAX: u64 = 16 * 1024;
+
+const LINE_END: &[u8] = b"\r\n";
 
 /// What a connection may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,16 +76,57 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The error reply's text, code included and without `-`: `ERR Protocol error: …`.
+    /// The error reply's text, code included and without `-`: `ERR Protocol error: …`, as the peers word it.
+    /// It may hold a line end, which [`crate::Reply::error`] replaces.
     pub fn text(&self) -> Vec<u8> {
-        todo!()
+        let what = match self {
+            ProtocolError::InvalidMultibulkLength => "invalid multibulk length",
+            ProtocolError::InvalidBulkLength => "invalid bulk length",
+            ProtocolError::UnauthenticatedMultibulkLength => "unauthenticated multibulk length",
+            ProtocolError::UnauthenticatedBulkLength => "unauthenticated bulk length",
+            ProtocolError::TooBigMbulkCountString => "too big mbulk count string",
+            ProtocolError::TooBigBulkCountString => "too big bulk count string",
+            ProtocolError::TooBigInlineRequest => "too big inline request",
+            ProtocolError::UnbalancedQuotes => "unbalanced quotes in request",
+            ProtocolError::ExpectedDollar(got) => {
+                return [b"ERR Protocol error: expected '$', got '", &[*got][..], b"'"].concat();
+            }
+        };
+        format!("ERR Protocol error: {what}").into_bytes()
     }
+}
+
+/// How far a half-received request was read.
+#[derive(Debug, Default)]
+enum Progress {
+    /// Not even its first line is whole.
+    #[default]
+    FirstLine,
+    /// Reading arguments.
+    Arguments {
+        /// How many are still to come, the one being read included.
+        left: usize,
+        /// Where the present argument's header, or its bytes if `len` is known, begin.
+        at: usize,
+        /// The present argument's length, once its header was read.
+        len: Option<usize>,
+    },
 }
 
 /// Parses requests out of one connection's input. It remembers how far it got inside a half-received
 /// request, so that a large argument arriving in pieces is not scanned again.
+///
+/// ```text
+///   FirstLine ──"*n"──▶ Arguments ──n read──▶ Complete, FirstLine
+///       ├──"*0", "*-1", blank──▶ Empty
+///       └──any other line──▶ Complete (inline)
+/// ```
 #[derive(Debug, Default)]
 pub struct RequestParser {
+    progress: Progress,
+    /// Bytes of the line being waited for that were searched for its end already.
+    searched: usize,
+    /// The arguments read so far, while a request is incomplete.
     partial: Vec<ArgRange>,
 }
 
@@ -80,16 +136,173 @@ impl RequestParser {
         RequestParser::default()
     }
 
-    /// Whether a request has been begun but not completed.
+    /// Whether the argument count of a request was read but not yet all of its arguments.
     pub fn is_mid_request(&self) -> bool {
-        todo!()
+        matches!(self.progress, Progress::Arguments { .. })
     }
 
     /// Parses the request at the beginning of `input`. After [`Parsed::Incomplete`] the next call must pass an
     /// input that begins with the same bytes (at whatever address); any `args` will do. After an error the
     /// connection is beyond repair.
+    ///
+    /// As with the peers, the byte behind a `\r` and the two behind an argument are not looked at.
     pub fn parse(&mut self, input: &[u8], args: &mut ArgsBuf, limits: &ParseLimits) -> Result<Parsed, ProtocolError> {
-        let _ = (&self.partial, input, args, limits);
-        todo!()
+        args.clear();
+        let (left, at, len) = match self.progress {
+            Progress::Arguments { left, at, len } => {
+                args.ranges = std::mem::take(&mut self.partial);
+                (left, at, len)
+            }
+            Progress::FirstLine => match input.first() {
+                None => return Ok(Parsed::Incomplete { want: None }),
+                Some(b'*') => match self.read_count(input, limits)? {
+                    Header::Incomplete => return Ok(Parsed::Incomplete { want: None }),
+                    Header::Read { number, next } if number <= 0 => return Ok(Parsed::Empty { consumed: next }),
+                    Header::Read { number, next } => (number as usize, next, None),
+                },
+                Some(_) => return self.parse_inline(input, args),
+            },
+        };
+        self.parse_arguments(input, args, limits, left, at, len)
+    }
+
+    fn parse_arguments(
+        &mut self,
+        input: &[u8],
+        args: &mut ArgsBuf,
+        limits: &ParseLimits,
+        mut left: usize,
+        mut at: usize,
+        mut len: Option<usize>,
+    ) -> Result<Parsed, ProtocolError> {
+        while left > 0 {
+            let known = match len {
+                Some(known) => known,
+                None => match self.read_bulk_length(input, at, limits)? {
+                    Header::Incomplete => return Ok(self.pause(args, left, at, None)),
+                    Header::Read { number, next } => {
+                        at = next;
+                        number as usize
+                    }
+                },
+            };
+            let end = at.saturating_add(known).saturating_add(LINE_END.len());
+            if input.len() < end {
+                return Ok(self.pause(args, left, at, Some(known)));
+            }
+            args.ranges.push(ArgRange { start: at, len: known });
+            at = end;
+            len = None;
+            left -= 1;
+        }
+        self.progress = Progress::FirstLine;
+        Ok(Parsed::Complete { consumed: at })
+    }
+
+    /// Keeps what was read for the next call.
+    fn pause(&mut self, args: &mut ArgsBuf, left: usize, at: usize, len: Option<usize>) -> Parsed {
+        self.partial = std::mem::take(&mut args.ranges);
+        self.progress = Progress::Arguments { left, at, len };
+        Parsed::Incomplete { want: len.map(|len| at.saturating_add(len).saturating_add(LINE_END.len())) }
+    }
+
+    fn parse_inline(&mut self, input: &[u8], args: &mut ArgsBuf) -> Result<Parsed, ProtocolError> {
+        let Some(end) = self.find_end(input, b'\n').ok_or(ProtocolError::TooBigInlineRequest)? else {
+            return Ok(Parsed::Incomplete { want: None });
+        };
+        split_inline(&input[..end], args).map_err(|UnbalancedQuotes| ProtocolError::UnbalancedQuotes)?;
+        let consumed = end + 1;
+        Ok(if args.is_empty() { Parsed::Empty { consumed } } else { Parsed::Complete { consumed } })
+    }
+
+    /// The `*n` line at the beginning.
+    fn read_count(&mut self, input: &[u8], limits: &ParseLimits) -> Result<Header, ProtocolError> {
+        let header = self
+            .read_header(input, 0)
+            .ok_or(ProtocolError::TooBigMbulkCountString)?
+            .ok_or(ProtocolError::InvalidMultibulkLength)?;
+        match header {
+            Header::Read { number, .. } if number > ARGS_MAX => Err(ProtocolError::InvalidMultibulkLength),
+            Header::Read { number, .. } if number > UNAUTHENTICATED_ARGS_MAX && limits.unauthenticated => {
+                Err(ProtocolError::UnauthenticatedMultibulkLength)
+            }
+            header => Ok(header),
+        }
+    }
+
+    /// The `$n` line at `at`.
+    fn read_bulk_length(&mut self, input: &[u8], at: usize, limits: &ParseLimits) -> Result<Header, ProtocolError> {
+        let header = self.read_header(input, at).ok_or(ProtocolError::TooBigBulkCountString)?;
+        if header == Some(Header::Incomplete) {
+            return Ok(Header::Incomplete);
+        }
+        if input[at] != b'$' {
+            return Err(ProtocolError::ExpectedDollar(input[at]));
+        }
+        match header {
+            Some(Header::Read { number, .. }) if number as u64 > UNAUTHENTICATED_BULK_MAX && limits.unauthenticated => {
+                let too_long = number < 0 || number as u64 > limits.bulk_max;
+                Err(if too_long { ProtocolError::InvalidBulkLength } else { ProtocolError::UnauthenticatedBulkLength })
+            }
+            Some(header @ Header::Read { number, .. }) if number >= 0 && number as u64 <= limits.bulk_max => Ok(header),
+            _ => Err(ProtocolError::InvalidBulkLength),
+        }
+    }
+
+    /// The number on the line at `at`, behind its first byte. The outer None: the line is too long; the inner:
+    /// it is no number.
+    fn read_header(&mut self, input: &[u8], at: usize) -> Option<Option<Header>> {
+        if let Some((number, next)) = input.get(at + 1..).and_then(short_number) {
+            self.searched = 0;
+            return Some(Some(Header::Read { number, next: at + 1 + next }));
+        }
+        let line = &input[at..];
+        let Some(end) = self.find_end(line, b'\r')? else {
+            return Some(Some(Header::Incomplete));
+        };
+        if line.len() < end + LINE_END.len() {
+            self.searched = end;
+            return Some(Some(Header::Incomplete));
+        }
+        let number = line.get(1..end).and_then(base::numbers::parse_i64);
+        Some(number.map(|number| Header::Read { number, next: at + end + LINE_END.len() }))
+    }
+
+    /// Where `line` ends. The outer None: not within the limit; the inner: not yet.
+    fn find_end(&mut self, line: &[u8], mark: u8) -> Option<Option<usize>> {
+        let window = &line[..line.len().min(LINE_BYTES_MAX + 1)];
+        let from = std::mem::take(&mut self.searched).min(window.len());
+        if let Some(end) = memchr::memchr(mark, &window[from..]) {
+            return Some(Some(from + end));
+        }
+        if line.len() > LINE_BYTES_MAX {
+            return None;
+        }
+        self.searched = line.len();
+        Some(None)
     }
 }
+
+/// A `*n` or `$n` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Header {
+    Incomplete,
+    Read { number: i64, next: usize },
+}
+
+/// The common case of a header, read in one go: a whole line of at most ten digits. Anything else is left to
+/// the careful way. Returns the number and the bytes taken with the line end.
+fn short_number(line: &[u8]) -> Option<(i64, usize)> {
+    let mut number = 0;
+    for (i, &byte) in line.iter().take(11).enumerate() {
+        match byte {
+            b'0'..=b'9' if i < 10 && !(i == 1 && number == 0) => number = number * 10 + i64::from(byte - b'0'),
+            b'\r' if i > 0 && line.len() > i + 1 => return Some((number, i + LINE_END.len())),
+            _ => return None,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
