@@ -445,3 +445,26 @@ impl<V> Drop for Reclaim<V> {
         orphans.extend(self.dead.drain(..).map(|dead| Orphan::Table(dead.tree, dead.table)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walker_is_ahead_of_the_hash_it_stands_at_and_not_of_the_one_before() {
+        let live = Live { epoch: 1, tables: Box::new([7, 9]), progress: AtomicU64::new(0) };
+        let stop = 5 << 60;
+        assert!(live.is_ahead(7, 0) && live.is_ahead(9, 0), "before it begins");
+        live.publish(0, stop);
+        assert!(live.is_ahead(7, stop) && live.is_ahead(7, stop | 0xffff) && live.is_ahead(9, 0));
+        assert!(!live.is_ahead(7, stop - 1));
+        live.publish(1, 0);
+        assert!(!live.is_ahead(7, u64::MAX) && live.is_ahead(9, 0));
+        assert!(!live.is_ahead(8, 0), "not in the snapshot");
+        live.publish(2, 0);
+        assert!(!live.is_ahead(9, u64::MAX));
+        live.publish(0, 0);
+        live.finish();
+        assert!(!live.is_ahead(7, 0));
+    }
+}
