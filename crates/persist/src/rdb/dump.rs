@@ -1,0 +1,92 @@
+//! DUMP payloads: one value with its type byte before it, a version and a checksum behind it. RESTORE takes them from
+//! clients, so nothing in them is trusted.
+
+use std::{error, fmt};
+
+use collections::Limits;
+use keyspace::{Value, ValueRef};
+
+use super::checksum::crc64;
+use super::decode::source::Source;
+use super::decode::value::read_value;
+use super::encode::value::{put_value, type_of};
+use super::error::{DecodeError, Fault};
+use super::sink::Output;
+use super::target::{Family, REDIS_MAX, Target, VALKEY_VERSION};
+use super::types;
+
+/// The version in our payloads: that of Redis 7.2 and Valkey 8.
+pub const DUMP_VERSION: u16 = 11;
+
+/// Version and checksum.
+const FOOTER_BYTES: usize = 10;
+
+/// Writes a value as DUMP replies it.
+pub fn dump(value: ValueRef<'_>, compression: bool) -> Vec<u8> {
+    let target = Target::new(Family::Redis, DUMP_VERSION).expect("a version that we write");
+    let mut output = Output::new(Vec::new(), false);
+    let Ok(()) = output.put_byte(type_of(value, target));
+    let Ok(()) = put_value(&mut output, value, target, compression);
+    let Ok(mut payload) = output.into_sink();
+    payload.extend_from_slice(&DUMP_VERSION.to_le_bytes());
+    payload.extend_from_slice(&crc64(&payload).to_le_bytes());
+    payload
+}
+
+/// Why a payload is refused. Its text is the reply's, behind `ERR `.
+#[derive(Debug)]
+pub enum RestoreError {
+    /// The version is not one that we read, or the bytes are not those that were dumped.
+    VersionOrChecksum,
+    /// The payload is whole but holds a type that is not built here.
+    Unsupported(&'static str),
+    /// The value breaks a rule; the error says which, for the log.
+    BadData(DecodeError),
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RestoreError::VersionOrChecksum => f.write_str("DUMP payload version or checksum are wrong"),
+            RestoreError::Unsupported(name) => write!(f, "Bad data format: the type '{name}' is not supported"),
+            RestoreError::BadData(_) => f.write_str("Bad data format"),
+        }
+    }
+}
+
+impl error::Error for RestoreError {}
+
+/// Reads what DUMP wrote, here or on a peer.
+pub fn restore(payload: &[u8], limits: &Limits) -> Result<Value, RestoreError> {
+    let (body, family) = verify(payload).ok_or(RestoreError::VersionOrChecksum)?;
+    let mut source = Source::new(body, body.len().clamp(1, BUFFER_BYTES_MAX), false);
+    match read(&mut source, family, limits) {
+        Ok(value) => Ok(value),
+        Err(Fault::UnsupportedType(_, name)) => Err(RestoreError::Unsupported(name)),
+        Err(fault) => {
+            Err(RestoreError::BadData(DecodeError { position: source.position(), db: None, key: None, fault }))
+        }
+    }
+}
+
+const BUFFER_BYTES_MAX: usize = 4096;
+
+fn read(source: &mut Source<&[u8]>, family: Family, limits: &Limits) -> Result<Value, Fault> {
+    let type_number = source.byte()?;
+    if let Some(name) = types::unreadable_name(type_number, family) {
+        return Err(Fault::UnsupportedType(type_number, name));
+    }
+    read_value(source, type_number, limits)?.ok_or(Fault::Corrupt("a collection without elements"))
+}
+
+/// The payload without its footer, if that is right, and whose numbering its version belongs to.
+fn verify(payload: &[u8]) -> Option<(&[u8], Family)> {
+    let (body, footer) = payload.split_at_checked(payload.len().checked_sub(FOOTER_BYTES)?)?;
+    let &[v0, v1, ref sum @ ..] = footer.first_chunk::<FOOTER_BYTES>()?;
+    let family = match u16::from_le_bytes([v0, v1]) {
+        0..=REDIS_MAX => Family::Redis,
+        VALKEY_VERSION => Family::Valkey,
+        _ => return None,
+    };
+    (crc64(&payload[..payload.len() - 8]) == u64::from_le_bytes(*sum)).then_some((body, family))
+}

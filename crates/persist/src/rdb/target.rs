@@ -1,0 +1,174 @@
+//! Which version of the format to write, so that the receiver can read it.
+
+use std::fmt;
+
+/// Whose numbering a version belongs to: the magic at the start of a file tells.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Family {
+    /// `REDIS0009` and the like; Valkey before 9 writes it too.
+    Redis,
+    /// `VALKEY080`.
+    Valkey,
+}
+
+/// The lowest version that we read: the first with a checksum.
+pub(super) const REDIS_READ_MIN: u16 = 5;
+/// The lowest version that we write: what Redis 5 and 6 read.
+pub(super) const REDIS_WRITE_MIN: u16 = 9;
+/// The version of Redis 7.4 to 8.4.
+pub(super) const REDIS_MAX: u16 = 12;
+/// The version of Valkey 9.0 and 9.1.
+pub(super) const VALKEY_VERSION: u16 = 80;
+
+/// A version of the format that we can write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Target {
+    family: Family,
+    version: u16,
+}
+
+/// What a data set holds beside values of the plain types, because it decides who can read it.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Contents {
+    /// Function libraries.
+    pub functions: bool,
+}
+
+/// What a replica said about itself before PSYNC.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Announced<'a> {
+    /// `REPLCONF version x.y.z`: only Valkey says it.
+    pub version: Option<&'a [u8]>,
+    /// `REPLCONF capa rdb-channel-repl`: only Redis 8 and later say it.
+    pub capa_rdb_channel_repl: bool,
+}
+
+impl Target {
+    /// The lowest version that we write.
+    pub const LOWEST: Target = Target { family: Family::Redis, version: REDIS_WRITE_MIN };
+
+    /// A version that we can write: REDIS 9 to 12, VALKEY 80.
+    pub fn new(family: Family, version: u16) -> Option<Target> {
+        let known = match family {
+            Family::Redis => (REDIS_WRITE_MIN..=REDIS_MAX).contains(&version),
+            Family::Valkey => version == VALKEY_VERSION,
+        };
+        known.then_some(Target { family, version })
+    }
+
+    /// For a file on disk: the lowest version that carries the data, but not below the configured one.
+    pub fn for_disk(contents: Contents, minimum: Target) -> Target {
+        match minimum.family {
+            Family::Redis => minimum.at_least(required(contents)),
+            Family::Valkey => minimum,
+        }
+    }
+
+    /// For a replica: the richest version that what it announced promises it can read; without an announcement the
+    /// lowest that carries the data.
+    pub fn for_replica(announced: Announced<'_>, contents: Contents) -> Target {
+        let lowest = Target::LOWEST.at_least(required(contents));
+        if let Some(version) = announced.version {
+            return Target::of_valkey_version(version).unwrap_or(lowest);
+        }
+        if announced.capa_rdb_channel_repl {
+            return Target { family: Family::Redis, version: REDIS_MAX };
+        }
+        lowest
+    }
+
+    /// The family.
+    pub fn family(self) -> Family {
+        self.family
+    }
+
+    /// The number within the family.
+    pub fn version(self) -> u16 {
+        self.version
+    }
+
+    /// The nine bytes that open a file.
+    pub fn magic(self) -> [u8; 9] {
+        let text = match self.family {
+            Family::Redis => format!("REDIS{:04}", self.version),
+            Family::Valkey => format!("VALKEY{:03}", self.version),
+        };
+        text.as_bytes().try_into().expect("both forms have nine bytes")
+    }
+
+    /// Whether the types 16 to 18 exist: listpacks of hashes and sorted sets, lists of listpacks.
+    pub(super) fn has_listpacks(self) -> bool {
+        self.family == Family::Valkey || self.version >= 10
+    }
+
+    /// Whether type 20 exists: a set as a listpack.
+    pub(super) fn has_set_listpacks(self) -> bool {
+        self.family == Family::Valkey || self.version >= 11
+    }
+
+    fn at_least(self, version: u16) -> Target {
+        Target { family: self.family, version: self.version.max(version) }
+    }
+
+    /// Valkey's table: 7.2 and 8.x read what Redis 7.2 writes, 9.0 and later also their own format. Newer ones than
+    /// those we know read it as well, since a server reads what its ancestors wrote.
+    fn of_valkey_version(text: &[u8]) -> Option<Target> {
+        let text = std::str::from_utf8(text).ok()?;
+        let mut numbers = text.split('.').map(|part| part.parse::<u16>().ok());
+        let (major, minor) = (numbers.next()??, numbers.next()??);
+        match (major, minor) {
+            (9.., _) => Some(Target { family: Family::Valkey, version: VALKEY_VERSION }),
+            (8, _) | (7, 2..) => Some(Target { family: Family::Redis, version: 11 }),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.magic()).expect("ASCII"))
+    }
+}
+
+/// The lowest Redis version that can carry this.
+pub fn required(contents: Contents) -> u16 {
+    if contents.functions { 10 } else { REDIS_WRITE_MIN }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(version: Option<&str>, capa_rdb_channel_repl: bool, functions: bool) -> String {
+        let announced = Announced { version: version.map(str::as_bytes), capa_rdb_channel_repl };
+        Target::for_replica(announced, Contents { functions }).to_string()
+    }
+
+    #[test]
+    fn a_replica_gets_what_it_said_it_can_read() {
+        assert_eq!(replica(None, false, false), "REDIS0009");
+        assert_eq!(replica(None, false, true), "REDIS0010");
+        assert_eq!(replica(None, true, false), "REDIS0012");
+        for old in ["7.2.4", "7.2.11", "8.0.1", "8.1.0"] {
+            assert_eq!(replica(Some(old), false, false), "REDIS0011", "{old}");
+        }
+        for new in ["9.0.0", "9.1.2", "9.2.0", "255.255.255"] {
+            assert_eq!(replica(Some(new), false, true), "VALKEY080", "{new}");
+        }
+        for odd in ["", "x", "9", "7.1.0", "-9.1.2", "\u{fe}"] {
+            assert_eq!(replica(Some(odd), false, true), "REDIS0010", "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_file_gets_the_lowest_version_that_carries_it_unless_told() {
+        let disk = |functions, minimum| Target::for_disk(Contents { functions }, minimum).to_string();
+        assert_eq!(disk(false, Target::LOWEST), "REDIS0009");
+        assert_eq!(disk(true, Target::LOWEST), "REDIS0010");
+        assert_eq!(disk(true, Target::new(Family::Redis, 12).unwrap()), "REDIS0012");
+        assert_eq!(disk(true, Target::new(Family::Valkey, 80).unwrap()), "VALKEY080");
+        for (family, version) in [(Family::Redis, 8), (Family::Redis, 13), (Family::Redis, 80), (Family::Valkey, 81)] {
+            assert_eq!(Target::new(family, version), None);
+        }
+    }
+}
