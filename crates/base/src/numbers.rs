@@ -86,8 +86,12 @@ fn parse_hex_f64(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
-/// Writes a double in the shortest form that reads back equal, laid out as Redis 7.2 replies it:
-/// `3`, `0.1`, `1e+21`, `inf`.
+/// Doubles that are whole numbers up to here (half of what an i64 holds) are written with all their digits.
+const PLAIN_INTEGER_MAX: f64 = 4611686018427387904.0;
+
+/// Writes a double in the shortest form that reads back equal, laid out as Valkey 8.0 (and Redis 7.2) replies a
+/// score: `3`, `0.1`, `0.000001`, `1e-7`, `1000000000000000000`, `1e+19`, `inf`.
+/// The peer's own digits are not always the shortest (24 of 6058 scores tried had one to three more); ours are.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
         out.extend_from_slice(b"nan");
@@ -95,15 +99,13 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
         out.extend_from_slice(if value > 0.0 { b"inf" } else { b"-inf" });
     } else if value == 0.0 {
         out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
-    } else if value.abs() < 1e17 && value == value.trunc() {
+    } else if value.abs() <= PLAIN_INTEGER_MAX && value == value.trunc() {
         out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
     } else {
         write_shortest(out, value);
     }
 }
 
-/// Lays the shortest digits out in `%.17g` manner: plain from 1e-5 up to 1e21, else with an exponent of at
-/// least two digits.
 fn write_shortest(out: &mut Vec<u8>, value: f64) {
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value).as_bytes();
@@ -115,44 +117,52 @@ fn write_shortest(out: &mut Vec<u8>, value: f64) {
         Some(at) => (&text[..at], parse_i32(&text[at + 1..])),
         None => (text, 0),
     };
-    let point = mantissa.iter().position(|&b| b == b'.').unwrap_or(mantissa.len());
-    let mut digits: Vec<u8> = mantissa.iter().copied().filter(|&b| b != b'.').collect();
-    // The decimal point stands before digits[point_at].
-    let mut point_at = point as i32 + exponent;
-    let leading = digits.iter().take_while(|&&b| b == b'0').count();
-    digits.drain(..leading);
-    point_at -= leading as i32;
-    while digits.last() == Some(&b'0') {
-        digits.pop();
+    let fraction = mantissa.iter().position(|&b| b == b'.').map_or(0, |point| mantissa.len() - point - 1);
+    let mut buffer = [0u8; 32];
+    let mut count = 0;
+    for &byte in mantissa.iter().filter(|&&b| b != b'.') {
+        if count > 0 || byte != b'0' {
+            buffer[count] = byte;
+            count += 1;
+        }
+    }
+    // value = digits × 10^power
+    let mut power = exponent - fraction as i32;
+    while count > 1 && buffer[count - 1] == b'0' {
+        count -= 1;
+        power += 1;
     }
     if negative {
         out.push(b'-');
     }
-    lay_out(out, &digits, point_at);
+    lay_out(out, &buffer[..count], power);
 }
 
-fn lay_out(out: &mut Vec<u8>, digits: &[u8], point_at: i32) {
+/// Writes `digits × 10^power` plain if that needs few zeros, else with an exponent. The bounds were read off
+/// Valkey 8.0's replies.
+fn lay_out(out: &mut Vec<u8>, digits: &[u8], power: i32) {
     let count = digits.len() as i32;
-    if (1..=21).contains(&point_at) {
-        if count <= point_at {
-            out.extend_from_slice(digits);
-            out.resize(out.len() + (point_at - count) as usize, b'0');
-        } else {
-            out.extend_from_slice(&digits[..point_at as usize]);
-            out.push(b'.');
-            out.extend_from_slice(&digits[point_at as usize..]);
-        }
-    } else if (-6..=0).contains(&point_at) {
-        out.extend_from_slice(b"0.");
-        out.resize(out.len() + (-point_at) as usize, b'0');
+    let exponent = power + count - 1;
+    if power >= 0 && exponent < count + 7 {
         out.extend_from_slice(digits);
+        out.resize(out.len() + power as usize, b'0');
+    } else if power < 0 && (power > -7 || exponent.abs() < 4) {
+        let whole = count + power;
+        if whole > 0 {
+            out.extend_from_slice(&digits[..whole as usize]);
+            out.push(b'.');
+            out.extend_from_slice(&digits[whole as usize..]);
+        } else {
+            out.extend_from_slice(b"0.");
+            out.resize(out.len() + whole.unsigned_abs() as usize, b'0');
+            out.extend_from_slice(digits);
+        }
     } else {
         out.push(digits[0]);
         if count > 1 {
             out.push(b'.');
             out.extend_from_slice(&digits[1..]);
         }
-        let exponent = point_at - 1;
         out.push(b'e');
         out.push(if exponent < 0 { b'-' } else { b'+' });
         out.extend_from_slice(itoa::Buffer::new().format(exponent.unsigned_abs()).as_bytes());
@@ -197,16 +207,27 @@ mod tests {
 
     #[test]
     fn doubles_are_laid_out_as_a_redis_score() {
-        // Read off ZSCORE replies of a Redis 7.2-level server.
+        // Read off ZSCORE replies of Valkey 8.0.
         for (value, text) in [
             (3.0, "3"),
             (-0.0, "-0"),
             (0.1, "0.1"),
-            (1e20, "100000000000000000000"),
-            (1e22, "1e+22"),
-            (1.5e-7, "1.5e-7"),
-            (0.000001, "0.000001"),
+            (0.30000000000000004, "0.30000000000000004"),
             (123456.789, "123456.789"),
+            (1e18, "1000000000000000000"),
+            (123456789012345678.0, "123456789012345680"),
+            (9.2e18, "9.2e+18"),
+            (1e19, "1e+19"),
+            (12345678901234567890.0, "12345678901234567000"),
+            (1234567890123456789012.0, "1234567890123456800000"),
+            (1e22, "1e+22"),
+            (1.5e-4, "0.00015"),
+            (1.5e-5, "0.000015"),
+            (1.234e-5, "1.234e-5"),
+            (0.000001, "0.000001"),
+            (1e-7, "1e-7"),
+            (-1.5e-7, "-1.5e-7"),
+            (1.2345678901234567e-10, "1.2345678901234568e-10"),
             (f64::MAX, "1.7976931348623157e+308"),
             (5e-324, "5e-324"),
             (f64::INFINITY, "inf"),

@@ -1,40 +1,38 @@
 //! The x87 80-bit long double that Redis computes INCRBYFLOAT and HINCRBYFLOAT with. A 64-bit double would
 //! print 10.59999999999999964 for 10.5 + 0.1 where Redis prints 10.6.
 
-use rustc_apfloat::ieee::X87DoubleExtended;
-use rustc_apfloat::{Float, Round};
+use rustc_apfloat::ieee::{Double, X87DoubleExtended};
+use rustc_apfloat::{Float, FloatConvert, Round};
 
 /// An 80-bit floating point number.
 #[derive(Clone, Copy, Debug)]
 pub struct LongDouble(X87DoubleExtended);
 
 impl LongDouble {
-    /// Reads what the C library's `strtold` reads as a whole, except NaN; text longer than 5 KiB is refused.
+    /// Reads what the C library's `strtold` reads as a whole, except NaN and what is too large or too small to be
+    /// told from infinity or zero; text longer than 5 KiB is refused.
     pub fn parse(text: &[u8]) -> Option<LongDouble> {
-        if text.is_empty() || text.len() > 5 * 1024 {
+        if text.len() > 5 * 1024 {
             return None;
         }
-        let text = std::str::from_utf8(text).ok()?;
-        let (negative, bare) = match text.as_bytes()[0] {
-            b'-' => (true, &text[1..]),
-            b'+' => (false, &text[1..]),
+        let (negative, bare) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
             _ => (false, text),
         };
-        let value = if bare.eq_ignore_ascii_case("inf") || bare.eq_ignore_ascii_case("infinity") {
+        let value = if bare.eq_ignore_ascii_case(b"inf") || bare.eq_ignore_ascii_case(b"infinity") {
             X87DoubleExtended::INFINITY
         } else {
-            if !bare.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-                return None;
-            }
-            let hex = bare.len() > 1 && bare[..2].eq_ignore_ascii_case("0x");
-            let needs_exponent = hex && !bare.contains(['p', 'P']);
-            let with_exponent = if needs_exponent { format!("{bare}p0") } else { bare.to_owned() };
-            X87DoubleExtended::from_str_r(&with_exponent, Round::NearestTiesToEven).ok()?.value
+            parse_number(bare)?
         };
         Some(LongDouble(if negative { -value } else { value }))
     }
 
     /// The sum, rounded to nearest.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "a named operation reads better where it is used, and imports nothing"
+    )]
     pub fn add(self, other: LongDouble) -> LongDouble {
         LongDouble(self.0.add_r(other.0, Round::NearestTiesToEven).value)
     }
@@ -59,6 +57,53 @@ impl LongDouble {
             out.truncate(start);
             out.push(b'0');
         }
+    }
+}
+
+/// Reads unsigned decimal or hexadecimal text. The form is checked here because the float library takes an
+/// exponent without digits and is not documented to survive other garbage.
+fn parse_number(text: &[u8]) -> Option<X87DoubleExtended> {
+    let hex = text.len() > 2 && text[..2].eq_ignore_ascii_case(b"0x");
+    let body = if hex { &text[2..] } else { text };
+    let is_mark = |byte: &u8| if hex { matches!(byte, b'p' | b'P') } else { matches!(byte, b'e' | b'E') };
+    let is_digit = |byte: &u8| if hex { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() };
+    let cut = body.iter().position(is_mark).unwrap_or(body.len());
+    let (mantissa, exponent) = body.split_at(cut);
+    let digits = mantissa.iter().filter(|byte| is_digit(byte)).count();
+    let points = mantissa.iter().filter(|byte| **byte == b'.').count();
+    if digits == 0 || points > 1 || digits + points != mantissa.len() {
+        return None;
+    }
+    let is_zero = mantissa.iter().all(|byte| matches!(byte, b'0' | b'.'));
+    let exponent = parse_exponent(exponent)?;
+    if is_zero {
+        return Some(X87DoubleExtended::ZERO);
+    }
+    let mantissa = std::str::from_utf8(mantissa).expect("digits are ASCII");
+    let text = if hex { format!("0x{mantissa}p{exponent}") } else { format!("{mantissa}e{exponent}") };
+    let value = X87DoubleExtended::from_str_r(&text, Round::NearestTiesToEven).ok()?.value;
+    (value.is_finite() && !value.is_zero()).then_some(value)
+}
+
+/// The exponent behind its mark, 0 if there is none; far beyond what counts it stays at a million.
+fn parse_exponent(text: &[u8]) -> Option<i32> {
+    let (negative, digits) = match text {
+        [] => return Some(0),
+        [_, b'-', digits @ ..] => (true, digits),
+        [_, b'+', digits @ ..] | [_, digits @ ..] => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value = digits.iter().fold(0i32, |value, digit| (value * 10 + i32::from(digit - b'0')).min(1_000_000));
+    Some(if negative { -value } else { value })
+}
+
+/// A double is exact as a long double.
+impl From<f64> for LongDouble {
+    fn from(value: f64) -> LongDouble {
+        let mut loses_info = false;
+        LongDouble(Double::from_bits(u128::from(value.to_bits())).convert(&mut loses_info).value)
     }
 }
 
@@ -132,9 +177,9 @@ impl Big {
         let rest = (0..bits.saturating_sub(1)).any(|at| self.bit(at));
         let odd = self.bit(bits);
         let total = self.0.len() * 32;
-        let shifted = (bits..total.max(bits)).step_by(32).map(|start| {
-            (0..32).fold(0u32, |limb, i| limb | u32::from(self.bit(start + i)) << i)
-        });
+        let shifted = (bits..total.max(bits))
+            .step_by(32)
+            .map(|start| (0..32).fold(0u32, |limb, i| limb | u32::from(self.bit(start + i)) << i));
         let mut limbs: Vec<u32> = shifted.collect();
         if half && (rest || odd) {
             let mut at = 0;
@@ -191,9 +236,50 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bad in ["", "nan", " 1", "1 ", "abc", "1e"] {
+        for bad in [
+            "",
+            "+",
+            "-",
+            "nan",
+            " 1",
+            "1 ",
+            "abc",
+            "1e",
+            "1e+",
+            "1ex",
+            "e5",
+            ".",
+            "1.2.3",
+            "0x",
+            "0x.",
+            "0x1p",
+            "0xg",
+            "--1",
+            "1e5000",
+            "1e-5000",
+            "1e99999999999999999999",
+            "0x1p99999",
+            "infx",
+            "1\0",
+        ] {
             assert!(LongDouble::parse(bad.as_bytes()).is_none(), "{bad}");
         }
+        assert!(LongDouble::parse(&[b'1'; 6000]).is_none());
         assert!(!LongDouble::parse(b"inf").unwrap().is_finite());
+    }
+
+    #[test]
+    fn hexadecimal_and_bare_points_are_numbers() {
+        assert_eq!(sum("0x1.8p1", "0X10"), "19");
+        assert_eq!(sum("1.", ".5"), "1.5");
+        assert_eq!(sum("0e99999999999", "1E+2"), "100");
+    }
+
+    #[test]
+    fn a_double_prints_with_seventeen_decimals() {
+        let mut out = Vec::new();
+        LongDouble::from(13.361389338970184).write(&mut out);
+        LongDouble::from(-0.5).write(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "13.36138933897018433-0.5");
     }
 }
