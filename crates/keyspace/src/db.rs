@@ -277,9 +277,10 @@ impl<'a> Db<'a> {
 
     fn put(&mut self, key: &[u8], value: NewValue<'_, Object>, ttl: Ttl, event: Event) {
         let hash = self.keyspace.table(self.index).hash(key);
-        // A key past its time must not hand its deadline on, and replicas must see it go first only if it
-        // would be kept: an overwrite says all there is to say.
-        let expired = self.effects.touched_wanted && self.expired_now(hash, key);
+        // A key past its time must not hand its deadline on, and whoever listens sees it go first, as with the peers.
+        // If nobody does, an overwrite says all there is to say.
+        let heard = self.effects.touched_wanted || self.effects.journal_wanted || ttl == Ttl::Keep;
+        let expired = heard && self.expired_now(hash, key);
         let table = self.keyspace.table(self.index);
         let expire = match ttl {
             Ttl::Clear => None,
@@ -362,6 +363,34 @@ impl<'a> Db<'a> {
             self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
         }
         self.effects.touch(self.index, key, event, 1);
+        Ok(result)
+    }
+
+    /// As [`Db::edit_string`], but `change` also says whether it changed the bytes. If not, nothing is recorded, and a
+    /// key that was not there does not come to be.
+    pub fn edit_string_if<R>(
+        &mut self,
+        key: &[u8],
+        event: Event,
+        change: impl FnOnce(&mut Vec<u8>) -> (R, bool),
+    ) -> Result<R, WrongType> {
+        let hash = self.keyspace.table(self.index).hash(key);
+        let existed = !self.expired_now(hash, key) && self.keyspace.table(self.index).find(hash, key).is_some();
+        if existed {
+            let (result, changed) = self.keyspace.edit_string(self.index, hash, key, change)?;
+            if changed {
+                self.effects.touch(self.index, key, event, 1);
+            }
+            return Ok(result);
+        }
+        let mut bytes = Vec::new();
+        let (result, changed) = change(&mut bytes);
+        if changed {
+            let object = Object::String(crate::value::SharedString::new(bytes));
+            self.keyspace.upsert(self.index, hash, key, NewValue::Object(object), None);
+            self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
+            self.effects.touch(self.index, key, event, 1);
+        }
         Ok(result)
     }
 
