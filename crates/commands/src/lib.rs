@@ -11,6 +11,8 @@ mod keyspec;
 mod row;
 pub mod usage;
 
+mod bitmap;
+mod keys;
 mod string;
 
 pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, is};
@@ -20,4 +22,4 @@ pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
 pub use row::{Meta, Row};
 
 /// Every data command, by group.
-pub const GROUPS: &[&[DataRow]] = &[string::ROWS];
+pub const GROUPS: &[&[DataRow]] = &[string::ROWS, bitmap::ROWS, keys::ROWS];

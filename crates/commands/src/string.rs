@@ -1,37 +1,54 @@
-//! Strings: GET and SET to begin with; the rest of the group stands in the files below.
+//! The string commands, by theme: `read.rs` (GET and the reads beside it), `set.rs` (SET and its shorthands), `getex.rs`
+//! (reads that also write), `change.rs` (in place, and several keys at once), `number.rs`, `lcs.rs`.
+//!
+//! Deadlines in arguments are read in `deadline.rs`, for the `keys` group too.
 
+mod change;
+pub(crate) mod deadline;
+pub(crate) mod getex;
+mod lcs;
+mod number;
+pub(crate) mod read;
+mod set;
+
+use keyspace::Str;
 use keyspace::notify::{Class, Event};
-use keyspace::{Str, Ttl};
 
-use crate::context::{Context, DataFn, DataRow};
-use crate::error::Outcome;
-use crate::flags::{Categories, Flags};
-use crate::keyspec::{KeyAccess, KeySpec};
-use crate::row::{Meta, Row};
-use resp::Args;
+use crate::context::DataRow;
+use crate::error::Error;
 
 /// The commands of this group.
-pub const ROWS: &[DataRow] = &[GET];
+pub const ROWS: &[DataRow] = &[
+    read::GET,
+    read::MGET,
+    read::STRLEN,
+    read::GETRANGE,
+    read::SUBSTR,
+    set::SET,
+    set::SETNX,
+    set::SETEX,
+    set::PSETEX,
+    set::GETSET,
+    getex::GETEX,
+    getex::GETDEL,
+    change::APPEND,
+    change::SETRANGE,
+    change::MSET,
+    change::MSETNX,
+    number::INCR,
+    number::DECR,
+    number::INCRBY,
+    number::DECRBY,
+    number::INCRBYFLOAT,
+    lcs::LCS,
+];
 
-/// Replies the string of a key.
-const GET: DataRow = Row {
-    name: "get",
-    meta: Meta::new("string", "1.0.0", 2, Flags::FAST.with(Flags::READONLY))
-        .about("Returns the string that a key holds.", "O(1)")
-        .acl(Categories::STRING)
-        .keys(&[KeySpec::range(KeyAccess::RO.with(KeyAccess::ACCESS), 1, 0, 1)])
-        .usage("key:key#0"),
-    run: get as DataFn,
-    subcommands: &[],
-};
-
-fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    match ctx.db.string(&args[1])? {
-        Some(value) => reply_string(&mut ctx.reply, value),
-        None => ctx.reply.null(),
-    }
-    Ok(())
-}
+/// What SET and its relatives notify.
+pub(crate) const SET_EVENT: Event = Event::new(Class::STRING, "set");
+/// What a deadline that was set notifies.
+pub(crate) const EXPIRE_EVENT: Event = Event::new(Class::GENERIC, "expire");
+/// What a deletion notifies.
+pub(crate) const DEL_EVENT: Event = Event::new(Class::GENERIC, "del");
 
 /// Replies a string as a bulk: a long one is shared with the outbox instead of copied.
 pub(crate) fn reply_string(reply: &mut resp::Reply<'_>, value: Str<'_>) {
@@ -43,4 +60,9 @@ pub(crate) fn reply_string(reply: &mut resp::Reply<'_>, value: Str<'_>) {
         }
         Str::Shared(shared) => reply.bulk(shared.as_slice()),
     }
+}
+
+/// Refuses a string that would grow to `end` bytes past `proto-max-bulk-len`.
+pub(crate) fn check_length(db: &keyspace::Db<'_>, end: u64) -> Result<(), Error> {
+    if end > db.settings().string_bytes_max { Err(Error::StringTooLong) } else { Ok(()) }
 }

@@ -1,0 +1,68 @@
+//! Commands for keys of any type, by theme: `existence.rs`, `expire.rs`, `rename.rs` (RENAME, COPY, MOVE), `walk.rs` (KEYS,
+//! SCAN, RANDOMKEY), `flush.rs` (whole databases), `dump.rs`, `object.rs`, `sort.rs`.
+//!
+//! WAIT and MIGRATE need connections: `node` has them.
+
+mod dump;
+mod existence;
+mod expire;
+mod flush;
+mod object;
+mod rename;
+mod sort;
+mod walk;
+
+use keyspace::{Db, ValueRef};
+
+use crate::context::DataRow;
+use crate::error::Error;
+
+/// The commands of this group.
+pub const ROWS: &[DataRow] = &[
+    existence::DEL,
+    existence::UNLINK,
+    existence::EXISTS,
+    existence::TOUCH,
+    existence::TYPE,
+    expire::EXPIRE,
+    expire::PEXPIRE,
+    expire::EXPIREAT,
+    expire::PEXPIREAT,
+    expire::TTL,
+    expire::PTTL,
+    expire::EXPIRETIME,
+    expire::PEXPIRETIME,
+    expire::PERSIST,
+    rename::RENAME,
+    rename::RENAMENX,
+    rename::COPY,
+    rename::MOVE,
+    walk::KEYS,
+    walk::SCAN,
+    walk::RANDOMKEY,
+    walk::DBSIZE,
+    flush::FLUSHDB,
+    flush::FLUSHALL,
+    flush::SWAPDB,
+    dump::DUMP,
+    dump::RESTORE,
+    dump::RESTORE_ASKING,
+    object::OBJECT,
+    sort::SORT,
+    sort::SORT_RO,
+];
+
+/// Reads a key as EXISTS, TYPE and TTL do: a miss is counted and told, but the idle time goes on.
+fn get_without_touch<'d>(db: &'d mut Db<'_>, key: &[u8]) -> Option<ValueRef<'d>> {
+    if db.exists(key) { db.peek(key) } else { db.get(key) }
+}
+
+/// Reads the number of a database, which may not exist; `refusal` is for what is no number.
+fn database_number(arg: &[u8], refusal: Error) -> Result<i32, Error> {
+    base::numbers::parse_i64(arg).and_then(|number| i32::try_from(number).ok()).ok_or(refusal)
+}
+
+/// The database of that number.
+fn database(db: &Db<'_>, number: i32) -> Result<usize, Error> {
+    usize::try_from(number).ok().filter(|index| *index < db.count()).ok_or(Error::DbIndex)
+}
