@@ -1,7 +1,7 @@
 //! A reply read back, as an owned tree.
 
 /// One RESP2 or RESP3 value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Value {
     /// `+text`
     Simple(Vec<u8>),
@@ -81,5 +81,49 @@ impl Value {
     /// Whether this is either null.
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null | Value::NullArray)
+    }
+}
+
+/// Short and readable, as assertions in tests show it: `["k", 1, -ERR no]`.
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Simple(text) => write!(f, "+{}", text.escape_ascii()),
+            Value::Error(text) => write!(f, "-{}", text.escape_ascii()),
+            Value::Int(n) => write!(f, "{n}"),
+            Value::Bulk(text) => write!(f, "\"{}\"", text.escape_ascii()),
+            Value::Null => write!(f, "null"),
+            Value::NullArray => write!(f, "null-array"),
+            Value::Array(items) => f.debug_list().entries(items).finish(),
+            Value::Map(pairs) => f.debug_map().entries(pairs.iter().map(|(key, value)| (key, value))).finish(),
+            Value::Set(items) => f.debug_set().entries(items).finish(),
+            Value::Push(items) => {
+                f.write_str(">")?;
+                f.debug_list().entries(items).finish()
+            }
+            Value::Double(value) => write!(f, ",{value}"),
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::BigNumber(digits) => write!(f, "({}", digits.escape_ascii()),
+            Value::Verbatim { format, text } => {
+                write!(f, "={}:\"{}\"", format.escape_ascii(), text.escape_ascii())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Value;
+
+    #[test]
+    fn a_value_shows_its_text_instead_of_numbers() {
+        let text = |text: &str| text.as_bytes().to_vec();
+        let value = Value::Array(vec![
+            Value::Bulk(text("k\n")),
+            Value::Int(1),
+            Value::Error(text("ERR no")),
+            Value::Map(vec![(Value::Simple(text("a")), Value::Null)]),
+        ]);
+        assert_eq!(format!("{value:?}"), r#"["k\n", 1, -ERR no, {+a: null}]"#);
     }
 }
