@@ -2,6 +2,7 @@
 //! replication ids and where the second one ends; the bytes themselves are the journal's.
 
 use base::ReplId;
+use std::fmt;
 
 /// The part of the stream that can still be sent, as offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,24 @@ pub enum Refusal {
     TooOld(Retained),
     /// It wants bytes that do not exist yet.
     TooNew(Retained),
+    /// It wanted bytes that our own master was to send, and they did not come.
+    NeverCame,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::AskedForFull => f.write_str("it asked for everything"),
+            Refusal::UnknownId => f.write_str("its replication id is not one of ours"),
+            Refusal::BeyondSecondId { second_offset } => {
+                write!(f, "under our second id nothing after byte {second_offset} is ours")
+            }
+            Refusal::NoBacklog => f.write_str("there is no backlog"),
+            Refusal::TooOld(kept) => write!(f, "the backlog begins only at byte {}", kept.first + 1),
+            Refusal::TooNew(kept) => write!(f, "our stream ends at byte {}", kept.end),
+            Refusal::NeverCame => f.write_str("the bytes it wants did not come from our master"),
+        }
+    }
 }
 
 /// The current id, and the one before it together with where it ended.

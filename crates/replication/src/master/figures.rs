@@ -9,8 +9,8 @@ pub struct ReplicaFigures<K> {
     pub conn: K,
     /// The address it announced; without one show the connection's.
     pub announced_ip: Option<Vec<u8>>,
-    /// The port it announced; 0 if none.
-    pub port: u16,
+    /// The port it announced; 0 if none. As wide as the peers keep it.
+    pub port: i32,
     /// INFO's state: wait_bgsave, send_bulk or online. ROLE lists the online ones only.
     pub state: &'static str,
     /// The offset it acknowledged; 0 before the first ACK.

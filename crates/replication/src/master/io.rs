@@ -20,7 +20,7 @@ pub enum Upstream {
 pub struct StreamView<'a> {
     /// The ids.
     pub history: &'a History,
-    /// What can be sent; None if there is no backlog.
+    /// What can be sent; None if there is no backlog. Whoever follows a master always has one.
     pub retained: Option<Retained>,
     /// Whom we follow.
     pub upstream: Upstream,
@@ -65,7 +65,7 @@ pub enum PsyncOutcome {
 pub enum ReplconfOutcome {
     /// Write this.
     Reply(Vec<u8>),
-    /// Say nothing. Also GETACK from somebody who is not our master: the node answers its master's itself.
+    /// Say nothing: an ACK, or a GETACK from somebody who is not our master (the node answers its master's itself).
     Silent,
 }
 
@@ -86,7 +86,7 @@ pub struct SyncTarget<K> {
     /// How its snapshot is delimited. Write the header with [`crate::framing`].
     pub framing: Framing,
     /// The version it announced, as major, minor, patch.
-    pub version: Option<(u32, u8, u8)>,
+    pub version: Option<(u8, u8, u8)>,
     /// It said `capa rdb-channel-repl`, as Redis 8 does.
     pub rdb_channel_repl: bool,
     /// What it wants of the data set.
@@ -98,7 +98,8 @@ pub struct SyncTarget<K> {
 pub enum Event<K> {
     /// A connection that spoke REPLCONF, PSYNC or SYNC is gone.
     Closed(K),
-    /// The snapshot for this target is taken at `offset`; yields the +FULLRESYNC line. Once per target.
+    /// The snapshot for this target is taken at `offset`; yields the +FULLRESYNC line. Poll the outputs before
+    /// anything else is written to it.
     SyncStarted {
         /// Who.
         conn: K,
@@ -107,7 +108,8 @@ pub enum Event<K> {
         /// The id that names it.
         replid: base::ReplId,
     },
-    /// The `$…` header is about to be written; no keep-alive newline may follow.
+    /// The `$…` header is about to be written; no keep-alive newline may follow. With an end mark SyncStarted
+    /// implies it.
     BulkStarted(K),
     /// Some of the snapshot's bytes left the socket buffer.
     TransferProgress(K),
@@ -123,8 +125,8 @@ pub enum Event<K> {
     BacklogActive(bool),
     /// The history's id changed, or the data was replaced: every replica must go and come back.
     DropAll(&'static str),
-    /// Writes are paused for a failover, or no longer: no PING goes into the stream.
-    StreamPaused(bool),
+    /// A FAILOVER is going on, or no longer: no PING goes into the stream and no synchronisation begins.
+    FailingOver(bool),
 }
 
 /// What a master's side asks of its node, in order.
@@ -159,8 +161,8 @@ pub enum PeersOutput<K> {
     CreateBacklog,
     /// No replica for repl-backlog-ttl: free the journal, rotate the history, report BacklogActive.
     FreeBacklog,
-    /// A replica's request cannot be served from the stream, and why: for statistics.
+    /// The replica needs a snapshot, and why: for our own statistics. The log line comes by itself.
     FullSyncReason(K, Refusal),
-    /// A line for the log.
-    Log(Level, String),
+    /// A line for the log; name the connection's address before it.
+    Log(K, Level, String),
 }
