@@ -9,7 +9,7 @@ use keyspace::{Item, Snapshot};
 use super::length::LengthBytes;
 use super::options::{EncoderOptions, Header, Recency};
 use super::sink::{Output, Sink};
-use super::target::{Family, Target};
+use super::target::Target;
 use super::types;
 
 /// Writing stopped.
@@ -88,11 +88,7 @@ impl<S: Sink> Encoder<S> {
     /// Writes the magic and the facts about the file.
     pub fn begin(&mut self, header: &Header) -> Result<(), EncodeError<S::Error>> {
         self.output.put(&self.options.target.magic())?;
-        let version_field: &[u8] = match self.options.target.family() {
-            Family::Redis => b"redis-ver",
-            Family::Valkey => b"valkey-ver",
-        };
-        self.aux(version_field, header.server_version.as_bytes())?;
+        self.aux(b"redis-ver", header.server_version.as_bytes())?;
         self.aux_int(b"redis-bits", 64)?;
         self.aux_int(b"ctime", header.created_s)?;
         self.aux_int(b"used-mem", i64::try_from(header.used_memory).unwrap_or(i64::MAX))?;
