@@ -56,7 +56,7 @@ impl Node {
 
     /// Publishes a keyspace event, if its class is on.
     fn notify(&mut self, db: usize, key: &[u8], event: Event) {
-        let on = self.config.notify_keyspace_events;
+        let on = self.notify_classes;
         if !on.has(event.class) {
             return;
         }

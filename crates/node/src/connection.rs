@@ -126,6 +126,7 @@ impl Node {
         let wanted = self.config.requirepass.as_bytes();
         let right = user == b"default" && (wanted.is_empty() || same_password(wanted, password));
         if !right {
+            self.stats.denied_auth += 1;
             return Err(Error::text("WRONGPASS invalid username-password pair or user is disabled."));
         }
         self.clients[conn].authenticated = true;

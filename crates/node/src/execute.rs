@@ -61,7 +61,7 @@ impl Node {
     fn run(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) {
         self.effects.journal_wanted = self.replication.journal_is_wanted();
         self.effects.touched_wanted = self.touched_wanted();
-        self.feed_monitors(conn, args);
+        self.feed_monitors(conn, id, args);
         self.call(conn, id, args);
         let wrote = self.commit();
         if let Some(client) = self.clients.get_mut(conn)
@@ -137,7 +137,7 @@ impl Node {
 
     /// Whether somebody wants to hear which keys were touched.
     pub(crate) fn touched_wanted(&mut self) -> bool {
-        let notify = self.config.notify_keyspace_events;
+        let notify = self.notify_classes;
         self.effects.misses_wanted = notify.has(keyspace::notify::Class::KEY_MISS);
         !self.watches.is_empty() || !notify.is_empty()
     }

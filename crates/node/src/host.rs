@@ -72,6 +72,8 @@ pub trait Host {
     fn unix_micros(&self) -> i64;
     /// Writes a log line.
     fn log(&self, level: LogLevel, text: &str);
+    /// The server is a replica now, or a master: log lines say so.
+    fn role_changed(&self, is_replica: bool);
     /// Memory figures.
     fn memory(&self) -> MemoryFigures;
     /// Processor time.

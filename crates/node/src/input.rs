@@ -17,6 +17,7 @@ impl Node {
         client.bytes_in += bytes.len() as u64;
         client.active_at = self.now;
         self.stats.net_input_bytes += bytes.len() as u64;
+        self.stats.reads += 1;
         if client.inbox.is_empty() && client.blocked.is_none() {
             let done = self.run_requests(conn, bytes);
             if let Some(client) = self.clients.get_mut(conn) {

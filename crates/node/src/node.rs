@@ -47,6 +47,8 @@ pub struct Node {
     pub(crate) started_at: Time,
     pub(crate) run_id: base::ReplId,
     pub(crate) pause: Pause,
+    /// Who sees all commands.
+    pub(crate) monitors: Vec<ConnId>,
     /// Who waits in WAIT.
     pub(crate) waits: Vec<ConnId>,
     pub(crate) outputs: VecDeque<Output>,
@@ -58,8 +60,12 @@ pub struct Node {
     pub(crate) in_exec: bool,
     /// When active expiry looks again.
     pub(crate) cycle_at: Time,
-    /// Whether it still accepts commands.
+    /// Which keyspace events are published.
+    pub(crate) notify_classes: keyspace::notify::Class,
+    /// The server is about to end.
     pub(crate) exiting: bool,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub(crate) active_expire: bool,
 }
 
 /// CLIENT PAUSE.
@@ -118,16 +124,20 @@ impl Node {
             started_at: now,
             run_id,
             pause: Pause::default(),
+            monitors: Vec::new(),
             waits: Vec::new(),
             outputs: VecDeque::new(),
             args: ArgsBuf::new(),
             running: None,
             in_exec: false,
             cycle_at: now,
+            notify_classes: keyspace::notify::Class::default(),
             exiting: false,
+            active_expire: true,
             config,
             host,
         };
+        node.stats.memory_at_start = node.host.memory().allocated;
         node.settings_changed();
         node
     }
@@ -145,7 +155,7 @@ impl Node {
             self.stats.rejected_connections += 1;
             return Err(b"-ERR max number of clients reached\r\n".to_vec());
         }
-        if self.config.protected_mode && self.config.requirepass.is_empty() && !peer.local && !self.config.bind_is_explicit {
+        if self.config.protected_mode && self.config.requirepass.is_empty() && !peer.local && !self.config.bind_is_explicit() {
             self.stats.rejected_connections += 1;
             return Err(PROTECTED_MODE.as_bytes().to_vec());
         }
@@ -182,6 +192,16 @@ impl Node {
     /// The data set, for tools and tests.
     pub fn keyspace(&self) -> &Keyspace {
         &self.keyspace
+    }
+
+    /// Writes a line that an operator wants to see.
+    pub fn log_notice(&self, text: &str) {
+        self.log(LogLevel::Notice, text);
+    }
+
+    /// Writes a line about something that went wrong.
+    pub fn log_warning(&self, text: &str) {
+        self.log(LogLevel::Warning, text);
     }
 
     /// Writes a log line.

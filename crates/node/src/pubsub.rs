@@ -138,6 +138,11 @@ impl Node {
         receivers.len()
     }
 
+    /// Delivers a message that the master published.
+    pub(crate) fn deliver(&mut self, topic: Topic, channel: &[u8], message: &[u8]) -> usize {
+        if topic == Topic::Shard { self.publish_to_shard(channel, message) } else { self.publish(channel, message) }
+    }
+
     fn delivered(&mut self, receivers: &[ConnId]) {
         for conn in receivers {
             self.clients.mark_dirty(*conn);

@@ -11,4 +11,6 @@ pub const GROUPS: &[&[ServerRow]] = &[
     crate::persistence::ROWS,
     crate::replication::ROWS,
     crate::slowlog::ROWS,
+    crate::info::ROWS,
+    crate::monitor::ROWS,
 ];

@@ -28,18 +28,22 @@ pub struct Stats {
     pub query_buffer_limit_disconnections: u64,
     /// Clients closed for replies they did not take.
     pub output_buffer_limit_disconnections: u64,
-    /// Full synchronisations given.
-    pub sync_full: u64,
-    /// Partial synchronisations given.
-    pub sync_partial_ok: u64,
-    /// Partial synchronisations refused.
-    pub sync_partial_err: u64,
     /// Error replies.
     pub error_replies: u64,
     /// Error replies to commands of the master: a replica that is not as its master.
     pub unexpected_error_replies: u64,
     /// Times that active expiry ended because its time was up.
     pub expired_time_cap_reached: u64,
+    /// Wrong passwords.
+    pub denied_auth: u64,
+    /// Reads from connections.
+    pub reads: u64,
+    /// Writes to connections.
+    pub writes: u64,
+    /// Memory that the empty server used, in bytes.
+    pub memory_at_start: u64,
+    /// The most memory seen in use, in bytes.
+    pub memory_peak: u64,
     /// Error replies by code.
     pub errors: BTreeMap<Vec<u8>, u64>,
     /// Commands per second.
@@ -55,12 +59,10 @@ impl Stats {
     pub fn count_error(&mut self, message: &[u8]) {
         self.error_replies += 1;
         let code = message.split(|b| *b == b' ').next().unwrap_or_default();
-        match self.errors.get_mut(code) {
-            Some(count) => *count += 1,
-            None if self.errors.len() < ERROR_CODES_MAX => {
-                self.errors.insert(code.to_vec(), 1);
-            }
-            None => {}
+        if let Some(count) = self.errors.get_mut(code) {
+            *count += 1;
+        } else if self.errors.len() < ERROR_CODES_MAX {
+            self.errors.insert(code.to_vec(), 1);
         }
     }
 

@@ -57,6 +57,7 @@ impl Node {
     /// The regular work: whether there is more to do at once.
     fn run_cycle(&mut self) -> bool {
         self.stats.sample(self.now);
+        self.stats.memory_peak = self.stats.memory_peak.max(self.host.memory().allocated);
         self.check_save_points();
         self.close_idle_clients();
         while let Some(garbage) = self.keyspace.take_garbage() {

@@ -1,2 +1,106 @@
-//! The `lockstep` program.
-fn main() {}
+//! The `lockstep` program: `lockstep server` runs a server, `lockstep demo` shows replication at work. Under a name
+//! that ends in `-server` it is a server at once, so that it can stand in for the peers' programs.
+
+mod clock;
+mod demo;
+mod files;
+mod host;
+mod jobs;
+mod logger;
+mod memory;
+mod shell;
+mod signals;
+mod sockets;
+mod startup;
+mod system;
+
+use std::process::ExitCode;
+
+use config::Config;
+use node::LogLevel;
+use persist::rdb::{Family, Target};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Files that the server needs besides one for each client.
+pub const RESERVED_FILES: u64 = 32;
+
+const USAGE: &str = "\
+Usage: lockstep server [/path/to/redis.conf] [--directive value ...] [-]
+       lockstep demo [--seconds N]
+       lockstep --version | --help
+
+server  Runs a server with the settings of a redis.conf, of `--directive value`
+        pairs, and of standard input where a lone - is given.
+demo    Starts a master, a replica and a replica of that replica on free ports,
+        writes to the master, cuts and restores the middle link, and shows it all.
+";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args();
+    let program = words.next().unwrap_or_default();
+    let rest: Vec<String> = words.collect();
+    if program.ends_with("-server") {
+        return server(&rest);
+    }
+    match rest.first().map(String::as_str) {
+        Some("server") => server(&rest[1..]),
+        Some("demo") => demo::run(&rest[1..]),
+        Some("--version" | "-v") => {
+            println!("{}", startup::version_line());
+            ExitCode::SUCCESS
+        }
+        Some("--help" | "-h") => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprint!("{USAGE}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn server(words: &[String]) -> ExitCode {
+    match words.first().map(String::as_str) {
+        Some("--version" | "-v") => {
+            println!("{}", startup::version_line());
+            return ExitCode::SUCCESS;
+        }
+        Some("--help" | "-h") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    match startup::run(words) {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Twenty fresh random bytes. A system without entropy can't run a server that others must be able to tell apart.
+pub fn entropy() -> [u8; 20] {
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes
+}
+
+/// The level of the log that the settings ask for.
+pub fn log_level(config: &Config) -> LogLevel {
+    match config.loglevel {
+        config::LogLevel::Debug => LogLevel::Debug,
+        config::LogLevel::Verbose => LogLevel::Verbose,
+        config::LogLevel::Notice => LogLevel::Notice,
+        config::LogLevel::Warning | config::LogLevel::Nothing => LogLevel::Warning,
+    }
+}
+
+/// The lowest version of the RDB format that files are written in.
+pub fn file_version(config: &Config) -> Target {
+    config.rdb_version.and_then(|version| Target::new(Family::Redis, version)).unwrap_or(Target::LOWEST)
+}

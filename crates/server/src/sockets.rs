@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,6 +87,23 @@ impl Connection {
         drop(gone); // Closing the descriptor takes it off in any case.
     }
 
+    /// Its descriptor.
+    pub fn as_raw_fd(&self) -> i32 {
+        match self {
+            Connection::Tcp(stream) => stream.as_raw_fd(),
+            Connection::Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+
+    /// Ends the connection, also for a thread that holds a second handle.
+    pub fn shut_down(&self) {
+        let done = match self {
+            Connection::Tcp(stream) => stream.shutdown(std::net::Shutdown::Both),
+            Connection::Unix(stream) => stream.shutdown(std::net::Shutdown::Both),
+        };
+        drop(done); // The peer may have closed it before.
+    }
+
     /// Reads what is there.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -112,7 +129,7 @@ impl Connection {
             }
             Connection::Unix(stream) => {
                 let copy = SockRef::from(stream).try_clone()?;
-                Ok(Connection::Unix(UnixStream::from_std(copy.into())))
+                Ok(Connection::Unix(UnixStream::from_std(std::os::fd::OwnedFd::from(copy).into())))
             }
         }
     }
@@ -238,12 +255,4 @@ pub fn connect(address: SocketAddr, bind_source: Option<IpAddr>) -> io::Result<C
         _ => {}
     }
     Ok(Connection::Tcp(TcpStream::from_std(socket.into())))
-}
-
-/// The descriptor of a connection, for CLIENT LIST.
-pub fn descriptor(connection: &Connection) -> RawFd {
-    match connection {
-        Connection::Tcp(stream) => stream.as_raw_fd(),
-        Connection::Unix(stream) => stream.as_raw_fd(),
-    }
 }

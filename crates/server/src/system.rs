@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 
 use node::CpuFigures;
 
+use crate::sockets::Connection;
+
 /// A moment in local time.
 pub struct LocalTime {
     /// The year.
@@ -125,6 +127,14 @@ pub fn daemonize() -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits until a connection takes more bytes: false when the time is up first.
+pub fn wait_writable(connection: &Connection, at_most: std::time::Duration) -> bool {
+    let mut wanted = libc::pollfd { fd: connection.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    let ms = i32::try_from(at_most.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the pointer is to one pollfd, and valid for the call; the descriptor is open while it is borrowed.
+    unsafe { libc::poll(&mut wanted, 1, ms) > 0 }
 }
 
 /// Sets the file mode mask: what it was.

@@ -6,6 +6,7 @@ use resp::{Args, ArgsBuf, OwnedArgs, ParseLimits, Parsed, RequestParser};
 
 use crate::host::LogLevel;
 use crate::node::Node;
+use crate::pubsub::Topic;
 use crate::table::CommandRow;
 
 /// What is known of a master's stream between two reads.
@@ -151,7 +152,8 @@ impl Node {
             }
             "ping" => {}
             "publish" | "spublish" => {
-                self.deliver(name, &args[1], &args[2]);
+                let topic = if name == "publish" { Topic::Channel } else { Topic::Shard };
+                self.deliver(topic, &args[1], &args[2]);
             }
             // The answer names what is applied, without the request's own bytes.
             "replconf" if args.len() == 3 && is(&args[1], "GETACK") => self.send_ack(),

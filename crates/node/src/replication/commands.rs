@@ -217,7 +217,7 @@ fn role(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
         reply.int(if known { offset } else { -1 });
         return Ok(());
     }
-    let online: Vec<(String, u16, u64)> = node
+    let online: Vec<(String, i32, u64)> = node
         .replica_lines()
         .into_iter()
         .filter(|line| line.state == "online")
@@ -240,7 +240,7 @@ fn role(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 /// One replica as INFO and ROLE show it.
 pub(crate) struct ReplicaLine {
     pub ip: String,
-    pub port: u16,
+    pub port: i32,
     pub state: &'static str,
     pub acked: u64,
     pub lag_seconds: u64,

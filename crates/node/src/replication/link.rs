@@ -108,7 +108,7 @@ impl Node {
     /// Acknowledges what is applied.
     pub(super) fn send_ack(&mut self) {
         let applied = self.replication.offset();
-        self.replication.link.send_ack(self.now, applied, None);
+        self.replication.link.send_ack(applied, None);
         self.run_link();
     }
 
@@ -124,7 +124,8 @@ impl Node {
                 }
                 Wish::Send(bytes) => self.replication.link_outbox.extend_from_slice(&bytes),
                 Wish::BeginTransfer { .. } => {
-                    let fresh = self.keyspace.fresh(self.fresh_seed());
+                    let seed = self.fresh_seed();
+                    let fresh = self.keyspace.fresh(seed);
                     self.outputs.push_back(Output::BeginLoad(Box::new(fresh)));
                 }
                 Wish::TransferBytes(bytes) => self.outputs.push_back(Output::LoadBytes(bytes)),
@@ -145,12 +146,13 @@ impl Node {
                 }
                 Wish::AckDue => {
                     let applied = self.replication.offset();
-                    self.replication.link.send_ack(self.now, applied, None);
+                    self.replication.link.send_ack(applied, None);
                 }
                 Wish::Log(level, text) => self.log(log_level(level), &text),
             }
         }
         self.replication.note_upstream(self.now);
+        self.host.role_changed(self.replication.is_replica());
         self.run_peers();
     }
 

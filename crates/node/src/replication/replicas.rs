@@ -19,7 +19,7 @@ const WRITE_SLICES_MAX: usize = 64;
 
 impl Node {
     /// The stream as the master's machine wants to see it.
-    pub(super) fn with_view<R>(&mut self, call: impl FnOnce(&mut replication::Peers<ConnId>, &StreamView<'_>) -> R) -> R {
+    pub(crate) fn with_view<R>(&mut self, call: impl FnOnce(&mut replication::Peers<ConnId>, &StreamView<'_>) -> R) -> R {
         let replication = &mut self.replication;
         let retained = replication.active.then(|| Retained {
             first: replication.journal.first().0,
@@ -53,11 +53,12 @@ impl Node {
                     self.wake_replicas();
                 }
                 PeersOutput::CreateBacklog | PeersOutput::FreeBacklog => self.turn_backlog(wish == PeersOutput::CreateBacklog),
-                PeersOutput::FullSyncReason(conn, refusal) => {
-                    let who = self.clients.get(conn).map_or("?", |client| &client.peer.addr).to_owned();
-                    self.log(LogLevel::Notice, &format!("Replica {who} needs a full synchronisation: {refusal:?}"));
+                // The line in the log says why.
+                PeersOutput::FullSyncReason(..) => {}
+                PeersOutput::Log(conn, level, text) => {
+                    let who = self.clients.get(conn).map_or("?", |client| &client.peer.addr);
+                    self.log(log_level(level), &format!("Replica {who}: {text}"));
                 }
-                PeersOutput::Log(level, text) => self.log(log_level(level), &text),
             }
         }
     }
@@ -128,7 +129,6 @@ impl Node {
         if replicas.is_empty() {
             return;
         }
-        self.stats.sync_full += replicas.len() as u64;
         self.log(LogLevel::Notice, &format!("Starting a full synchronisation with {} replica(s)", replicas.len()));
         let job = SaveJob { snapshot: self.keyspace.snapshot(), facts };
         self.outputs.push_back(Output::StartSync { job, replicas });
@@ -241,6 +241,7 @@ impl Node {
             };
             client.bytes_out += written as u64;
             stats.net_output_bytes += written as u64;
+            stats.writes += 1;
             if from_stream {
                 stats.net_repl_output_bytes += written as u64;
                 if let Some(cursor) = cursor {
@@ -263,6 +264,10 @@ impl Node {
 
 /// What a replica can read, by what it said of itself.
 fn rdb_target(target: &replication::master::SyncTarget<ConnId>) -> persist::rdb::Target {
-    let announced = target.version.map(|(major, minor, patch)| (major, u32::from(minor), u32::from(patch)));
-    persist::rdb::Target::for_replica(announced, target.rdb_channel_repl)
+    let version = target.version.map(|(major, minor, patch)| format!("{major}.{minor}.{patch}"));
+    let announced = persist::rdb::Announced {
+        version: version.as_ref().map(String::as_bytes),
+        capa_rdb_channel_repl: target.rdb_channel_repl,
+    };
+    persist::rdb::Target::for_replica(announced, persist::rdb::Contents::default())
 }

@@ -1,0 +1,27 @@
+//! The sections about commands: Commandstats, Errorstats.
+
+use super::Fields;
+use crate::node::Node;
+
+pub(super) fn commandstats(node: &Node, out: &mut Fields) {
+    for (_, command) in node.table.all() {
+        let stats = command.stats;
+        if stats.calls == 0 && stats.rejected == 0 {
+            continue;
+        }
+        let per_call = if stats.calls == 0 { 0.0 } else { stats.usec as f64 / stats.calls as f64 };
+        out.put(
+            &format!("cmdstat_{}", command.full_name),
+            format_args!(
+                "calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
+                stats.calls, stats.usec, stats.rejected, stats.failed
+            ),
+        );
+    }
+}
+
+pub(super) fn errorstats(node: &Node, out: &mut Fields) {
+    for (code, count) in &node.stats.errors {
+        out.put(&format!("errorstat_{}", String::from_utf8_lossy(code)), format_args!("count={count}"));
+    }
+}

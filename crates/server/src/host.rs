@@ -1,0 +1,144 @@
+//! What the node asks of the program at once: clocks, figures, the configuration file, and settings that only the
+//! program can put into effect.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base::{Time, UnixMs};
+use config::Config;
+use keyspace::Keyspace;
+use node::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob};
+
+use crate::logger::Logger;
+use crate::sockets::{self, Listener};
+use crate::{clock, files, jobs, system};
+
+/// The sockets that are listened on; the loop polls them, CONFIG SET replaces them.
+pub type SharedListeners = Rc<RefCell<Listeners>>;
+
+/// The sockets that are listened on.
+#[derive(Default)]
+pub struct Listeners {
+    /// All of them.
+    pub all: Vec<Listener>,
+    /// They were replaced, and are not polled yet.
+    pub changed: bool,
+}
+
+/// The program around the node.
+pub struct ServerHost {
+    logger: Logger,
+    listeners: SharedListeners,
+    config_file: Option<PathBuf>,
+    executable: String,
+    /// A copy of the settings that files need: the directory and the names in it.
+    config: RefCell<Config>,
+}
+
+impl ServerHost {
+    /// A host for a server that was started with this configuration.
+    pub fn new(logger: Logger, listeners: SharedListeners, config: Config, config_file: Option<PathBuf>) -> ServerHost {
+        let executable = std::env::current_exe().map_or(String::new(), |path| path.display().to_string());
+        ServerHost { logger, listeners, config_file, executable, config: RefCell::new(config) }
+    }
+}
+
+impl Host for ServerHost {
+    fn now(&self) -> Time {
+        clock::now()
+    }
+
+    fn unix_micros(&self) -> i64 {
+        clock::unix_micros()
+    }
+
+    fn log(&self, level: LogLevel, text: &str) {
+        self.logger.log(level, text);
+    }
+
+    fn role_changed(&self, is_replica: bool) {
+        self.logger.set_replica(is_replica);
+    }
+
+    fn memory(&self) -> MemoryFigures {
+        crate::memory::figures()
+    }
+
+    fn cpu(&self) -> CpuFigures {
+        system::cpu()
+    }
+
+    fn process(&self) -> ProcessFacts {
+        ProcessFacts {
+            pid: std::process::id(),
+            executable: self.executable.clone(),
+            config_file: self.config_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
+            os: system::os_name(),
+            tcp_port: self.config.borrow().port,
+            supervised: self.config.borrow().supervised.name().to_owned(),
+        }
+    }
+
+    fn entropy(&self) -> [u8; 20] {
+        crate::entropy()
+    }
+
+    fn read_config_file(&self) -> Result<String, String> {
+        let path = self.config_file.as_ref().ok_or("The server is running without a config file")?;
+        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+
+    fn write_config_file(&self, text: &str) -> Result<(), String> {
+        let path = self.config_file.as_ref().ok_or("The server is running without a config file")?;
+        files::replace(path, text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    fn apply_setting(&mut self, config: &Config, name: &'static str) -> Result<(), String> {
+        match name {
+            "port" | "bind" | "tcp-backlog" => {
+                let kept = |listener: &Listener| matches!(listener, Listener::Unix(_));
+                // The old sockets must be closed first where an address stays and only others come or go.
+                let mut listeners = self.listeners.borrow_mut();
+                let before = std::mem::take(&mut listeners.all);
+                let (unix, tcp): (Vec<Listener>, Vec<Listener>) = before.into_iter().partition(kept);
+                drop(tcp);
+                listeners.changed = true;
+                listeners.all = unix;
+                let opened = if config.port == 0 { Ok(Vec::new()) } else { sockets::listen_tcp(config) };
+                match opened {
+                    Ok(opened) => listeners.all.extend(opened),
+                    Err(reason) => {
+                        // Back to what worked a moment ago.
+                        let before = self.config.borrow();
+                        if before.port != 0 {
+                            listeners.all.extend(sockets::listen_tcp(&before)?);
+                        }
+                        return Err(reason);
+                    }
+                }
+            }
+            "loglevel" => self.logger.set_level(crate::log_level(config)),
+            "dir" => std::env::set_current_dir(&config.dir).map_err(|error| error.to_string())?,
+            "maxclients" => {
+                system::raise_open_files(u64::from(config.maxclients) + crate::RESERVED_FILES);
+            }
+            _ => {}
+        }
+        self.config.replace(config.clone());
+        Ok(())
+    }
+
+    fn save_now(&mut self, job: SaveJob) -> Result<u64, String> {
+        jobs::save(job, &self.config.borrow())
+    }
+
+    fn load_now(&mut self, empty: Keyspace, now: UnixMs) -> Result<Keyspace, String> {
+        jobs::load_now(empty, &self.config.borrow(), now)
+    }
+
+    fn sleep(&self, span: Duration) {
+        std::thread::sleep(span);
+    }
+}

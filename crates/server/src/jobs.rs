@@ -1,0 +1,91 @@
+//! The threads beside the executor: writing files, sending data sets, building them, freeing them. Each does one
+//! job and reports through [`Report`]; none of them sees the node.
+
+mod load;
+mod save;
+mod sync;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use mio::Waker;
+use node::{ConnId, Discarded, Loaded};
+
+pub use load::{LoadJob, load_file, load_now};
+pub use save::{save, save_beside};
+pub use sync::sync_beside;
+
+/// What a thread tells the loop.
+pub enum Report {
+    /// A file is written, or not: its size in bytes.
+    Saved(Result<u64, String>),
+    /// The load at the start has read so many bytes.
+    LoadProgress(u64),
+    /// A load ended; which one.
+    Loaded {
+        /// The load's number.
+        attempt: u64,
+        /// The data set, or why not.
+        result: Result<Loaded, String>,
+    },
+    /// The loading thread has caught up: more of the master's bytes may be read.
+    LoadHasRoom,
+    /// A data set is sent to a replica, or not.
+    Sent {
+        /// The replica.
+        conn: ConnId,
+        /// Why not.
+        result: Result<(), String>,
+    },
+    /// Bytes of a data set left for a replica.
+    Sending(ConnId),
+    /// The master's name is resolved, or not.
+    Resolved {
+        /// Which attempt to connect it is for.
+        attempt: u64,
+        /// Its address.
+        address: Result<SocketAddr, String>,
+    },
+}
+
+/// Runs a job on a thread of its own. A machine that can't start a thread is out of something that everything
+/// else needs too.
+pub fn beside(name: &str, job: impl FnOnce() + Send + 'static) {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(job);
+    drop(started.expect("the system starts a thread"));
+}
+
+/// The thread that frees what is large.
+pub fn start_free_thread() -> io::Result<Sender<Discarded>> {
+    let (sender, receiver) = channel::<Discarded>();
+    std::thread::Builder::new().name("free".to_owned()).spawn(move || {
+        for discarded in receiver {
+            drop(discarded);
+        }
+    })?;
+    Ok(sender)
+}
+
+/// How a thread tells the loop something, and wakes it.
+#[derive(Clone)]
+pub struct Reporter {
+    sender: Sender<Report>,
+    waker: Arc<Waker>,
+}
+
+impl Reporter {
+    /// Through this channel, waking with this.
+    pub fn new(sender: Sender<Report>, waker: Arc<Waker>) -> Reporter {
+        Reporter { sender, waker }
+    }
+
+    /// Tells the loop.
+    pub fn send(&self, what: Report) {
+        // If the loop is gone the program is ending.
+        if self.sender.send(what).is_ok() {
+            drop(self.waker.wake());
+        }
+    }
+}

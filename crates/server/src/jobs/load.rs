@@ -1,0 +1,168 @@
+//! Builds a data set beside the executor: from the file at the start, or from the bytes that a master sends.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use base::UnixMs;
+use config::Config;
+use keyspace::Keyspace;
+use node::{Loaded, StreamPosition};
+use persist::rdb::{LoadOptions, LoadReport, LoadWatch, load_into};
+
+use super::{Report, Reporter, beside};
+use crate::clock;
+
+/// How many bytes may wait for the loading thread before the master's socket is left alone.
+const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Loads the file of the data set at the start.
+pub fn load_file(path: PathBuf, mut keyspace: Box<Keyspace>, config: &Config, reporter: Reporter) {
+    let options = options(config, config.replicaof.is_none());
+    beside("load", move || {
+        let mut watch = Watch { reporter: Some(reporter.clone()), expired: Vec::new() };
+        let result = File::open(&path).map_err(|error| error.to_string()).and_then(|file| {
+            load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string())
+        });
+        let result = result
+            .map(|report| loaded(*keyspace, &report, watch.expired))
+            .map_err(|reason| format!("{}: {reason}. The file is left as it is.", path.display()));
+        reporter.send(Report::Loaded { attempt: 0, result });
+    });
+}
+
+/// Loads the file of the data set before it returns: DEBUG RELOAD.
+pub fn load_now(mut keyspace: Keyspace, config: &Config, now: UnixMs) -> Result<Keyspace, String> {
+    let options = LoadOptions { now, ..options(config, config.replicaof.is_none()) };
+    let file = File::open(&config.dbfilename).map_err(|error| format!("{}: {error}", config.dbfilename))?;
+    load_into(&mut keyspace, file, &options, &mut ()).map_err(|error| error.to_string())?;
+    Ok(keyspace)
+}
+
+fn options(config: &Config, drop_expired: bool) -> LoadOptions {
+    LoadOptions {
+        now: clock::unix_ms(),
+        drop_expired,
+        verify_checksum: config.rdbchecksum,
+        ..LoadOptions::default()
+    }
+}
+
+fn loaded(keyspace: Keyspace, report: &LoadReport, expired: Vec<(usize, Vec<u8>)>) -> Loaded {
+    let position = report.info.replication.map(|place| StreamPosition {
+        replid: place.id,
+        offset: place.offset,
+        stream_db: usize::try_from(place.stream_db).ok(),
+    });
+    Loaded { keyspace, position, keys: report.keys_loaded, expired }
+}
+
+/// Passes on how far a load is, and remembers which keys it dropped.
+struct Watch {
+    reporter: Option<Reporter>,
+    expired: Vec<(usize, Vec<u8>)>,
+}
+
+impl LoadWatch for Watch {
+    fn progress(&mut self, bytes: u64, _keys: u64) {
+        if let Some(reporter) = &self.reporter {
+            reporter.send(Report::LoadProgress(bytes));
+        }
+    }
+
+    fn expired(&mut self, db: usize, key: &[u8]) {
+        self.expired.push((db, key.to_vec()));
+    }
+}
+
+/// The load of a master's data set, fed piece by piece. Dropped, it ends without a result.
+pub struct LoadJob {
+    pieces: Option<Sender<Vec<u8>>>,
+    waiting: Arc<Waiting>,
+    attempt: u64,
+}
+
+/// What is on its way to the loading thread.
+#[derive(Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    /// All pieces were given: the end is no surprise.
+    complete: AtomicBool,
+}
+
+impl LoadJob {
+    /// Begins to build a data set in this empty keyspace.
+    pub fn start(mut keyspace: Box<Keyspace>, config: &Config, reporter: Reporter) -> LoadJob {
+        static ATTEMPTS: AtomicU64 = AtomicU64::new(1);
+        let attempt = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
+        let (pieces, receiver) = channel();
+        let waiting = Arc::new(Waiting::default());
+        // A replica keeps keys that are past their time until its master deletes them.
+        let options = options(config, false);
+        let source = Source { receiver, waiting: Arc::clone(&waiting), reporter: reporter.clone(), piece: Vec::new(), at: 0 };
+        beside("load", move || {
+            let mut watch = Watch { reporter: None, expired: Vec::new() };
+            let result = load_into(&mut keyspace, source, &options, &mut watch);
+            let result = result.map(|report| loaded(*keyspace, &report, watch.expired)).map_err(|error| error.to_string());
+            reporter.send(Report::Loaded { attempt, result });
+        });
+        LoadJob { pieces: Some(pieces), waiting, attempt }
+    }
+
+    /// Which load this is: reports of others are old.
+    pub fn attempt(&self) -> u64 {
+        self.attempt
+    }
+
+    /// Gives the next bytes.
+    pub fn push(&self, bytes: Vec<u8>) {
+        if let Some(pieces) = &self.pieces {
+            self.waiting.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+            drop(pieces.send(bytes)); // A thread that has ended has reported why.
+        }
+    }
+
+    /// Whether no more should be given for now.
+    pub fn is_full(&self) -> bool {
+        self.waiting.bytes.load(Ordering::Relaxed) >= WAITING_BYTES_MAX
+    }
+
+    /// All bytes were given.
+    pub fn end(&mut self) {
+        self.waiting.complete.store(true, Ordering::Relaxed);
+        self.pieces = None;
+    }
+}
+
+/// The pieces as one stream of bytes.
+struct Source {
+    receiver: Receiver<Vec<u8>>,
+    waiting: Arc<Waiting>,
+    reporter: Reporter,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.piece.len() {
+            let Ok(piece) = self.receiver.recv() else {
+                let complete = self.waiting.complete.load(Ordering::Relaxed);
+                return if complete { Ok(0) } else { Err(io::Error::other("the transfer was given up")) };
+            };
+            let before = self.waiting.bytes.fetch_sub(piece.len(), Ordering::Relaxed);
+            if before >= WAITING_BYTES_MAX && before - piece.len() < WAITING_BYTES_MAX {
+                self.reporter.send(Report::LoadHasRoom);
+            }
+            self.piece = piece;
+            self.at = 0;
+        }
+        let count = buffer.len().min(self.piece.len() - self.at);
+        buffer[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}

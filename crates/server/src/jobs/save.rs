@@ -1,0 +1,85 @@
+//! Writes a snapshot to the file of the data set: beside the old one, then in its place.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use config::Config;
+use node::{REDIS_VERSION, SaveJob, SnapshotFacts};
+use persist::rdb::{Contents, EncodeError, Encoder, EncoderOptions, Header, ReplicationInfo, Sink, Target, encode_snapshot};
+
+use super::{Report, Reporter, beside};
+use crate::files::Replacement;
+
+/// Bytes between two syncs of a file being written, so that the last one does not stall the disk.
+const SYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Writes beside the executor.
+pub fn save_beside(job: SaveJob, config: &Config, reporter: Reporter) {
+    let (path, target, sync) = file_settings(config);
+    beside("save", move || reporter.send(Report::Saved(write_file(job, &path, target, sync))));
+}
+
+/// Writes before it returns: the file's size in bytes.
+pub fn save(job: SaveJob, config: &Config) -> Result<u64, String> {
+    let (path, target, sync) = file_settings(config);
+    write_file(job, &path, target, sync)
+}
+
+fn file_settings(config: &Config) -> (PathBuf, Target, bool) {
+    let minimum = crate::file_version(config);
+    (PathBuf::from(&config.dbfilename), Target::for_disk(Contents::default(), minimum), config.rdb_save_incremental_fsync)
+}
+
+fn write_file(mut job: SaveJob, path: &Path, target: Target, sync: bool) -> Result<u64, String> {
+    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    let file = Replacement::create(path).map_err(failed)?;
+    let sink = FileSink { file, sync_every: sync.then_some(SYNC_EVERY_BYTES), unsynced: 0 };
+    let mut encoder = Encoder::new(sink, options(&job.facts, target));
+    let written = encode_snapshot(&mut job.snapshot, &header(&job.facts), &mut encoder).map_err(|error| match error {
+        EncodeError::Sink(error) => failed(error),
+        EncodeError::Unsupported(value) => value.to_string(),
+    })?;
+    let sink = encoder.into_sink().map_err(failed)?;
+    sink.file.finish().map_err(failed)?;
+    Ok(written.bytes)
+}
+
+/// How a snapshot is encoded.
+pub(super) fn options(facts: &SnapshotFacts, target: Target) -> EncoderOptions {
+    EncoderOptions { target, compression: facts.compress, checksum: facts.checksum, ..EncoderOptions::default() }
+}
+
+/// What a snapshot says of itself.
+pub(super) fn header(facts: &SnapshotFacts) -> Header {
+    Header {
+        server_version: REDIS_VERSION.to_owned(),
+        created_s: facts.taken_at.seconds(),
+        used_memory: facts.used_memory,
+        replication: facts.history.map(|position| ReplicationInfo {
+            stream_db: position.stream_db.map_or(-1, |db| db as i64),
+            id: position.replid,
+            offset: position.offset,
+        }),
+        aof_base: false,
+    }
+}
+
+struct FileSink {
+    file: Replacement,
+    sync_every: Option<u64>,
+    unsynced: u64,
+}
+
+impl Sink for FileSink {
+    type Error = io::Error;
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.unsynced += bytes.len() as u64;
+        if self.sync_every.is_some_and(|every| self.unsynced >= every) {
+            self.unsynced = 0;
+            self.file.sync_data()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! Sends a full synchronisation: one walk over the snapshot, encoded once for each version of the format and way of
+//! framing, and written straight to the sockets of all replicas that share it.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use config::Config;
+use node::{ConnId, SaveJob, SyncTarget};
+use persist::rdb::{EncodeError, Encoder, PIECE_BYTES_MAX, Sink, Target, Written, encode_snapshot_many};
+use replication::framing::{self, Framing, MARK_LENGTH};
+
+use super::save::{header, options};
+use super::{Report, Reporter, beside};
+use crate::sockets::Connection;
+use crate::{files, system};
+
+/// How often a replica that waits hears that the master is still there.
+const KEEPALIVE: Duration = Duration::from_secs(1);
+
+/// Sends a snapshot to these replicas, on a thread of its own.
+pub fn sync_beside(job: SaveJob, targets: Vec<(SyncTarget, Connection)>, config: &Config, reporter: Reporter) {
+    if targets.is_empty() {
+        return;
+    }
+    let stall_max = Duration::from_secs(config.repl_timeout.max(1));
+    beside("sync", move || {
+        let receivers = targets.into_iter().map(|(target, connection)| {
+            let reporter = reporter.clone();
+            let now = Instant::now();
+            Receiver { conn: target.conn, connection, stall_max, reporter, reported_at: now, failed: None, target }
+        });
+        send(job, receivers.collect());
+    });
+}
+
+/// One replica that is sent a data set.
+struct Receiver {
+    conn: ConnId,
+    connection: Connection,
+    target: SyncTarget,
+    stall_max: Duration,
+    reporter: Reporter,
+    reported_at: Instant,
+    failed: Option<String>,
+}
+
+impl Receiver {
+    /// Writes all of these bytes, waiting for room as long as repl-timeout allows. After a failure it writes nothing.
+    fn write(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && self.failed.is_none() {
+            match self.connection.write_vectored(&[IoSlice::new(bytes)]) {
+                Ok(0) => self.failed = Some("the connection takes no more".to_owned()),
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    self.report_progress();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !system::wait_writable(&self.connection, self.stall_max) {
+                        self.failed = Some("it took nothing for repl-timeout seconds".to_owned());
+                    }
+                }
+                Err(error) => self.failed = Some(error.to_string()),
+            }
+        }
+    }
+
+    fn report_progress(&mut self) {
+        if self.reported_at.elapsed() >= KEEPALIVE {
+            self.reported_at = Instant::now();
+            self.reporter.send(Report::Sending(self.conn));
+        }
+    }
+
+    fn finish(self) {
+        let result = self.failed.map_or(Ok(()), Err);
+        self.reporter.send(Report::Sent { conn: self.conn, result });
+    }
+}
+
+/// The replicas that get the same bytes.
+struct Group {
+    target: Target,
+    receivers: Vec<Receiver>,
+    out: GroupOut,
+}
+
+enum GroupOut {
+    /// Straight to the sockets, ended by this mark.
+    Marked([u8; MARK_LENGTH]),
+    /// Into a file without a name first, because the length stands in front.
+    File { file: File, length: u64, alive_at: Instant },
+}
+
+impl Sink for Group {
+    type Error = Infallible;
+
+    /// Failures stay with the receivers they concern, so that one does not end the others' transfer.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        match &mut self.out {
+            GroupOut::Marked(_) => self.receivers.iter_mut().for_each(|receiver| receiver.write(bytes)),
+            GroupOut::File { file, length, alive_at } => {
+                if let Err(error) = file.write_all(bytes) {
+                    let reason = format!("the file for the data set: {error}");
+                    self.receivers.iter_mut().for_each(|receiver| drop(receiver.failed.get_or_insert(reason.clone())));
+                }
+                *length += bytes.len() as u64;
+                if alive_at.elapsed() >= KEEPALIVE {
+                    *alive_at = Instant::now();
+                    self.receivers.iter_mut().for_each(|receiver| receiver.write(b"\n"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn send(mut job: SaveJob, receivers: Vec<Receiver>) {
+    let groups = group(receivers);
+    let mut encoders: Vec<Encoder<Group>> = groups
+        .into_iter()
+        .map(|group| {
+            let options = options(&job.facts, group.target);
+            Encoder::new(group, options)
+        })
+        .collect();
+    let results = encode_snapshot_many(&mut job.snapshot, &header(&job.facts), &mut encoders);
+    // The walk is over: what the keyspace kept for it may go while the rest is sent.
+    drop(job);
+    for (encoder, result) in encoders.into_iter().zip(results) {
+        match encoder.into_sink() {
+            Ok(group) => group.finish(result),
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Puts together who gets the same bytes, and writes what stands before them.
+fn group(receivers: Vec<Receiver>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for mut receiver in receivers {
+        let preamble = std::mem::take(&mut receiver.target.preamble);
+        receiver.write(&preamble);
+        let (target, marked) = (receiver.target.target, receiver.target.framing == Framing::EndMark);
+        let fits = |group: &&mut Group| group.target == target && matches!(group.out, GroupOut::Marked(_)) == marked;
+        let mark = match groups.iter_mut().find(fits) {
+            Some(group) => {
+                group.receivers.push(receiver);
+                continue;
+            }
+            None => marked.then(fresh_mark),
+        };
+        let out = match mark {
+            Some(mark) => GroupOut::Marked(mark),
+            None => match files::unnamed(Path::new(".")) {
+                Ok(file) => GroupOut::File { file, length: 0, alive_at: Instant::now() },
+                Err(error) => {
+                    receiver.failed = Some(format!("no file for the data set: {error}"));
+                    receiver.finish();
+                    continue;
+                }
+            },
+        };
+        groups.push(Group { target, receivers: vec![receiver], out });
+    }
+    for group in &mut groups {
+        if let GroupOut::Marked(mark) = &group.out {
+            let header = framing::end_mark_header(mark);
+            group.receivers.iter_mut().for_each(|receiver| receiver.write(&header));
+        }
+    }
+    groups
+}
+
+/// Forty characters that will not stand in the data by chance.
+fn fresh_mark() -> [u8; MARK_LENGTH] {
+    *base::ReplId::from_entropy(crate::entropy()).as_bytes()
+}
+
+impl Group {
+    /// Writes what stands behind the data, or all of it where it went to a file first.
+    fn finish(mut self, result: Result<Written, EncodeError<Infallible>>) {
+        if let Err(error) = result {
+            let reason = match error {
+                EncodeError::Sink(never) => match never {},
+                EncodeError::Unsupported(value) => value.to_string(),
+            };
+            self.receivers.iter_mut().for_each(|receiver| drop(receiver.failed.get_or_insert(reason.clone())));
+        } else {
+            match &mut self.out {
+                GroupOut::Marked(mark) => self.receivers.iter_mut().for_each(|receiver| receiver.write(&*mark)),
+                GroupOut::File { file, length, .. } => {
+                    for receiver in &mut self.receivers {
+                        receiver.write(&framing::sized_header(*length));
+                        if let Err(error) = send_file(file, receiver) {
+                            receiver.failed = Some(error.to_string());
+                        }
+                    }
+                }
+            }
+        }
+        self.receivers.into_iter().for_each(Receiver::finish);
+    }
+}
+
+fn send_file(file: &mut File, receiver: &mut Receiver) -> io::Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut buffer = vec![0; PIECE_BYTES_MAX];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 || receiver.failed.is_some() {
+            return Ok(());
+        }
+        receiver.write(&buffer[..count]);
+    }
+}

@@ -1,0 +1,497 @@
+//! The loop: wait for sockets, hand bytes to the node, carry out what it wishes, write every socket once, sleep. One
+//! thread executes; threads beside it write files, send data sets and build them, and report through [`Report`].
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token, Waker};
+use node::{ConnId, Discarded, Node, Output, ShutdownOptions};
+
+use crate::clock;
+use crate::host::SharedListeners;
+use crate::jobs::{self, LoadJob, Report, Reporter};
+use crate::signals::{Signal, Signals};
+use crate::sockets::{Connection, connect};
+
+const WAKER: Token = Token(0);
+const SIGNALS: Token = Token(1);
+const LINK: Token = Token(2);
+/// Listeners have the tokens from here on, connections those above.
+const LISTENERS: usize = 3;
+const CONNECTIONS: usize = 1000;
+
+/// What one connection may send in one turn, in bytes.
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Connections taken in one turn; more of them wait for the next.
+const ACCEPT_PER_TURN_MAX: usize = 1000;
+
+/// The loop and all it holds.
+pub struct Shell {
+    poll: Poll,
+    node: Node,
+    signals: Signals,
+    listeners: SharedListeners,
+    connections: Vec<Option<Socket>>,
+    link: Option<Link>,
+    /// Connections that may have more to read than one turn took.
+    unread: Vec<ConnId>,
+    /// Listeners that may have more connections waiting.
+    accepting: Vec<usize>,
+    reports: Receiver<Report>,
+    reporter: Reporter,
+    load: Option<LoadJob>,
+    free: Sender<Discarded>,
+    buffer: Vec<u8>,
+    exit: Option<i32>,
+}
+
+/// A connection of a client or replica.
+struct Socket {
+    conn: ConnId,
+    connection: Connection,
+}
+
+/// The connection to the master.
+struct Link {
+    connection: Option<Connection>,
+    connected: bool,
+    /// Tells the answer to an old attempt from that to the present one.
+    attempt: u64,
+    may_have_more: bool,
+}
+
+impl Shell {
+    /// A loop around a node whose listeners are open.
+    pub fn new(node: Node, signals: Signals, listeners: SharedListeners) -> io::Result<Shell> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (sender, reports) = channel();
+        let reporter = Reporter::new(sender, waker);
+        let free = jobs::start_free_thread()?;
+        let mut shell = Shell {
+            poll,
+            node,
+            signals,
+            listeners,
+            connections: Vec::new(),
+            link: None,
+            unread: Vec::new(),
+            accepting: Vec::new(),
+            reports,
+            reporter,
+            load: None,
+            free,
+            buffer: vec![0; READ_BYTES_MAX],
+            exit: None,
+        };
+        shell.signals.register(shell.poll.registry(), SIGNALS)?;
+        shell.register_listeners()?;
+        Ok(shell)
+    }
+
+    /// The node, before the loop runs.
+    pub fn node(&mut self) -> &mut Node {
+        &mut self.node
+    }
+
+    /// Begins to load the file of the data set; commands about data are refused until it is there.
+    pub fn start_loading(&mut self, path: std::path::PathBuf, bytes: u64) {
+        let empty = self.node.start_loading(bytes);
+        jobs::load_file(path, empty, self.node.config(), self.reporter.clone());
+    }
+
+    /// Runs until the node wants to end: the exit code.
+    pub fn run(&mut self) -> io::Result<i32> {
+        let mut events = Events::with_capacity(1024);
+        self.node.begin_turn(clock::now(), clock::unix_ms());
+        loop {
+            self.carry_out();
+            self.flush();
+            if let Some(code) = self.exit {
+                return Ok(code);
+            }
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => other?,
+            }
+            self.node.begin_turn(clock::now(), clock::unix_ms());
+            for event in &events {
+                self.handle_event(event);
+            }
+            self.continue_unread();
+            self.take_reports();
+            self.node.handle_timeout();
+            self.carry_out();
+            self.flush();
+            self.node.end_turn();
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.unread.is_empty() || !self.accepting.is_empty() || self.link.as_ref().is_some_and(|link| link.may_have_more) {
+            return Some(Duration::ZERO);
+        }
+        self.node.poll_timeout().map(|at| at.since(clock::now()))
+    }
+
+    fn handle_event(&mut self, event: &mio::event::Event) {
+        match event.token() {
+            WAKER => {}
+            SIGNALS => self.take_signals(),
+            LINK => self.link_ready(event.is_writable(), event.is_readable() || event.is_read_closed() || event.is_error()),
+            Token(at) if at < CONNECTIONS => self.accept(at - LISTENERS),
+            Token(at) => {
+                let slot = at - CONNECTIONS;
+                let Some(Some(socket)) = self.connections.get(slot) else { return };
+                let conn = socket.conn;
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.read(conn);
+                }
+                if event.is_writable() {
+                    self.write(conn);
+                }
+            }
+        }
+    }
+
+    fn take_signals(&mut self) {
+        for signal in self.signals.pending() {
+            match signal {
+                Signal::Shutdown => {
+                    self.node.log_notice("Received a signal to shut down, scheduling shutdown...");
+                    self.node.shut_down(ShutdownOptions::default());
+                }
+                Signal::ShutdownAtOnce => self.exit = Some(1),
+            }
+        }
+    }
+
+    // ---- connections ----
+
+    fn register_listeners(&mut self) -> io::Result<()> {
+        for (at, listener) in self.listeners.borrow_mut().all.iter_mut().enumerate() {
+            self.poll.registry().register(listener.source(), Token(LISTENERS + at), Interest::READABLE)?;
+        }
+        Ok(())
+    }
+
+    /// The addresses to listen on have changed: the new ones are open, the old ones closed.
+    fn refresh_listeners(&mut self) {
+        if std::mem::take(&mut self.listeners.borrow_mut().changed)
+            && let Err(error) = self.register_listeners()
+        {
+            self.node.log_warning(&format!("Could not poll the new listening sockets: {error}"));
+        }
+    }
+
+    fn accept(&mut self, at: usize) {
+        self.accepting.retain(|other| *other != at);
+        for _ in 0..ACCEPT_PER_TURN_MAX {
+            let accepted = match self.listeners.borrow().all.get(at) {
+                Some(listener) => listener.accept(),
+                None => return,
+            };
+            match accepted {
+                Ok((connection, peer)) => self.add_connection(connection, peer),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.node.log_warning(&format!("Accepting client connection: {error}"));
+                    return;
+                }
+            }
+        }
+        self.accepting.push(at);
+    }
+
+    fn add_connection(&mut self, mut connection: Connection, peer: node::PeerInfo) {
+        // A client without keep-alive is better than none.
+        drop(connection.set_keepalive(self.node.config().tcp_keepalive));
+        match self.node.connect(peer) {
+            Err(refusal) => drop(connection.write_vectored(&[io::IoSlice::new(&refusal)])),
+            Ok(conn) => {
+                let slot = conn.slot as usize;
+                if let Err(error) = connection.register(self.poll.registry(), Token(CONNECTIONS + slot)) {
+                    self.node.log_warning(&format!("Could not poll a new connection: {error}"));
+                    self.node.disconnected(conn);
+                    return;
+                }
+                if self.connections.len() <= slot {
+                    self.connections.resize_with(slot + 1, || None);
+                }
+                self.connections[slot] = Some(Socket { conn, connection });
+            }
+        }
+    }
+
+    fn socket(&mut self, conn: ConnId) -> Option<&mut Socket> {
+        self.connections.get_mut(conn.slot as usize)?.as_mut().filter(|socket| socket.conn == conn)
+    }
+
+    /// Closes a socket; a thread that still writes to it sees an error.
+    fn close(&mut self, conn: ConnId) {
+        if self.socket(conn).is_some()
+            && let Some(mut socket) = self.connections[conn.slot as usize].take()
+        {
+            socket.connection.deregister(self.poll.registry());
+            socket.connection.shut_down();
+        }
+    }
+
+    fn lost(&mut self, conn: ConnId) {
+        self.close(conn);
+        self.node.disconnected(conn);
+    }
+
+    fn read(&mut self, conn: ConnId) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let outcome = match self.socket(conn) {
+            Some(socket) => socket.connection.read(&mut buffer),
+            None => Err(ErrorKind::WouldBlock.into()),
+        };
+        match outcome {
+            Ok(0) => self.lost(conn),
+            Ok(count) => {
+                self.node.handle_input(conn, &buffer[..count]);
+                if count == buffer.len() {
+                    self.unread.push(conn);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.unread.push(conn),
+            Err(_) => self.lost(conn),
+        }
+        self.buffer = buffer;
+    }
+
+    fn continue_unread(&mut self) {
+        for conn in std::mem::take(&mut self.unread) {
+            self.read(conn);
+        }
+        for at in std::mem::take(&mut self.accepting) {
+            self.accept(at);
+        }
+        if self.link.as_ref().is_some_and(|link| link.may_have_more) {
+            self.read_link();
+        }
+    }
+
+    fn write(&mut self, conn: ConnId) {
+        let Shell { connections, node, .. } = self;
+        let Some(Some(socket)) = connections.get_mut(conn.slot as usize) else { return };
+        if socket.conn != conn {
+            return;
+        }
+        let outcome = node.write_connection(conn, &mut |slices| socket.connection.write_vectored(slices));
+        match outcome {
+            Ok(true) if self.node.is_to_close(conn) => self.lost(conn),
+            // What is left is written when the socket says that it has room.
+            Ok(_) => {}
+            Err(_) => self.lost(conn),
+        }
+    }
+
+    /// Writes every socket that has something to get.
+    fn flush(&mut self) {
+        while let Some(conn) = self.node.pop_dirty() {
+            self.write(conn);
+        }
+        self.write_link();
+    }
+
+    // ---- the link to the master ----
+
+    fn connect_master(&mut self, host: String, port: u16) {
+        self.close_link();
+        let attempt = self.link.as_ref().map_or(0, |link| link.attempt) + 1;
+        self.link = Some(Link { connection: None, connected: false, attempt, may_have_more: false });
+        match host.parse().map(|ip| SocketAddr::new(ip, port)) {
+            Ok(address) => self.open_link(address),
+            Err(_) => {
+                let reporter = self.reporter.clone();
+                jobs::beside("resolve", move || {
+                    let found = (host.as_str(), port).to_socket_addrs().map_err(|error| error.to_string());
+                    let address = found.and_then(|mut found| found.next().ok_or_else(|| "no address found".to_owned()));
+                    reporter.send(Report::Resolved { attempt, address });
+                });
+            }
+        }
+    }
+
+    fn open_link(&mut self, address: SocketAddr) {
+        let source = self.node.config().bind_source_addr.parse().ok();
+        let opened = connect(address, source).and_then(|mut connection| {
+            connection.register(self.poll.registry(), LINK)?;
+            Ok(connection)
+        });
+        match (opened, &mut self.link) {
+            (Ok(connection), Some(link)) => link.connection = Some(connection),
+            (Err(error), _) => self.node.link_failed(error.to_string()),
+            (Ok(_), None) => {}
+        }
+    }
+
+    fn close_link(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.may_have_more = false;
+            link.connected = false;
+            if let Some(mut connection) = link.connection.take() {
+                connection.deregister(self.poll.registry());
+            }
+        }
+    }
+
+    fn link_ready(&mut self, writable: bool, readable: bool) {
+        let Some(link) = &mut self.link else { return };
+        let Some(connection) = &link.connection else { return };
+        if !link.connected {
+            match connection.take_error() {
+                Ok(None) if connection.is_connected() => {
+                    link.connected = true;
+                    self.node.link_connected();
+                }
+                Ok(None) => return,
+                Ok(Some(error)) | Err(error) => {
+                    self.close_link();
+                    self.node.link_failed(error.to_string());
+                    return;
+                }
+            }
+        }
+        if readable {
+            self.read_link();
+        }
+        if writable {
+            self.write_link();
+        }
+    }
+
+    fn read_link(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        link.may_have_more = false;
+        if !link.connected {
+            return;
+        }
+        let load_is_full = self.load.as_ref().is_some_and(LoadJob::is_full);
+        if load_is_full || !self.node.link_may_read() {
+            return; // Read again when the loading thread has caught up: it wakes the loop.
+        }
+        let Some(connection) = &mut link.connection else { return };
+        let mut buffer = std::mem::take(&mut self.buffer);
+        match connection.read(&mut buffer) {
+            Ok(0) => {
+                self.close_link();
+                self.node.link_closed("the master closed the connection".to_owned());
+            }
+            Ok(count) => {
+                link.may_have_more = count == buffer.len();
+                self.node.link_input(&buffer[..count]);
+                // What was read may be for the loading thread: it gets it before more is read.
+                self.carry_out();
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => link.may_have_more = true,
+            Err(error) => {
+                self.close_link();
+                self.node.link_closed(error.to_string());
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    fn write_link(&mut self) {
+        let Shell { link, node, .. } = self;
+        let Some(Link { connection: Some(connection), connected: true, .. }) = link else { return };
+        let outcome = node.write_link(&mut |bytes| connection.write_vectored(&[io::IoSlice::new(bytes)]));
+        if let Err(error) = outcome {
+            self.close_link();
+            self.node.link_closed(error.to_string());
+        }
+    }
+
+    // ---- what the node wishes, and what threads report ----
+
+    fn carry_out(&mut self) {
+        while let Some(wish) = self.node.poll_output() {
+            match wish {
+                Output::Close(conn) => self.close(conn),
+                Output::ConnectMaster { host, port } => self.connect_master(host, port),
+                Output::CloseLink => self.close_link(),
+                Output::StartSync { job, replicas } => self.start_sync(job, replicas),
+                Output::StartSave(job) => {
+                    jobs::save_beside(job, self.node.config(), self.reporter.clone());
+                }
+                Output::BeginLoad(empty) => {
+                    self.load = Some(LoadJob::start(empty, self.node.config(), self.reporter.clone()));
+                }
+                Output::LoadBytes(bytes) => {
+                    if let Some(load) = &self.load {
+                        load.push(bytes);
+                    }
+                }
+                Output::EndLoad => {
+                    if let Some(load) = &mut self.load {
+                        load.end();
+                    }
+                }
+                Output::AbortLoad => self.load = None,
+                // If the thread is gone the program is ending, and so is what it would have freed.
+                Output::Discard(discarded) => drop(self.free.send(discarded)),
+                Output::Exit { code } => self.exit = Some(code),
+            }
+        }
+        self.refresh_listeners();
+    }
+
+    fn start_sync(&mut self, job: node::SaveJob, replicas: Vec<node::SyncTarget>) {
+        let mut targets = Vec::new();
+        for replica in replicas {
+            let conn = replica.conn;
+            let handle = match self.socket(conn) {
+                Some(socket) => socket.connection.second_handle().map_err(|error| error.to_string()),
+                None => Err("the connection is gone".to_owned()),
+            };
+            match handle {
+                Ok(connection) => targets.push((replica, connection)),
+                Err(reason) => self.node.transfer_done(conn, Err(reason)),
+            }
+        }
+        jobs::sync_beside(job, targets, self.node.config(), self.reporter.clone());
+    }
+
+    fn take_reports(&mut self) {
+        while let Ok(report) = self.reports.try_recv() {
+            match report {
+                Report::Saved(result) => self.node.save_done(result),
+                Report::LoadProgress(read) => self.node.loading_progress(read),
+                Report::Loaded { attempt, result } => {
+                    let current = self.load.as_ref().is_none_or(|load| load.attempt() == attempt);
+                    if current {
+                        self.load = None;
+                        self.node.load_done(result);
+                    }
+                }
+                Report::LoadHasRoom => {
+                    if let Some(link) = &mut self.link {
+                        link.may_have_more = true;
+                    }
+                }
+                Report::Sent { conn, result } => self.node.transfer_done(conn, result),
+                Report::Sending(conn) => self.node.transfer_progress(conn),
+                Report::Resolved { attempt, address } => {
+                    let current = self.link.as_ref().is_some_and(|link| link.attempt == attempt && link.connection.is_none());
+                    match address {
+                        Ok(address) if current => self.open_link(address),
+                        Err(reason) if current => self.node.link_failed(reason),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}

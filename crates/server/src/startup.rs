@@ -1,0 +1,180 @@
+//! From the command line to a running loop: settings, background, log, sockets, node, data set.
+
+use std::cell::RefCell;
+use std::io::Read;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use config::{Config, Sources};
+use node::{Host, LogLevel, Node, REDIS_VERSION, Setup};
+
+use crate::host::{Listeners, ServerHost};
+use crate::logger::Logger;
+use crate::shell::Shell;
+use crate::signals::Signals;
+use crate::{RESERVED_FILES, clock, entropy, log_level, sockets, system};
+
+/// What `--version` prints.
+pub fn version_line() -> String {
+    format!("Lockstep server v={} redis={REDIS_VERSION} bits=64", env!("CARGO_PKG_VERSION"))
+}
+
+/// Runs a server with the settings of these words: the exit code.
+pub fn run(words: &[String]) -> Result<i32, String> {
+    let (sources, file) = read_sources(words)?;
+    let (config, warnings) = Config::load(&sources, &mut include).map_err(|error| error.to_string())?;
+    if config.daemonize {
+        system::daemonize().map_err(|error| format!("Can't go to the background: {error}"))?;
+    }
+    let log_file = absolute(&config.logfile)?;
+    std::env::set_current_dir(&config.dir)
+        .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    let logger = Logger::new(log_level(&config), &log_file);
+    logger.log(LogLevel::Warning, "Lockstep is starting");
+    logger.log(LogLevel::Warning, &format!("{}, pid={}, just started", version_line(), std::process::id()));
+    for warning in &warnings {
+        logger.log(LogLevel::Warning, &warning.to_string());
+    }
+    // Taken over before the pid file and the sockets, so that nobody can signal a server that would just die.
+    let signals = Signals::new().map_err(|error| format!("Can't handle signals: {error}"))?;
+    system::raise_open_files(u64::from(config.maxclients) + RESERVED_FILES);
+    let pidfile = write_pidfile(&config, &logger);
+    let code = serve(config, logger, signals, file);
+    if let Some(path) = pidfile {
+        drop(std::fs::remove_file(path)); // Nobody is told twice that the server is gone.
+    }
+    code
+}
+
+fn serve(config: Config, logger: Logger, signals: Signals, file: Option<PathBuf>) -> Result<i32, String> {
+    let all = match sockets::listen(&config) {
+        Ok(all) => all,
+        Err(reason) => {
+            logger.log(LogLevel::Warning, &reason);
+            return Err(reason);
+        }
+    };
+    let listeners = Rc::new(RefCell::new(Listeners { all, changed: false }));
+    let host = ServerHost::new(logger, Rc::clone(&listeners), config.clone(), file);
+    let unixsocket = config.unixsocket.clone();
+    let data = PathBuf::from(&config.dbfilename);
+    let replicaof = config.replicaof.clone();
+    let systemd = config.supervised == config::Supervised::Systemd
+        || (config.supervised == config::Supervised::Auto && std::env::var_os("NOTIFY_SOCKET").is_some());
+    host.log(LogLevel::Notice, &format!("Server initialized, port {}", config.port));
+    let node = Node::new(Setup { config, host: Box::new(host), seeds: seeds(), now: clock::now(), unix: clock::unix_ms() });
+    let failed = |error: std::io::Error| format!("Can't set up the event loop: {error}");
+    let mut shell = Shell::new(node, signals, listeners).map_err(failed)?;
+    shell.node().begin_turn(clock::now(), clock::unix_ms());
+    match std::fs::metadata(&data) {
+        Ok(found) => shell.start_loading(data, found.len()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if let Some((host, port)) = replicaof {
+                shell.node().follow(host, port);
+            }
+        }
+        Err(error) => return Err(format!("Can't read {}: {error}", data.display())),
+    }
+    shell.node().log_notice("Ready to accept connections");
+    if systemd {
+        notify_systemd(&shell);
+    }
+    let code = shell.run().map_err(failed);
+    if !unixsocket.is_empty() {
+        drop(std::fs::remove_file(&unixsocket));
+    }
+    code
+}
+
+/// The settings in the order in which they count: file, standard input, command line.
+fn read_sources(words: &[String]) -> Result<(Sources, Option<PathBuf>), String> {
+    let mut sources = Sources::default();
+    let mut rest = words;
+    let mut file = None;
+    if let Some(first) = rest.first().filter(|word| !word.starts_with('-')) {
+        let path = std::path::absolute(first).map_err(|error| format!("{first}: {error}"))?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("Fatal error, can't open config file '{}': {error}", path.display()))?;
+        sources.file = Some((path.display().to_string(), text));
+        file = Some(path);
+        rest = &rest[1..];
+    }
+    let takes_stdin = rest.iter().any(|word| word == "-");
+    if takes_stdin {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input: {error}"))?;
+        sources.stdin = Some(text);
+    }
+    sources.arguments = rest.iter().filter(|word| *word != "-").cloned().collect();
+    Ok((sources, file))
+}
+
+/// Reads the files of an `include`, in order of their names.
+fn include(pattern: &str) -> Result<Vec<(String, String)>, String> {
+    let path = PathBuf::from(pattern);
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok((path.display().to_string(), text))
+    };
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Ok(vec![read(&path)?]) };
+    let name = name.to_string_lossy().into_owned();
+    if !name.contains(['*', '?', '[']) {
+        return Ok(vec![read(&path)?]);
+    }
+    let directory = if directory.as_os_str().is_empty() { std::path::Path::new(".") } else { directory };
+    let entries = std::fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let candidate = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            base::glob_match(name.as_bytes(), candidate.as_bytes(), false)
+        })
+        .collect();
+    found.sort();
+    found.iter().map(read).collect()
+}
+
+/// A path that still means the same after a change of directory.
+fn absolute(path: &str) -> Result<String, String> {
+    if path.is_empty() {
+        return Ok(String::new());
+    }
+    std::path::absolute(path).map(|path| path.display().to_string()).map_err(|error| format!("{path}: {error}"))
+}
+
+/// Writes the pid where the settings say so; a server in the background has a file by default.
+fn write_pidfile(config: &Config, logger: &Logger) -> Option<PathBuf> {
+    let path = match (config.pidfile.as_str(), config.daemonize) {
+        ("", false) => return None,
+        ("", true) => "/var/run/redis.pid",
+        (path, _) => path,
+    };
+    match std::fs::write(path, format!("{}\n", std::process::id())) {
+        Ok(()) => Some(PathBuf::from(path)),
+        Err(error) => {
+            logger.log(LogLevel::Warning, &format!("Failed to write PID file {path}: {error}"));
+            None
+        }
+    }
+}
+
+/// Unpredictable numbers for the node.
+fn seeds() -> [u64; 3] {
+    let bytes = [entropy(), entropy()].concat();
+    std::array::from_fn(|i| u64::from_le_bytes(bytes[8 * i..8 * i + 8].try_into().expect("eight bytes")))
+}
+
+/// Tells systemd that the server is ready: one datagram to the socket it named.
+fn notify_systemd(_shell: &Shell) {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let name = name.to_string_lossy().into_owned();
+    let address = match name.strip_prefix('@') {
+        Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name),
+        None => SocketAddr::from_pathname(&name),
+    };
+    let message = format!("READY=1\nMAINPID={}\nSTATUS=Ready to accept connections\n", std::process::id());
+    let sent = address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address));
+    drop(sent); // A supervisor that is not there needs no answer.
+}
