@@ -2,12 +2,10 @@
 //! however many readers there are. No files, no threads, no protocol: `persist` and `server` bring it to
 //! disk, `replication` decides who may read from where ([`History`] holds the rule).
 
-mod history;
 mod marks;
 mod offset;
 mod stream;
 
-pub use history::History;
 pub use marks::Marks;
 pub use offset::Offset;
 pub use stream::{BACKLOG_BYTES_MIN, Chunks, Journal};
