@@ -12,7 +12,11 @@ mod row;
 pub mod usage;
 
 mod bitmap;
+mod collection;
+mod hash;
 mod keys;
+mod list;
+mod set;
 mod string;
 
 pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, is};
@@ -22,4 +26,4 @@ pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
 pub use row::{Meta, Row};
 
 /// Every data command, by group.
-pub const GROUPS: &[&[DataRow]] = &[string::ROWS, bitmap::ROWS, keys::ROWS];
+pub const GROUPS: &[&[DataRow]] = &[string::ROWS, bitmap::ROWS, keys::ROWS, list::ROWS, hash::ROWS, set::ROWS];

@@ -1,0 +1,176 @@
+//! LPOP, RPOP and LMPOP: elements leave at an end.
+
+use collections::List;
+use resp::Args;
+
+use crate::collection::{counted_keys, int_from, reply_element};
+use crate::context::{Context, DataFn, DataRow, is};
+use crate::error::{Error, Outcome};
+use crate::flags::{Categories, Flags};
+use crate::keyspec::{KeyAccess, KeySpec};
+use crate::row::{Meta, Row};
+
+use super::End;
+
+/// Removes and returns the first element of a list, or several.
+pub(super) const LPOP: DataRow = Row {
+    name: "lpop",
+    meta: Meta::new("list", "1.0.0", -2, Flags::FAST.with(Flags::WRITE))
+        .about("Removes and returns the first element of a list, or several.", "O(N) with N elements returned")
+        .acl(Categories::LIST)
+        .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::ACCESS).with(KeyAccess::DELETE), 1, 0, 1)])
+        .usage("key:key#0 [count:integer^6.2.0]"),
+    run: lpop as DataFn,
+    subcommands: &[],
+};
+fn lpop(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    if args.len() > 3 {
+        return Err(Error::text("ERR wrong number of arguments for 'lpop' command"));
+    }
+    pop(ctx, args, End::Left)
+}
+
+/// Removes and returns the last element of a list, or several.
+pub(super) const RPOP: DataRow = Row {
+    name: "rpop",
+    meta: Meta::new("list", "1.0.0", -2, Flags::FAST.with(Flags::WRITE))
+        .about("Removes and returns the last element of a list, or several.", "O(N) with N elements returned")
+        .acl(Categories::LIST)
+        .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::ACCESS).with(KeyAccess::DELETE), 1, 0, 1)])
+        .usage("key:key#0 [count:integer^6.2.0]"),
+    run: rpop as DataFn,
+    subcommands: &[],
+};
+fn rpop(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    if args.len() > 3 {
+        return Err(Error::text("ERR wrong number of arguments for 'rpop' command"));
+    }
+    pop(ctx, args, End::Right)
+}
+
+fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> Outcome {
+    let key = &args[1];
+    let Some(count) = args.get(2) else {
+        if !pop_one(ctx, key, end)? {
+            ctx.reply.null();
+        }
+        return Ok(());
+    };
+    let count = int_from(count, 0, Error::NotPositive)? as usize;
+    if pop_some(ctx, key, end, count, |_| {})?.is_none() {
+        ctx.reply.null_array();
+    }
+    Ok(())
+}
+
+/// Removes the element at an end and replies it; false, and no reply, if there is no list.
+pub(crate) fn pop_one(ctx: &mut Context<'_>, key: &[u8], end: End) -> Result<bool, Error> {
+    let Some(mut edit) = ctx.db.edit::<List>(key)? else { return Ok(false) };
+    let reply = &mut ctx.reply;
+    let (list, limits) = edit.get_mut();
+    match end {
+        End::Left => list.pop_front_with(limits, |element| reply_element(reply, element)),
+        End::Right => list.pop_back_with(limits, |element| reply_element(reply, element)),
+    };
+    edit.changed(end.pop_event(), 1);
+    Ok(true)
+}
+
+/// Removes up to `count` elements at an end and replies them as an array, which `before` may precede: how many. None,
+/// and no reply, if there is no list.
+pub(crate) fn pop_some(
+    ctx: &mut Context<'_>,
+    key: &[u8],
+    end: End,
+    count: usize,
+    before: impl FnOnce(&mut resp::Reply<'_>),
+) -> Result<Option<usize>, Error> {
+    let Some(mut edit) = ctx.db.edit::<List>(key)? else { return Ok(None) };
+    let list = edit.get();
+    let count = count.min(list.len());
+    before(&mut ctx.reply);
+    ctx.reply.array(count);
+    let reply = &mut ctx.reply;
+    match end {
+        End::Left => list.iter().take(count).for_each(|element| reply_element(reply, element)),
+        End::Right => list.iter_back().take(count).for_each(|element| reply_element(reply, element)),
+    }
+    if count == 0 {
+        edit.unchanged();
+        return Ok(Some(0));
+    }
+    let (list, limits) = edit.get_mut();
+    let start = if end == End::Left { 0 } else { list.len() - count };
+    list.remove_range(start, count, limits);
+    edit.changed(end.pop_event(), count as u64);
+    Ok(Some(count))
+}
+
+/// Removes and returns elements of the first of several lists that is there.
+pub(super) const LMPOP: DataRow = Row {
+    name: "lmpop",
+    meta: Meta::new("list", "7.0.0", -4, Flags::MOVABLE_KEYS.with(Flags::WRITE))
+        .about(
+            "Removes and returns elements of the first of several lists that is there.",
+            "O(N+M) with N keys and M elements returned",
+        )
+        .acl(Categories::LIST)
+        .keys(&[KeySpec::counted(KeyAccess::RW.with(KeyAccess::ACCESS).with(KeyAccess::DELETE), 1)])
+        .usage("numkeys:integer key:key#0... where<LEFT | RIGHT> [COUNT=count:integer]"),
+    run: lmpop as DataFn,
+    subcommands: &[],
+};
+fn lmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    let request = ManyPop::parse(args, 1)?;
+    if !request.run(ctx)? {
+        ctx.reply.null_array();
+    }
+    Ok(())
+}
+
+/// What LMPOP asks for.
+pub(crate) struct ManyPop<'a> {
+    keys: Args<'a>,
+    keys_len: usize,
+    end: End,
+    count: usize,
+}
+
+impl<'a> ManyPop<'a> {
+    /// Reads the number of keys, the keys, the end and COUNT from argument `at` on.
+    pub(crate) fn parse(args: &Args<'a>, at: usize) -> Result<ManyPop<'a>, Error> {
+        let (keys, options_at) = counted_keys(args, at)?;
+        let end = End::parse(&args[options_at])?;
+        let options = args.tail(options_at + 1);
+        let count = match options.len() {
+            0 => 1,
+            2 if is(&options[0], "COUNT") => {
+                int_from(&options[1], 1, Error::text("ERR count should be greater than 0"))? as usize
+            }
+            // The peers look at COUNT's number before they object to what follows.
+            3.. if is(&options[0], "COUNT") => {
+                int_from(&options[1], 1, Error::text("ERR count should be greater than 0"))?;
+                return Err(Error::Syntax);
+            }
+            _ => return Err(Error::Syntax),
+        };
+        Ok(ManyPop { keys, keys_len: options_at - at - 1, end, count })
+    }
+
+    /// Serves the first list there is: false, and no reply, if there is none. Replicas get LPOP or RPOP of that list.
+    pub(crate) fn run(&self, ctx: &mut Context<'_>) -> Result<bool, Error> {
+        for key in self.keys.iter().take(self.keys_len) {
+            let popped = pop_some(ctx, key, self.end, self.count, |reply| {
+                reply.array(2);
+                reply.bulk(key);
+            })?;
+            if let Some(popped) = popped {
+                let count = itoa::Buffer::new().format(popped).to_owned();
+                let index = ctx.db.index();
+                ctx.db.effects.replicate_instead(index, &[self.end.pop_word(), key, count.as_bytes()]);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

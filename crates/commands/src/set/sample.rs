@@ -1,0 +1,153 @@
+//! SPOP, SRANDMEMBER and SSCAN. What is drawn at random is journalled as what became of it: SREM of the members, or
+//! the deletion of the key.
+
+use collections::Set;
+use resp::Args;
+
+use crate::collection::{ElementScan, Sample, int_from, reply_element, reply_empty_scan, scan_cursor, symmetric_int};
+use crate::context::{Context, DataFn, DataRow};
+use crate::error::{Error, Outcome};
+use crate::flags::{Categories, Flags};
+use crate::keyspec::{KeyAccess, KeySpec};
+use crate::row::{Meta, Row};
+
+use super::event;
+
+/// The most members that one journalled SREM names.
+const SREM_MEMBERS_MAX: usize = 1024;
+
+/// Removes and returns random members of a set.
+pub(super) const SPOP: DataRow = Row {
+    name: "spop",
+    meta: Meta::new("set", "1.0.0", -2, Flags::FAST.with(Flags::WRITE))
+        .about("Removes and returns random members of a set.", "O(N) with N members returned")
+        .acl(Categories::SET)
+        .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::ACCESS).with(KeyAccess::DELETE), 1, 0, 1)])
+        .usage("key:key#0 [count:integer^3.2.0]")
+        .tips(&["nondeterministic_output"]),
+    run: spop as DataFn,
+    subcommands: &[],
+};
+fn spop(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    match args.len() {
+        2 => pop_one(ctx, &args[1]),
+        3 => {
+            let count = int_from(&args[2], 0, Error::NotPositive)?;
+            pop_some(ctx, &args[1], count as usize)
+        }
+        _ => Err(Error::Syntax),
+    }
+}
+
+fn pop_one(ctx: &mut Context<'_>, key: &[u8]) -> Outcome {
+    let Some(mut edit) = ctx.db.edit::<Set>(key)? else {
+        ctx.reply.null();
+        return Ok(());
+    };
+    let member = edit.get_mut().0.pop_random(ctx.rng).expect("a set in the keyspace has members");
+    edit.changed(event("spop"), 1);
+    ctx.reply.bulk(&member);
+    let index = ctx.db.index();
+    ctx.db.effects.replicate_instead(index, &[b"SREM", key, &member]);
+    Ok(())
+}
+
+fn pop_some(ctx: &mut Context<'_>, key: &[u8], count: usize) -> Outcome {
+    let Some(mut edit) = ctx.db.edit::<Set>(key)? else {
+        ctx.reply.set(0);
+        return Ok(());
+    };
+    let len = edit.get().len();
+    if count == 0 {
+        edit.unchanged();
+        ctx.reply.set(0);
+        return Ok(());
+    }
+    let index;
+    if count >= len {
+        ctx.reply.set(len);
+        edit.get().iter().for_each(|member| reply_element(&mut ctx.reply, member));
+        *edit.get_mut().0 = Set::new();
+        edit.changed(event("spop"), len as u64);
+        index = ctx.db.index();
+        let word: &[u8] = if ctx.db.settings().lazyfree_lazy_server_del { b"UNLINK" } else { b"DEL" };
+        ctx.db.effects.replicate_instead(index, &[word, key]);
+        return Ok(());
+    }
+    ctx.reply.set(count);
+    let (set, _) = edit.get_mut();
+    let mut popped = Vec::with_capacity(count);
+    for _ in 0..count {
+        let member = set.pop_random(ctx.rng).expect("fewer are taken than there are");
+        ctx.reply.bulk(&member);
+        popped.push(member);
+    }
+    edit.changed(event("spop"), count as u64);
+    index = ctx.db.index();
+    for batch in popped.chunks(SREM_MEMBERS_MAX) {
+        let mut command: Vec<&[u8]> = vec![b"SREM", key];
+        command.extend(batch.iter().map(Vec::as_slice));
+        ctx.db.effects.replicate_instead(index, &command);
+    }
+    Ok(())
+}
+
+/// Returns random members of a set.
+pub(super) const SRANDMEMBER: DataRow = Row {
+    name: "srandmember",
+    meta: Meta::new("set", "1.0.0", -2, Flags::READONLY)
+        .about("Returns random members of a set.", "O(N) with N members returned")
+        .acl(Categories::SET)
+        .keys(&[KeySpec::range(KeyAccess::RO.with(KeyAccess::ACCESS), 1, 0, 1)])
+        .usage("key:key#0 [count:integer^2.6.0]")
+        .tips(&["nondeterministic_output"]),
+    run: srandmember as DataFn,
+    subcommands: &[],
+};
+fn srandmember(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    let count = match args.len() {
+        2 => {
+            match ctx.db.collection::<Set>(&args[1])?.and_then(|set| set.random(ctx.rng)) {
+                Some(member) => reply_element(&mut ctx.reply, member),
+                None => ctx.reply.null(),
+            }
+            return Ok(());
+        }
+        3 => symmetric_int(&args[2])?,
+        _ => return Err(Error::Syntax),
+    };
+    let Some(set) = ctx.db.collection::<Set>(&args[1])? else {
+        ctx.reply.array(0);
+        return Ok(());
+    };
+    let (sample, len) = (Sample::of(count), set.len());
+    ctx.reply.array(sample.size(len));
+    sample.draw(ctx.rng, len, set.iter(), |at| set.nth(at), |member| reply_element(&mut ctx.reply, member));
+    Ok(())
+}
+
+/// Walks over the members of a set, some per call.
+pub(super) const SSCAN: DataRow = Row {
+    name: "sscan",
+    meta: Meta::new("set", "2.8.0", -3, Flags::READONLY)
+        .about(
+            "Walks over the members of a set, some per call.",
+            "O(1) per call, O(N) for the whole walk over N members",
+        )
+        .acl(Categories::SET)
+        .keys(&[KeySpec::range(KeyAccess::RO.with(KeyAccess::ACCESS), 1, 0, 1)])
+        .usage("key:key#0 cursor:integer [MATCH=pattern:pattern] [COUNT=count:integer]")
+        .tips(&["nondeterministic_output"]),
+    run: sscan as DataFn,
+    subcommands: &[],
+};
+fn sscan(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    let cursor = scan_cursor(&args[2])?;
+    let Some(set) = ctx.db.collection::<Set>(&args[1])? else { return reply_empty_scan(ctx) };
+    let mut scan = ElementScan::parse(args, "SSCAN")?;
+    let next = set.scan(cursor, scan.count, |member| {
+        scan.take(member);
+    });
+    scan.reply(&mut ctx.reply, next);
+    Ok(())
+}
