@@ -1,0 +1,131 @@
+//! The large form of a sorted set: a tree ordered by (score, member), and a table from member to score.
+
+use std::cell::Cell;
+use std::cmp::Ordering;
+
+use super::leaf::{MEMBERS_MAX, ZLeaf, compare};
+use crate::table::Table;
+use crate::tree::{Leaf, NewLeaves, Slot, Tree, seek_rank};
+
+/// Both views of the members; they always hold the same.
+#[derive(Clone)]
+pub(super) struct Large {
+    pub(super) table: Table,
+    pub(super) tree: Tree<ZLeaf>,
+}
+
+impl Large {
+    pub(super) fn new() -> Large {
+        Large { table: Table::new(), tree: Tree::new(ZLeaf::default()) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tree.len()
+    }
+
+    pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
+        self.table.get(member).map(decode_score)
+    }
+
+    pub(super) fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
+        let old = self.score(member);
+        if let Some(old) = old {
+            if old == score {
+                return Some(old);
+            }
+            self.remove_from_tree(member, old);
+        }
+        self.table.set(member, &score.to_bits().to_le_bytes());
+        self.insert_into_tree(member, score);
+        old
+    }
+
+    pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let score = self.score(member)?;
+        self.table.remove(member);
+        self.remove_from_tree(member, score);
+        Some(score)
+    }
+
+    pub(super) fn rank(&self, member: &[u8]) -> Option<usize> {
+        let key = (self.score(member)?, member);
+        Some(self.partition_point(|score, other| compare((score, other), key) == Ordering::Less))
+    }
+
+    /// Rank of the first element for which `before` does not hold; it must hold for all before that and none behind.
+    pub(super) fn partition_point(&self, before: impl Fn(f64, &[u8]) -> bool) -> usize {
+        let (leaf, start) =
+            self.tree.locate(|slots| slots[1..].partition_point(|slot| before(slot.bound.score, &slot.bound.member)));
+        start + leaf.partition_point(before)
+    }
+
+    pub(super) fn get(&self, rank: usize) -> (&[u8], f64) {
+        let (leaf, start) = self.tree.leaf_at(rank);
+        leaf.get(rank - start)
+    }
+
+    /// The caller keeps the range within the length.
+    pub(super) fn remove_rank_range(&mut self, start: usize, count: usize) {
+        let mut left = count;
+        while left > 0 {
+            let (leaf, first) = self.tree.leaf_at(start);
+            let here = left.min(first + leaf.len() - start);
+            for index in start - first..start - first + here {
+                self.table.remove(leaf.get(index).0);
+            }
+            self.tree.edit(seek_rank::<ZLeaf>(start), |leaf| {
+                leaf.remove(start - first, here);
+                ((), NewLeaves::<ZLeaf>::new())
+            });
+            left -= here;
+        }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.table.memory_bytes() + self.tree.memory_bytes()
+    }
+
+    fn insert_into_tree(&mut self, member: &[u8], score: f64) {
+        let is_last_leaf = Cell::new(true);
+        let seek = |slots: &[Slot<ZLeaf>]| {
+            let index = seek_key(slots, (score, member));
+            is_last_leaf.set(is_last_leaf.get() && index + 1 == slots.len());
+            index
+        };
+        self.tree.edit(seek, |leaf| {
+            let index = leaf.partition_point(|other, text| compare((other, text), (score, member)) == Ordering::Less);
+            leaf.insert(index, member, score);
+            let mut new = NewLeaves::<ZLeaf>::new();
+            if leaf.len() > MEMBERS_MAX {
+                // Members that come in ascending order leave full leaves behind.
+                let appended = is_last_leaf.get() && index + 1 == leaf.len();
+                let right = leaf.split_off(if appended { index } else { leaf.len() / 2 });
+                new.push((right.first_bound(), right));
+            }
+            ((), new)
+        });
+    }
+
+    fn remove_from_tree(&mut self, member: &[u8], score: f64) {
+        self.tree.edit(
+            |slots| seek_key(slots, (score, member)),
+            |leaf| {
+                let index =
+                    leaf.partition_point(|other, text| compare((other, text), (score, member)) == Ordering::Less);
+                assert!(leaf.get(index).0 == member, "the table names a member that the tree does not hold");
+                leaf.remove(index, 1);
+                ((), NewLeaves::<ZLeaf>::new())
+            },
+        );
+    }
+}
+
+/// The child that holds a key, or would.
+fn seek_key(slots: &[Slot<ZLeaf>], key: (f64, &[u8])) -> usize {
+    slots[1..].partition_point(|slot| compare((slot.bound.score, &slot.bound.member), key) != Ordering::Greater)
+}
+
+/// A score as the table stores it.
+pub(super) fn decode_score(bytes: &[u8]) -> f64 {
+    f64::from_bits(u64::from_le_bytes(bytes.try_into().expect("the table stores scores in 8 bytes")))
+}
