@@ -67,7 +67,12 @@ impl Node {
                     }
                     done += consumed;
                 }
-                Ok(Parsed::Empty { consumed }) => done += consumed,
+                Ok(Parsed::Empty { consumed }) => {
+                    done += consumed;
+                    if client.kind == Kind::Replica {
+                        self.replica_is_alive(conn);
+                    }
+                }
                 Ok(Parsed::Incomplete { .. }) => break,
                 Err(error) => {
                     self.protocol_error(conn, &error.text());

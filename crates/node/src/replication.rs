@@ -131,6 +131,8 @@ fn peers_settings(config: &Config) -> PeersSettings {
         diskless: config.repl_diskless_sync,
         diskless_delay: seconds(config.repl_diskless_sync_delay),
         diskless_max_replicas: config.repl_diskless_sync_max_replicas as usize,
+        // A snapshot costs microseconds, so that one slow receiver need not make the others wait.
+        syncs_max: 3,
         min_replicas_to_write: config.min_replicas_to_write as usize,
         min_replicas_max_lag: seconds(config.min_replicas_max_lag),
         ..PeersSettings::default()

@@ -152,6 +152,12 @@ impl Node {
         self.run_peers();
     }
 
+    /// A replica sent an empty line: it is there, and busy with its data set.
+    pub(crate) fn replica_is_alive(&mut self, conn: ConnId) {
+        self.replication.peers.handle(self.now, Event::Newline(conn));
+        self.run_peers();
+    }
+
     /// There is more of the stream: every replica that reads it has something to write.
     pub(crate) fn wake_replicas(&mut self) {
         let Node { replication, clients, .. } = self;
