@@ -1,4 +1,3 @@
-#![allow(dead_code)]
 //! Collections as Redis knows them: list, hash, set and sorted set, each with a compact byte encoding while small
 //! and a tree of shared nodes when large. Owns encodings and their conversion rules; knows nothing of keys, expiry
 //! or commands.

@@ -248,15 +248,6 @@ impl Listpack {
         tail
     }
 
-    /// Appends all elements of `other`.
-    pub(crate) fn append(&mut self, other: &Listpack) {
-        let at = self.end();
-        let entries = &other.bytes[HEADER..other.end()];
-        growth::resize_gap(&mut self.bytes, at, 0, entries.len());
-        self.bytes[at..at + entries.len()].copy_from_slice(entries);
-        self.update_header(0, other.len());
-    }
-
     /// Bytes allocated.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.bytes.capacity() + size_of::<Listpack>()

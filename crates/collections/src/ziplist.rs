@@ -174,7 +174,10 @@ impl<'a> Zipmap<'a> {
     }
 }
 
-fn read_pair(bytes: &[u8]) -> Result<(&[u8], &[u8], &[u8]), Corrupt> {
+/// Key, value, and the bytes behind the pair.
+type Pair<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
+fn read_pair(bytes: &[u8]) -> Result<Pair<'_>, Corrupt> {
     const CUT: Corrupt = Corrupt("zipmap pair cut short");
     let (key_len, rest) = read_zipmap_len(bytes)?;
     let (key, rest) = rest.split_at_checked(key_len).ok_or(CUT)?;

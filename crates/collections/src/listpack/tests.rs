@@ -150,7 +150,7 @@ proptest! {
                 _ => {
                     let tail = ours.split_off(index);
                     prop_assert_eq!((ours.len(), tail.len()), (index, model.len() - index));
-                    ours.append(&tail);
+                    tail.iter().for_each(|element| { let end = ours.end(); ours.insert_at(end, element); });
                 }
             }
             prop_assert_eq!(ours.len(), model.len());
