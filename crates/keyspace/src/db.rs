@@ -356,14 +356,7 @@ impl<'a> Db<'a> {
         event: Event,
         change: impl FnOnce(&mut Vec<u8>) -> R,
     ) -> Result<R, WrongType> {
-        let hash = self.keyspace.table(self.index).hash(key);
-        let existed = !self.expired_now(hash, key) && self.keyspace.table(self.index).find(hash, key).is_some();
-        let result = self.keyspace.edit_string(self.index, hash, key, change)?;
-        if !existed {
-            self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
-        }
-        self.effects.touch(self.index, key, event, 1);
-        Ok(result)
+        self.edit_string_if(key, event, |bytes| (change(bytes), true))
     }
 
     /// As [`Db::edit_string`], but `change` also says whether it changed the bytes. If not, nothing is recorded, and a
