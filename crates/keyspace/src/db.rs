@@ -318,10 +318,7 @@ impl<'a> Db<'a> {
 
     /// Opens a collection of the type asked for to change it; None if there is no such key.
     pub fn edit<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Option<Edit<'e, 'a, T>>, WrongType> {
-        Ok(match self.holds::<T>(key)? {
-            Some(hash) => Some(Edit::existing(self, key, hash)),
-            None => None,
-        })
+        Ok(self.holds::<T>(key)?.map(|hash| Edit::existing(self, key, hash)))
     }
 
     /// Opens a collection to change it, an empty new one if there is no such key: it comes to be when an

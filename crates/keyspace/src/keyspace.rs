@@ -5,7 +5,7 @@ use collections::Limits;
 
 use crate::db::WrongType;
 use crate::snapshot::Snapshot;
-use crate::table::{Garbage, NewValue, OwnedValue, Payload, Reclaim, Table, TableMemory};
+use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
 use crate::value::{Collection, Object, SharedString, Str, Value, ValueRef};
 
 /// The settings that the data commands obey.
@@ -288,6 +288,6 @@ impl Keyspace {
     #[cfg(test)]
     pub(crate) fn payload_is_object(&self, db: usize, key: &[u8]) -> bool {
         let table = &self.tables[db];
-        matches!(table.find(table.hash(key), key).map(|e| e.payload()), Some(Payload::Object(_)))
+        matches!(table.find(table.hash(key), key).map(|e| e.payload()), Some(crate::table::Payload::Object(_)))
     }
 }
