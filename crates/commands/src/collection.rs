@@ -61,6 +61,19 @@ pub(crate) fn counted_keys<'a>(args: &Args<'a>, at: usize) -> Result<(Args<'a>, 
     Ok((args.tail(at + 1), options_at))
 }
 
+/// Reads the rest of LMPOP and ZMPOP: nothing, or COUNT with a number.
+pub(crate) fn pop_count(words: &Args<'_>) -> Result<usize, Error> {
+    if words.is_empty() {
+        return Ok(1);
+    }
+    if words.len() < 2 || !is(&words[0], "COUNT") {
+        return Err(Error::Syntax);
+    }
+    // The peers look at the number before they object to what follows.
+    let count = int_from(&words[1], 1, Error::text("ERR count should be greater than 0"))?;
+    if words.len() > 2 { Err(Error::Syntax) } else { Ok(count as usize) }
+}
+
 /// What is compared with many elements: its integer form is read once.
 #[derive(Clone, Copy)]
 pub(crate) struct Needle<'a> {

@@ -18,6 +18,7 @@ mod keys;
 mod list;
 mod set;
 mod string;
+mod zset;
 
 pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, is};
 pub use error::{Error, Outcome};
@@ -26,4 +27,4 @@ pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
 pub use row::{Meta, Row};
 
 /// Every data command, by group.
-pub const GROUPS: &[&[DataRow]] = &[string::ROWS, bitmap::ROWS, keys::ROWS, list::ROWS, hash::ROWS, set::ROWS];
+pub const GROUPS: &[&[DataRow]] = &[string::ROWS, bitmap::ROWS, keys::ROWS, list::ROWS, hash::ROWS, set::ROWS, zset::ROWS];

@@ -3,8 +3,8 @@
 use collections::List;
 use resp::Args;
 
-use crate::collection::{counted_keys, int_from, reply_element};
-use crate::context::{Context, DataFn, DataRow, is};
+use crate::collection::{counted_keys, int_from, pop_count, reply_element};
+use crate::context::{Context, DataFn, DataRow};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
 use crate::keyspec::{KeyAccess, KeySpec};
@@ -141,19 +141,7 @@ impl<'a> ManyPop<'a> {
     pub(crate) fn parse(args: &Args<'a>, at: usize) -> Result<ManyPop<'a>, Error> {
         let (keys, options_at) = counted_keys(args, at)?;
         let end = End::parse(&args[options_at])?;
-        let options = args.tail(options_at + 1);
-        let count = match options.len() {
-            0 => 1,
-            2 if is(&options[0], "COUNT") => {
-                int_from(&options[1], 1, Error::text("ERR count should be greater than 0"))? as usize
-            }
-            // The peers look at COUNT's number before they object to what follows.
-            3.. if is(&options[0], "COUNT") => {
-                int_from(&options[1], 1, Error::text("ERR count should be greater than 0"))?;
-                return Err(Error::Syntax);
-            }
-            _ => return Err(Error::Syntax),
-        };
+        let count = pop_count(&args.tail(options_at + 1))?;
         Ok(ManyPop { keys, keys_len: options_at - at - 1, end, count })
     }
 

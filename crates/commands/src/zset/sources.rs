@@ -1,0 +1,197 @@
+//! The keys that ZUNION, ZINTER and ZDIFF read: sorted sets, and plain sets whose members count with score 1; and what is
+//! computed from them.
+
+use collections::{Element, Limits, Set, ZSet};
+use keyspace::ValueRef;
+use smallvec::SmallVec;
+
+use crate::context::Context;
+use crate::error::Error;
+
+/// How the scores of one member become one.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum Aggregate {
+    /// Their sum.
+    #[default]
+    Sum,
+    /// The lowest.
+    Min,
+    /// The highest.
+    Max,
+}
+
+impl Aggregate {
+    fn combine(self, a: f64, b: f64) -> f64 {
+        match self {
+            // The sum of both infinities is 0 here, as with the peers: there are no scores that are no numbers.
+            Aggregate::Sum => or_zero(a + b),
+            Aggregate::Min => a.min(b),
+            Aggregate::Max => a.max(b),
+        }
+    }
+}
+
+fn or_zero(score: f64) -> f64 {
+    if score.is_nan() { 0.0 } else { score }
+}
+
+enum Members {
+    Missing,
+    Set(Set),
+    ZSet(ZSet),
+}
+
+/// One input with its weight. The collection is a clone, which costs a reference.
+pub(super) struct Source {
+    members: Members,
+    weight: f64,
+}
+
+impl Source {
+    fn len(&self) -> usize {
+        match &self.members {
+            Members::Missing => 0,
+            Members::Set(set) => set.len(),
+            Members::ZSet(zset) => zset.len(),
+        }
+    }
+
+    /// The weighted score of a member.
+    fn score(&self, member: &[u8]) -> Option<f64> {
+        let score = match &self.members {
+            Members::Missing => None,
+            Members::Set(set) => set.contains(member).then_some(1.0),
+            Members::ZSet(zset) => zset.score(member),
+        };
+        score.map(|score| self.weigh(score))
+    }
+
+    fn contains(&self, member: &[u8]) -> bool {
+        self.score(member).is_some()
+    }
+
+    fn weigh(&self, score: f64) -> f64 {
+        or_zero(score * self.weight)
+    }
+
+    /// The members with their weighted scores.
+    fn iter(&self) -> impl Iterator<Item = (Element<'_>, f64)> {
+        let (set, zset) = match &self.members {
+            Members::Missing => (None, None),
+            Members::Set(set) => (Some(set), None),
+            Members::ZSet(zset) => (None, Some(zset)),
+        };
+        let plain = set.into_iter().flat_map(|set| set.iter().map(|member| (member, 1.0)));
+        let scored = zset.into_iter().flat_map(ZSet::iter);
+        plain.chain(scored).map(|(member, score)| (member, self.weigh(score)))
+    }
+}
+
+/// All inputs of a command.
+pub(super) struct Sources {
+    list: SmallVec<[Source; 4]>,
+}
+
+impl Sources {
+    /// Reads the keys; a type without members is refused.
+    pub(super) fn open<'k>(ctx: &mut Context<'_>, keys: impl Iterator<Item = &'k [u8]>) -> Result<Sources, Error> {
+        let open = |key| {
+            let members = match ctx.db.get(key) {
+                None => Members::Missing,
+                Some(ValueRef::Set(set)) => Members::Set(set.clone()),
+                Some(ValueRef::ZSet(zset)) => Members::ZSet(zset.clone()),
+                Some(_) => return Err(Error::WrongType),
+            };
+            Ok(Source { members, weight: 1.0 })
+        };
+        Ok(Sources { list: keys.map(open).collect::<Result<_, _>>()? })
+    }
+
+    /// Sets the weight of the input at a position.
+    pub(super) fn set_weight(&mut self, at: usize, weight: f64) {
+        self.list[at].weight = weight;
+    }
+
+    /// The order in which the peers add scores up, which decides the last digit of a sum.
+    fn sort_by_size(&mut self) {
+        self.list.sort_by_key(Source::len);
+    }
+
+    /// All members, each once.
+    pub(super) fn union(mut self, aggregate: Aggregate, limits: &Limits) -> ZSet {
+        self.sort_by_size();
+        let mut result = ZSet::new();
+        for (at, source) in self.list.iter().enumerate() {
+            let (earlier, later) = (&self.list[..at], &self.list[at + 1..]);
+            for (member, score) in source.iter() {
+                member.with_bytes(|member| {
+                    if earlier.iter().any(|source| source.contains(member)) {
+                        return;
+                    }
+                    let others = later.iter().filter_map(|source| source.score(member));
+                    let score = others.fold(score, |total, score| aggregate.combine(total, score));
+                    result.insert(member, score, limits);
+                });
+            }
+        }
+        result
+    }
+
+    /// The members that are in all inputs.
+    pub(super) fn intersection(mut self, aggregate: Aggregate, limits: &Limits) -> ZSet {
+        self.sort_by_size();
+        let mut result = ZSet::new();
+        let Some((smallest, others)) = self.list.split_first() else { return result };
+        for (member, score) in smallest.iter() {
+            member.with_bytes(|member| {
+                let total = others
+                    .iter()
+                    .try_fold(score, |total, source| Some(aggregate.combine(total, source.score(member)?)));
+                if let Some(total) = total {
+                    result.insert(member, total, limits);
+                }
+            });
+        }
+        result
+    }
+
+    /// How many members are in all inputs, counted up to `most`.
+    pub(super) fn intersection_len(mut self, most: usize) -> usize {
+        self.sort_by_size();
+        let Some((smallest, others)) = self.list.split_first() else { return 0 };
+        let in_all =
+            |member: Element<'_>| member.with_bytes(|member| others.iter().all(|source| source.contains(member)));
+        smallest.iter().filter(|(member, _)| in_all(*member)).take(most).count()
+    }
+
+    /// The members of the first input that are in no other: either each is looked up in the others, or, where the others
+    /// are small in comparison, their members are taken out of a copy.
+    pub(super) fn difference(self, limits: &Limits) -> ZSet {
+        let Some((first, others)) = self.list.split_first() else { return ZSet::new() };
+        let lookups = first.len().saturating_mul(others.len());
+        let removals: usize = others.iter().map(Source::len).sum();
+        if let Members::ZSet(zset) = &first.members
+            && lookups > removals.saturating_mul(2)
+        {
+            let mut rest = zset.clone();
+            for (member, _) in others.iter().flat_map(Source::iter) {
+                member.with_bytes(|member| rest.remove(member));
+            }
+            // What has become small is built anew, so that it gets the compact form.
+            let small = rest.len() <= limits.zset_max_listpack_entries;
+            return if small { collect(rest.iter(), limits) } else { rest };
+        }
+        let in_none = |(member, _): &(Element<'_>, f64)| {
+            member.with_bytes(|member| !others.iter().any(|source| source.contains(member)))
+        };
+        collect(first.iter().filter(in_none), limits)
+    }
+}
+
+fn collect<'z>(elements: impl Iterator<Item = (Element<'z>, f64)>, limits: &Limits) -> ZSet {
+    let mut result = ZSet::new();
+    for (member, score) in elements {
+        member.with_bytes(|member| result.insert(member, score, limits));
+    }
+    result
+}
