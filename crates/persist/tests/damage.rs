@@ -128,6 +128,10 @@ fn a_payload_is_refused_with_the_peers_words() {
     let footer = "DUMP payload version or checksum are wrong";
     let good = sealed(b"\x00\x05hello", 11);
     assert!(restore(&good, &Limits::default()).is_ok());
+    assert!(
+        restore(&sealed(b"\x00\x05hello and more", 11), &Limits::default()).is_ok(),
+        "the peers do not look behind"
+    );
     for cut in 0..good.len() {
         assert_eq!(refused(&good[..cut]), footer);
     }

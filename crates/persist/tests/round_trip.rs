@@ -7,8 +7,8 @@ use collections::{Hash, Limits, List, Set, ZSet};
 use common::{empty, encoded, lines, load, targets};
 use keyspace::{Keyspace, Object, Value};
 use persist::rdb::{
-    Checksum, EncodeError, Encoder, EncoderOptions, Header, LoadOptions, LoadWatch, Recency, ReplicationInfo, Sink,
-    Target, dump, encode_snapshot, encode_snapshot_many, load_into, restore,
+    Checksum, Contents, EncodeError, Encoder, EncoderOptions, Header, LoadOptions, LoadWatch, Recency, ReplicationInfo,
+    Sink, Target, dump, encode_snapshot, encode_snapshot_many, load_into, restore,
 };
 use proptest::prelude::*;
 
@@ -169,6 +169,7 @@ fn the_facts_in_the_header_come_back() {
             used_memory: 1 << 33,
             replication,
             aof_base,
+            functions: Vec::new(),
         };
         let mut encoder = Encoder::new(Vec::new(), EncoderOptions::default());
         encode_snapshot(&mut empty().snapshot(), &header, &mut encoder).unwrap();
@@ -177,6 +178,24 @@ fn the_facts_in_the_header_come_back() {
         assert_eq!((info.created_s, info.used_memory), (Some(1_700_000_000), Some(1 << 33)));
         assert_eq!((info.replication, info.aof_base), (replication, aof_base));
     }
+}
+
+#[test]
+fn function_libraries_come_back_from_versions_that_have_them() {
+    let contents = Contents { functions: true };
+    let target = Target::for_disk(contents, Target::LOWEST);
+    let functions = vec![b"#!lua name=a\n".to_vec(), b"#!lua name=b\n".repeat(20)];
+    let header = Header { functions: functions.clone(), ..Header::default() };
+    let mut encoder = Encoder::new(Vec::new(), EncoderOptions { target, ..EncoderOptions::default() });
+    encode_snapshot(&mut empty().snapshot(), &header, &mut encoder).unwrap();
+    let bytes = encoder.into_sink().unwrap();
+    assert!(bytes.starts_with(b"REDIS0010"));
+    let options = LoadOptions { take_functions: true, ..LoadOptions::default() };
+    assert_eq!(load_into(&mut empty(), &bytes[..], &options, &mut ()).unwrap().functions, functions);
+
+    let mut encoder = Encoder::new(Vec::new(), EncoderOptions::default());
+    let error = encode_snapshot(&mut empty().snapshot(), &header, &mut encoder).unwrap_err();
+    assert_eq!(error.to_string(), "a function library cannot be written as REDIS0009");
 }
 
 #[test]

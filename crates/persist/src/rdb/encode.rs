@@ -17,27 +17,29 @@ use super::types;
 pub enum EncodeError<E> {
     /// The sink failed.
     Sink(E),
-    /// A value has no form in the target's version.
+    /// Something has no form in the target's version.
     Unsupported(Unsupported),
 }
 
-/// A value that cannot be written for this target.
+/// Something that cannot be written for this target.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unsupported {
-    /// Its type in words.
+    /// What it is, in words.
     pub kind: &'static str,
     /// The version that was to be written.
     pub target: Target,
-    /// Its database.
-    pub db: usize,
-    /// Its key.
-    pub key: Vec<u8>,
+    /// The database and the key that hold it, if a key does.
+    pub place: Option<(usize, Vec<u8>)>,
 }
 
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Unsupported { kind, target, db, key } = self;
-        write!(f, "the {kind} at key '{}' of database {db} cannot be written as {target}", key.escape_ascii())
+        let Unsupported { kind, target, place } = self;
+        match place {
+            Some((db, key)) => write!(f, "the {kind} at key '{}' of database {db}", key.escape_ascii())?,
+            None => write!(f, "a {kind}")?,
+        }
+        write!(f, " cannot be written as {target}")
     }
 }
 
@@ -85,9 +87,13 @@ impl<S: Sink> Encoder<S> {
         Written { bytes: self.output.written(), keys: self.keys }
     }
 
-    /// Writes the magic and the facts about the file.
+    /// Writes the magic, the facts about the file and the function libraries.
     pub fn begin(&mut self, header: &Header) -> Result<(), EncodeError<S::Error>> {
-        self.output.put(&self.options.target.magic())?;
+        let target = self.options.target;
+        if !header.functions.is_empty() && !target.has_functions() {
+            return Err(EncodeError::Unsupported(Unsupported { kind: "function library", target, place: None }));
+        }
+        self.output.put(&target.magic())?;
         self.aux(b"redis-ver", header.server_version.as_bytes())?;
         self.aux_int(b"redis-bits", 64)?;
         self.aux_int(b"ctime", header.created_s)?;
@@ -97,7 +103,12 @@ impl<S: Sink> Encoder<S> {
             self.aux(b"repl-id", replication.id.as_bytes())?;
             self.aux_int(b"repl-offset", i64::try_from(replication.offset).unwrap_or(i64::MAX))?;
         }
-        self.aux_int(b"aof-base", i64::from(header.aof_base))
+        self.aux_int(b"aof-base", i64::from(header.aof_base))?;
+        for code in &header.functions {
+            self.output.put_byte(types::OP_FUNCTION_2)?;
+            value::put_string(&mut self.output, code, self.options.compression)?;
+        }
+        Ok(())
     }
 
     /// Says that the following keys are those of this database, and how many they are.
@@ -128,12 +139,6 @@ impl<S: Sink> Encoder<S> {
         value::put_value(&mut self.output, item.value, self.options.target, self.options.compression)?;
         self.keys += 1;
         Ok(())
-    }
-
-    /// Writes a function library: `code` is what FUNCTION LOAD was given.
-    pub fn function(&mut self, code: &[u8]) -> Result<(), EncodeError<S::Error>> {
-        self.output.put_byte(types::OP_FUNCTION_2)?;
-        Ok(value::put_string(&mut self.output, code, self.options.compression)?)
     }
 
     /// Writes the end and hands the last bytes to the sink.

@@ -57,6 +57,8 @@ pub struct Header {
     pub replication: Option<ReplicationInfo>,
     /// `aof-base`: whether the file is the base of an append-only file.
     pub aof_base: bool,
+    /// The code of each function library, which stands before the first database.
+    pub functions: Vec<Vec<u8>>,
 }
 
 /// The place of a snapshot in a history of writes.

@@ -101,6 +101,11 @@ impl Target {
         self.family == Family::Valkey || self.version >= 10
     }
 
+    /// Whether function libraries can be written.
+    pub(super) fn has_functions(self) -> bool {
+        self.family == Family::Valkey || self.version >= 10
+    }
+
     /// Whether type 20 exists: a set as a listpack.
     pub(super) fn has_set_listpacks(self) -> bool {
         self.family == Family::Valkey || self.version >= 11
