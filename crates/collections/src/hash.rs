@@ -31,9 +31,12 @@ impl Hash {
     /// Takes a listpack of fields and values, converting it if it exceeds the limits. Fails on an odd count or a
     /// repeated field.
     pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Hash, Corrupt> {
-        let table = table_of(&listpack)?;
-        let fits = table.len() <= limits.hash_max_listpack_entries
+        let fits = listpack.len() / 2 <= limits.hash_max_listpack_entries
             && listpack.iter().all(|element| element.len() <= limits.hash_max_listpack_value);
+        if fits && listpack.len().is_multiple_of(2) && !listpack.may_repeat(2) {
+            return Ok(Hash(Repr::Packed(Arc::new(listpack))));
+        }
+        let table = table_of(&listpack)?;
         Ok(Hash(if fits { Repr::Packed(Arc::new(listpack)) } else { Repr::Table(table) }))
     }
 

@@ -12,7 +12,10 @@ use std::ops::Range;
 pub(crate) use codec::canonical;
 use codec::{END, check_entry, entry_len, previous_entry, read_entry, write_entry};
 
+use smallvec::SmallVec;
+
 use crate::growth;
+use crate::hashing::hash_bytes;
 use crate::{Corrupt, Element};
 
 const HEADER: usize = 6;
@@ -44,7 +47,7 @@ impl Listpack {
         if bytes.len() < HEADER + 1 {
             return Err(Corrupt("listpack shorter than its header"));
         }
-        let listpack = Listpack { bytes };
+        let mut listpack = Listpack { bytes };
         let bytes = &listpack.bytes;
         if u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize != bytes.len() {
             return Err(Corrupt("listpack length does not match its bytes"));
@@ -62,7 +65,12 @@ impl Listpack {
             return Err(Corrupt("listpack without end mark"));
         }
         match listpack.header_count() {
-            COUNT_UNKNOWN => Ok(listpack),
+            COUNT_UNKNOWN => {
+                // From here on the count is known, if it can be.
+                let count = u16::try_from(count).unwrap_or(COUNT_UNKNOWN);
+                listpack.bytes[4..6].copy_from_slice(&count.to_le_bytes());
+                Ok(listpack)
+            }
             stated if usize::from(stated) == count => Ok(listpack),
             _ => Err(Corrupt("listpack count does not match its entries")),
         }
@@ -176,6 +184,14 @@ impl Listpack {
             at = next;
         }
         None
+    }
+
+    /// False if no two of every `stride`-th element are equal; true if some may be.
+    pub(crate) fn may_repeat(&self, stride: usize) -> bool {
+        let mut hashes: SmallVec<[u64; 64]> =
+            self.iter().step_by(stride).map(|element| element.with_bytes(hash_bytes)).collect();
+        hashes.sort_unstable();
+        hashes.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// The element at an offset got from this listpack, and the offset behind it.

@@ -43,14 +43,17 @@ impl Set {
 
     /// Takes a listpack of members, converting it if it exceeds the limits. Fails on a repeated member.
     pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Set, Corrupt> {
+        let fits = listpack.len() <= limits.set_max_listpack_entries
+            && listpack.iter().all(|member| member.len() <= limits.set_max_listpack_value);
+        if fits && !listpack.may_repeat(1) {
+            return Ok(Set(Repr::Packed(Arc::new(listpack))));
+        }
         let mut table = Table::new();
         for member in listpack.iter() {
             if !member.with_bytes(|member| table.set(member, b"")) {
                 return Err(Corrupt("set listpack has a member twice"));
             }
         }
-        let fits = table.len() <= limits.set_max_listpack_entries
-            && listpack.iter().all(|member| member.len() <= limits.set_max_listpack_value);
         Ok(Set(if fits { Repr::Packed(Arc::new(listpack)) } else { Repr::Table(table) }))
     }
 

@@ -54,25 +54,21 @@ impl ZSet {
     /// Takes a listpack of members and scores, converting it if it exceeds the limits. Fails on an odd count, a
     /// repeated member or a score that is no number. Members out of order are put in order.
     pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<ZSet, Corrupt> {
+        let fits = listpack.len() / 2 <= limits.zset_max_listpack_entries
+            && listpack.iter().step_by(2).all(|member| member.len() <= limits.zset_max_listpack_value);
+        if fits && packed::is_ascending(&listpack) && !listpack.may_repeat(2) {
+            return Ok(ZSet(Repr::Packed(Arc::new(listpack))));
+        }
         let mut large = Large::new();
-        let (mut ascending, mut longest, mut next_rank) = (true, 0, 0);
         let mut elements = listpack.iter();
         while let Some(member) = elements.next() {
             let score = elements.next().ok_or(Corrupt("sorted set listpack has a member without a score"))?;
             let score = read_score(score).ok_or(Corrupt("sorted set listpack has a score that is no number"))?;
-            let (old, rank) = member.with_bytes(|text| (large.insert(text, score), large.rank(text)));
-            if old.is_some() {
+            if member.with_bytes(|text| large.insert(text, score)).is_some() {
                 return Err(Corrupt("sorted set listpack has a member twice"));
             }
-            ascending &= rank == Some(next_rank);
-            longest = longest.max(member.len());
-            next_rank += 1;
         }
-        if large.len() > limits.zset_max_listpack_entries || longest > limits.zset_max_listpack_value {
-            return Ok(ZSet(Repr::Large(Arc::new(large))));
-        }
-        let listpack = if ascending { listpack } else { packed_from(&large) };
-        Ok(ZSet(Repr::Packed(Arc::new(listpack))))
+        Ok(ZSet(if fits { Repr::Packed(Arc::new(packed_from(&large))) } else { Repr::Large(Arc::new(large)) }))
     }
 
     /// The bytes of the small form.

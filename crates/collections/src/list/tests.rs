@@ -51,7 +51,7 @@ fn step(list: &mut List, model: &mut Vec<Vec<u8>>, action: u8, place: usize, val
             model.drain(index..index + count);
         }
         10 => {
-            let (count, from_back) = (place % 4, place % 2 == 0);
+            let (count, from_back) = (place % 4, place.is_multiple_of(2));
             let mut found: Vec<usize> = (0..model.len()).filter(|&at| model[at] == value).collect();
             if from_back {
                 found.reverse();
@@ -65,7 +65,7 @@ fn step(list: &mut List, model: &mut Vec<Vec<u8>>, action: u8, place: usize, val
         }
         _ => {
             let many = [value, b"1", value, b"2"];
-            if place % 2 == 0 {
+            if place.is_multiple_of(2) {
                 list.extend_front(many.into_iter(), limits);
                 many.iter().for_each(|value| model.insert(0, value.to_vec()));
             } else {

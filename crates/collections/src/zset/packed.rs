@@ -28,6 +28,24 @@ pub(super) fn pairs(listpack: &Listpack) -> Pairs<'_> {
     Pairs(listpack.iter())
 }
 
+/// True if these are members with scores and each is behind the one before it; trusts nothing.
+pub(super) fn is_ascending(listpack: &Listpack) -> bool {
+    let mut elements = listpack.iter();
+    let mut before: Option<(Element<'_>, f64)> = None;
+    while let Some(member) = elements.next() {
+        let Some(score) = elements.next().and_then(read_score) else { return false };
+        let behind = before.is_none_or(|(other, other_score)| {
+            other_score < score
+                || (other_score == score && member.with_bytes(|text| other.cmp_bytes(text)) == Ordering::Less)
+        });
+        if !behind {
+            return false;
+        }
+        before = Some((member, score));
+    }
+    true
+}
+
 /// Offset and score of a member.
 pub(super) fn find(listpack: &Listpack, member: &[u8]) -> Option<(usize, f64)> {
     let at = listpack.find(member, 2)?;

@@ -49,6 +49,11 @@ fn bounds_agree(zset: &ZSet, sorted: &[(Vec<u8>, f64)], at: f64) {
 fn read_agrees(zset: &ZSet, model: &Model) {
     let sorted = sorted(model);
     assert_eq!(content(zset), sorted);
+    if let Some(listpack) = zset.as_listpack() {
+        let wide = Limits { zset_max_listpack_entries: 1000, zset_max_listpack_value: 1000, ..Limits::default() };
+        let read = ZSet::from_listpack(listpack.clone(), &wide).unwrap_or_default();
+        assert_eq!(read.as_listpack(), Some(listpack));
+    }
     for (rank, (member, score)) in sorted.iter().enumerate() {
         assert_eq!(zset.rank(member), Some(rank));
         assert_eq!(zset.score(member), Some(*score));
