@@ -39,9 +39,24 @@ pub fn count(arg: &[u8]) -> Result<usize, Error> {
     usize::try_from(int(arg)?).map_err(|_| Error::NotPositive)
 }
 
-/// Reads an argument as a double; NaN is refused.
+/// Reads an argument as a double. NaN is refused, and so is a number too large or too small for one, as the C library
+/// reports it to the peers; a written-out infinity is taken.
 pub fn float(arg: &[u8]) -> Result<f64, Error> {
-    base::numbers::parse_f64(arg).ok_or(Error::NotFloat)
+    let value = base::numbers::parse_f64(arg).ok_or(Error::NotFloat)?;
+    let out_of_range = match value {
+        _ if value.is_infinite() => !arg.iter().any(|byte| byte.eq_ignore_ascii_case(&b'n')),
+        0.0 => has_nonzero_digit(arg),
+        _ => false,
+    };
+    if out_of_range { Err(Error::NotFloat) } else { Ok(value) }
+}
+
+/// Whether the digits before the exponent are not all zero.
+fn has_nonzero_digit(number: &[u8]) -> bool {
+    let hex = number.iter().any(|byte| byte.eq_ignore_ascii_case(&b'x'));
+    let exponent = if hex { b'p' } else { b'e' };
+    let mantissa = number.iter().take_while(|byte| !byte.eq_ignore_ascii_case(&exponent));
+    mantissa.into_iter().any(|byte| byte.is_ascii_hexdigit() && *byte != b'0')
 }
 
 /// Whether an argument is this keyword, in any case. `word` is given in upper case.
@@ -61,6 +76,16 @@ pub fn clip_range(start: i64, end: i64, len: usize) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn doubles_out_of_range_are_refused_but_infinity_is_taken() {
+        for (text, value) in [("inf", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY), ("0e-999", 0.0), ("0x0p3", 0.0)] {
+            assert_eq!(float(text.as_bytes()), Ok(value), "{text}");
+        }
+        for text in ["1e500", "-1e500", "1e-400", "0x1p99999", "nan", ""] {
+            assert_eq!(float(text.as_bytes()), Err(Error::NotFloat), "{text}");
+        }
+    }
 
     #[test]
     fn ranges_are_clipped_as_lrange_does() {

@@ -4,7 +4,7 @@ use collections::List;
 use keyspace::notify::{Class, Event};
 use resp::Args;
 
-use crate::collection::Needle;
+use crate::collection::{Needle, symmetric_int};
 use crate::context::{Context, DataFn, DataRow, clip_range, int, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
@@ -100,7 +100,7 @@ pub(super) const LREM: DataRow = Row {
     subcommands: &[],
 };
 fn lrem(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let count = int(&args[2])?;
+    let count = symmetric_int(&args[2])?;
     let Some(mut edit) = ctx.db.edit::<List>(&args[1])? else {
         ctx.reply.int(0);
         return Ok(());

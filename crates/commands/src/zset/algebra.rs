@@ -3,7 +3,7 @@
 use resp::Args;
 
 use crate::collection::int_from;
-use crate::context::{Context, DataFn, DataRow, int, is};
+use crate::context::{Context, DataFn, DataRow, float, int, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
 use crate::keyspec::{KeyAccess, KeySpec};
@@ -190,8 +190,8 @@ impl Request {
             let values = words.len() - at - 1;
             if form.weights && values >= keys && is(word, "WEIGHTS") {
                 for key in 0..keys {
-                    let weight = base::numbers::parse_f64(&words[at + 1 + key]);
-                    self.sources.set_weight(key, weight.ok_or(Error::text("ERR weight value is not a float"))?);
+                    let weight = float(&words[at + 1 + key]);
+                    self.sources.set_weight(key, weight.or(Err(Error::text("ERR weight value is not a float")))?);
                 }
                 at += keys;
             } else if form.weights && values >= 1 && is(word, "AGGREGATE") {
