@@ -116,11 +116,22 @@ impl Range {
         Ok(Range { start, end, in_bits })
     }
 
+    /// What the indexes count in a string of `len` bytes.
+    fn units(&self, len: usize) -> usize {
+        if self.in_bits { len * 8 } else { len }
+    }
+
+    /// The same range with both ends moved into the string. BITPOS looks at its first byte even if the range lies before
+    /// it, where the other commands look at nothing.
+    fn pulled_in(&self, len: usize) -> Range {
+        let least = -(self.units(len) as i64);
+        Range { start: self.start.max(least), end: self.end.max(least), in_bits: self.in_bits }
+    }
+
     /// The bits it covers in a string of `len` bytes: the first, and the one behind the last.
     fn bits(&self, len: usize) -> Option<(u64, u64)> {
         let unit = if self.in_bits { 1 } else { 8 };
-        let units = if self.in_bits { len * 8 } else { len };
-        let (from, count) = byte_range(self.start, self.end, units)?;
+        let (from, count) = byte_range(self.start, self.end, self.units(len))?;
         Some(((from * unit) as u64, ((from + count) * unit) as u64))
     }
 }
@@ -176,7 +187,7 @@ fn bitpos(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let position = match ctx.db.string(&args[1])? {
         None => (!wanted).then_some(0),
         Some(value) => value.with_bytes(|bytes| {
-            let (from, to) = range.bits(bytes.len())?;
+            let (from, to) = range.pulled_in(bytes.len()).bits(bytes.len())?;
             bits::find(bytes, from, to, wanted).or((!wanted && open_end).then_some(to))
         }),
     };

@@ -177,7 +177,7 @@ fn run(bytes: &mut Vec<u8>, operations: &[Operation]) -> (Vec<Option<i64>>, bool
             }
             // An unsigned field takes a negative number as the large one with the same bits.
             Action::Set(value) if !field.signed => i128::from(*value as u64),
-            Action::Set(value) => i128::from(*value),
+            Action::Set(value) => field.peers_number(*value),
             Action::Add(value) => i128::from(old) + i128::from(*value),
         };
         let Some(new) = field.fit(wanted, *overflow) else {
@@ -225,6 +225,15 @@ impl Field {
     /// Bits between the number and the end of its last byte.
     fn bits_after(&self) -> u32 {
         (self.end_byte() as u64 * 8 - self.offset - u64::from(self.bits)) as u32
+    }
+
+    /// What the peers take a number for that is to be set in a signed field: they test it in 64-bit arithmetic, where a
+    /// very low one looks too high. BITFIELD is replicated as sent, so all servers must agree.
+    fn peers_number(&self, value: i64) -> i128 {
+        let max = (1i128 << (self.bits - 1)) - 1;
+        let looks_high = self.bits < 64 && i128::from(value) < max - i128::from(i64::MAX);
+        // The same lowest bits, for wrapping, and above every maximum.
+        if looks_high { i128::from(value) + (1i128 << 64) } else { i128::from(value) }
     }
 
     /// The number as the field can hold it, None if it is refused.

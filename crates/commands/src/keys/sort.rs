@@ -10,7 +10,7 @@ use keyspace::notify::{Class, Event};
 use keyspace::{Object, Ttl, Value, ValueRef};
 use resp::Args;
 
-use crate::context::{Context, DataFn, DataRow, int, is};
+use crate::context::{Context, DataFn, DataRow, float, int, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
 use crate::keyspec::{Begin, Find, KeyAccess, KeySpec};
@@ -225,13 +225,19 @@ fn by_number(ctx: &mut Context<'_>, elements: Vec<Vec<u8>>, options: &Options<'_
     Ok(weighed.into_iter().map(|(_, element)| element).collect())
 }
 
-/// Reads a weight as the C library does: space before it passes, and nothing at all is 0.
+/// Reads a weight as the C library reads a string: it ends at a zero byte, space before it passes, and nothing at all
+/// is 0. A number that the library calls out of range is refused, and those next to zero are among them.
 fn parse_weight(text: &[u8]) -> Option<f64> {
+    let text = &text[..memchr::memchr(0, text).unwrap_or(text.len())];
     if text.is_empty() {
         return Some(0.0);
     }
-    let digits = text.trim_ascii_start();
-    base::numbers::parse_f64(digits)
+    let digits = text.iter().position(|byte| !is_c_space(*byte)).map_or(&text[..0], |at| &text[at..]);
+    float(digits).ok().filter(|weight| !weight.is_subnormal())
+}
+
+fn is_c_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 /// Calls `each` with every result in order: the elements, or what the GET patterns make of each.

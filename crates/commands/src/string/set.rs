@@ -47,7 +47,10 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         return Ok(());
     }
     match deadline {
-        Some(deadline) => set_until(ctx, key, &args[2], deadline),
+        Some(deadline) => {
+            let as_sent = matches!(options.expire, Some((Clock::AT_MILLIS, _)));
+            set_until(ctx, key, &args[2], deadline, as_sent);
+        }
         None => {
             let ttl = if options.keep_ttl { Ttl::Keep } else { Ttl::Clear };
             ctx.db.set_string(key, &args[2], ttl, SET_EVENT);
@@ -117,8 +120,9 @@ fn reply_old(ctx: &mut Context<'_>, key: &[u8]) -> Result<bool, Error> {
     Ok(old.is_some())
 }
 
-/// Sets a key that expires. If its time is over already, the key is deleted instead.
-fn set_until(ctx: &mut Context<'_>, key: &[u8], value: &[u8], deadline: UnixMs) {
+/// Sets a key that expires. If its time is over already, the key is deleted instead. `as_sent`: the command names the
+/// moment in milliseconds itself and is journalled as it is.
+fn set_until(ctx: &mut Context<'_>, key: &[u8], value: &[u8], deadline: UnixMs, as_sent: bool) {
     if deadline::is_past(&ctx.db, deadline) {
         if ctx.db.remove(key, DEL_EVENT) {
             deadline::replicate_deletion(&mut ctx.db, key);
@@ -128,7 +132,7 @@ fn set_until(ctx: &mut Context<'_>, key: &[u8], value: &[u8], deadline: UnixMs) 
     ctx.db.set_string(key, value, Ttl::At(deadline), SET_EVENT);
     let index = ctx.db.index();
     ctx.db.effects.note(index, key, Some(EXPIRE_EVENT));
-    if ctx.db.effects.journal_wanted {
+    if ctx.db.effects.journal_wanted && !as_sent {
         let mut digits = itoa::Buffer::new();
         ctx.db.effects.replicate_instead(index, &[b"SET", key, value, b"PXAT", digits.format(deadline.0).as_bytes()]);
     }
@@ -201,7 +205,7 @@ fn psetex(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 
 fn set_with_span(ctx: &mut Context<'_>, args: &Args<'_>, clock: Clock, command: &str) -> Outcome {
     let deadline = clock.positive_moment(&args[2], ctx.db.now, command)?;
-    set_until(ctx, &args[1], &args[3], deadline);
+    set_until(ctx, &args[1], &args[3], deadline, false);
     ctx.reply.simple("OK");
     Ok(())
 }
