@@ -2,12 +2,14 @@
 //! glob matching, CRC16. Nothing here knows of keys, sockets or replication.
 
 mod crc16;
+mod event_class;
 mod glob;
 pub mod numbers;
 mod replid;
 mod time;
 
 pub use crc16::{SLOTS, crc16, key_slot};
+pub use event_class::EventClass;
 pub use glob::glob_match;
 pub use replid::ReplId;
 pub use time::{Time, UnixMs};

@@ -36,7 +36,8 @@ impl Node {
             Some(error) => Verdict::Refuse(error, Some(id)),
             None if self.is_held_back(conn, id) => Verdict::HoldBack,
             None => {
-                let queue = self.clients[conn].transaction.is_some() && !NOT_QUEUED.contains(&self.table.get(id).row.name());
+                let queue =
+                    self.clients[conn].transaction.is_some() && !NOT_QUEUED.contains(&self.table.get(id).row.name());
                 if queue { Verdict::Queue(id) } else { Verdict::Run(id) }
             }
         }
@@ -62,6 +63,9 @@ impl Node {
         }
         let write = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
         let is_replica = self.replication.is_replica();
+        if flags.has(Flags::DENYOOM) && !is_replica && self.is_over_maxmemory() {
+            return Some(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
+        }
         if write && let Some(error) = self.disk_refusal(is_replica) {
             return Some(error);
         }
@@ -132,6 +136,11 @@ impl Node {
                  restart the server.",
             )
         })
+    }
+
+    /// Whether the allocator has given out more than maxmemory, as of this turn.
+    fn is_over_maxmemory(&self) -> bool {
+        self.config.maxmemory > 0 && self.stats.memory_used > self.config.maxmemory
     }
 
     fn disk_refusal(&self, is_replica: bool) -> Option<Error> {

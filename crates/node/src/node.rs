@@ -147,6 +147,9 @@ impl Node {
         self.now = now;
         self.unix = unix;
         self.keyspace.clock = unix.seconds() as u32;
+        if self.config.maxmemory > 0 {
+            self.stats.memory_used = self.host.memory().allocated;
+        }
     }
 
     /// A connection was accepted. Refused ones get the reply that is returned, and are to be closed.
@@ -155,7 +158,7 @@ impl Node {
             self.stats.rejected_connections += 1;
             return Err(b"-ERR max number of clients reached\r\n".to_vec());
         }
-        if self.config.protected_mode && self.config.requirepass.is_empty() && !peer.local && !self.config.bind_is_explicit() {
+        if self.config.protected_mode && self.config.requirepass.is_empty() && !peer.local {
             self.stats.rejected_connections += 1;
             return Err(PROTECTED_MODE.as_bytes().to_vec());
         }

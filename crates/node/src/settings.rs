@@ -33,7 +33,6 @@ impl Node {
     pub(crate) fn settings_changed(&mut self) {
         self.keyspace.settings = keyspace_settings(&self.config);
         self.replication.settings_changed(&self.config);
-        let letters = self.config.notify_keyspace_events.as_bytes();
-        self.notify_classes = keyspace::notify::Class::parse(letters).unwrap_or_default();
+        self.notify_classes = self.config.notify_keyspace_events;
     }
 }

@@ -42,6 +42,8 @@ pub struct Stats {
     pub writes: u64,
     /// Memory that the empty server used, in bytes.
     pub memory_at_start: u64,
+    /// Memory in use as of this turn, in bytes; only kept up to date while maxmemory is set.
+    pub memory_used: u64,
     /// The most memory seen in use, in bytes.
     pub memory_peak: u64,
     /// Error replies by code.

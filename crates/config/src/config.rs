@@ -1,0 +1,183 @@
+//! The settings that have an effect, with the defaults of Redis 7.2; what is only remembered stands in `others`.
+
+use std::collections::BTreeMap;
+
+use base::EventClass;
+
+use crate::choices::{
+    Appendfsync, DisklessLoad, LogLevel, MaxmemoryPolicy, PropagationError, ProtectedAction, Supervised,
+};
+use crate::directive::directives;
+
+/// Save when so many changes were made and so many seconds have passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SavePoint {
+    /// Seconds since the last save.
+    pub seconds: u64,
+    /// Changes since the last save.
+    pub changes: u64,
+}
+
+/// How much may wait for a client, in bytes; 0: any amount.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BufferLimit {
+    /// Above this it is closed at once.
+    pub hard: u64,
+    /// Above this for `soft_seconds` it is closed.
+    pub soft: u64,
+    /// How long, in seconds.
+    pub soft_seconds: u64,
+}
+
+/// `client-output-buffer-limit`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClientBufferLimits {
+    /// Ordinary clients.
+    pub normal: BufferLimit,
+    /// Replicas.
+    pub replica: BufferLimit,
+    /// Subscribers.
+    pub pubsub: BufferLimit,
+}
+
+/// Declares the settings that have an effect: field, type, default. Their names in redis.conf stand in `rows/`.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr,)*) => {
+        /// The settings of a server. Field names are the directives', with `_` for `-`.
+        #[derive(Clone, PartialEq, Debug)]
+        #[allow(missing_docs, reason = "each field is documented by the row of the directive it is named after")]
+        pub struct Config {
+            $($(#[$doc])* pub $name: $type,)*
+            /// Directives that are known but have no effect, as they were given.
+            pub(crate) others: BTreeMap<&'static str, Vec<String>>,
+            /// Which directives were given, so that REWRITE knows what to write.
+            pub(crate) given: Vec<&'static str>,
+        }
+
+        impl Default for Config {
+            fn default() -> Config {
+                Config { $($name: $default,)* others: BTreeMap::new(), given: Vec::new() }
+            }
+        }
+    };
+}
+
+settings! {
+    bind: Vec<String> = vec!["*".to_owned(), "-::*".to_owned()],
+    bind_source_addr: String = String::new(),
+    port: u16 = 6379,
+    unixsocket: String = String::new(),
+    unixsocketperm: u32 = 0,
+    tcp_backlog: u32 = 511,
+    tcp_keepalive: u64 = 300,
+    timeout: u64 = 0,
+    protected_mode: bool = true,
+    maxclients: u32 = 10_000,
+    daemonize: bool = false,
+    supervised: Supervised = Supervised::No,
+    pidfile: String = String::new(),
+    logfile: String = String::new(),
+    loglevel: LogLevel = LogLevel::Notice,
+    databases: u32 = 16,
+    dir: String = ".".to_owned(),
+    dbfilename: String = "dump.rdb".to_owned(),
+    save: Vec<SavePoint> = DEFAULT_SAVE.to_vec(),
+    stop_writes_on_bgsave_error: bool = true,
+    rdbcompression: bool = true,
+    rdbchecksum: bool = true,
+    rdb_save_incremental_fsync: bool = true,
+    rdb_version: Option<u16> = None,
+    appendonly: bool = false,
+    appendfsync: Appendfsync = Appendfsync::Everysec,
+    replicaof: Option<(String, u16)> = None,
+    masteruser: String = String::new(),
+    masterauth: String = String::new(),
+    replica_serve_stale_data: bool = true,
+    replica_read_only: bool = true,
+    replica_priority: u32 = 100,
+    replica_announced: bool = true,
+    replica_announce_ip: String = String::new(),
+    replica_announce_port: u16 = 0,
+    repl_diskless_sync: bool = true,
+    repl_diskless_sync_delay: u64 = 5,
+    repl_diskless_sync_max_replicas: u32 = 0,
+    repl_diskless_load: DisklessLoad = DisklessLoad::Disabled,
+    repl_ping_replica_period: u64 = 10,
+    repl_timeout: u64 = 60,
+    repl_backlog_size: u64 = 1 << 20,
+    repl_backlog_ttl: u64 = 3600,
+    min_replicas_to_write: u32 = 0,
+    min_replicas_max_lag: u64 = 10,
+    propagation_error_behavior: PropagationError = PropagationError::Ignore,
+    requirepass: String = String::new(),
+    rename_command: Vec<(String, String)> = Vec::new(),
+    enable_debug_command: ProtectedAction = ProtectedAction::No,
+    enable_protected_configs: ProtectedAction = ProtectedAction::No,
+    maxmemory: u64 = 0,
+    maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::Noeviction,
+    client_query_buffer_limit: u64 = 1 << 30,
+    proto_max_bulk_len: u64 = 512 << 20,
+    client_output_buffer_limit: ClientBufferLimits = DEFAULT_BUFFER_LIMITS,
+    lazyfree_lazy_eviction: bool = false,
+    lazyfree_lazy_expire: bool = false,
+    lazyfree_lazy_server_del: bool = false,
+    lazyfree_lazy_user_del: bool = false,
+    lazyfree_lazy_user_flush: bool = false,
+    hash_max_listpack_entries: u64 = 512,
+    hash_max_listpack_value: u64 = 64,
+    list_max_listpack_size: i32 = -2,
+    list_compress_depth: u32 = 0,
+    set_max_intset_entries: u64 = 512,
+    set_max_listpack_entries: u64 = 128,
+    set_max_listpack_value: u64 = 64,
+    zset_max_listpack_entries: u64 = 128,
+    zset_max_listpack_value: u64 = 64,
+    hz: u32 = 10,
+    slowlog_log_slower_than: i64 = 10_000,
+    slowlog_max_len: u64 = 128,
+    latency_monitor_threshold: u64 = 0,
+    latency_tracking: bool = true,
+    latency_tracking_info_percentiles: Vec<String> = vec!["50".to_owned(), "99".to_owned(), "99.9".to_owned()],
+    notify_keyspace_events: EventClass = EventClass::default(),
+}
+
+const DEFAULT_SAVE: [SavePoint; 3] = [
+    SavePoint { seconds: 3600, changes: 1 },
+    SavePoint { seconds: 300, changes: 100 },
+    SavePoint { seconds: 60, changes: 10_000 },
+];
+
+const DEFAULT_BUFFER_LIMITS: ClientBufferLimits = ClientBufferLimits {
+    normal: BufferLimit { hard: 0, soft: 0, soft_seconds: 0 },
+    replica: BufferLimit { hard: 256 << 20, soft: 64 << 20, soft_seconds: 60 },
+    pubsub: BufferLimit { hard: 32 << 20, soft: 8 << 20, soft_seconds: 60 },
+};
+
+impl Config {
+    /// What the server follows now: the REPLICAOF command changes it, CONFIG SET may not.
+    pub fn set_replicaof(&mut self, master: Option<(String, u16)>) {
+        self.replicaof = master;
+        self.note_given("replicaof");
+    }
+
+    /// The directives that fit any of these globs, with their values, each once, in the table's order.
+    pub fn get(&self, patterns: &[&[u8]]) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut scratch = self.clone();
+        for directive in directives() {
+            for name in [Some(directive.name), directive.alias].into_iter().flatten() {
+                let wanted = |pattern: &&[u8]| base::glob_match(pattern, name.as_bytes(), true);
+                if directive.shown && patterns.iter().any(wanted) {
+                    found.push((name.to_owned(), directive.text(&mut scratch)));
+                }
+            }
+        }
+        found
+    }
+
+    pub(crate) fn note_given(&mut self, name: &'static str) {
+        if !self.given.contains(&name) {
+            self.given.push(name);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The data set: memory, encodings, freeing.
+
+use super::{I32, I64, U32};
+use crate::directive::{Directive, Kind};
+use crate::field::Field;
+
+const NO_EVICTION: &str = "nothing is evicted yet";
+const NO_DEFRAG: &str = "there is no active defragmentation";
+const NO_STREAMS: &str = "there are no streams yet";
+
+pub(super) const ROWS: &[Directive] = &[
+    // Above it, commands that need memory are refused. Nothing is evicted yet, whatever the policy says.
+    Directive::honoured("maxmemory", |c| Field::Number(&mut c.maxmemory)).bytes(0, I64),
+    Directive::honoured("maxmemory-policy", |c| Field::Choice(&mut c.maxmemory_policy)),
+    Directive::accepted("maxmemory-samples", Kind::Number, "5", NO_EVICTION).range(1, 64),
+    Directive::accepted("maxmemory-eviction-tenacity", Kind::Number, "10", NO_EVICTION).range(0, 100),
+    Directive::accepted("maxmemory-clients", Kind::Number, "0", "clients are not evicted yet").bytes(0, I64),
+    Directive::accepted("lfu-log-factor", Kind::Number, "10", NO_EVICTION).range(0, I32),
+    Directive::accepted("lfu-decay-time", Kind::Number, "1", NO_EVICTION).range(0, I32),
+    Directive::accepted(
+        "active-expire-effort",
+        Kind::Number,
+        "1",
+        "deadlines are kept in order, so none is searched for",
+    )
+    .range(1, 10),
+    Directive::honoured("lazyfree-lazy-eviction", |c| Field::Bool(&mut c.lazyfree_lazy_eviction)),
+    Directive::honoured("lazyfree-lazy-expire", |c| Field::Bool(&mut c.lazyfree_lazy_expire)),
+    Directive::honoured("lazyfree-lazy-server-del", |c| Field::Bool(&mut c.lazyfree_lazy_server_del)),
+    Directive::honoured("lazyfree-lazy-user-del", |c| Field::Bool(&mut c.lazyfree_lazy_user_del)),
+    Directive::honoured("lazyfree-lazy-user-flush", |c| Field::Bool(&mut c.lazyfree_lazy_user_flush)),
+    Directive::honoured("hash-max-listpack-entries", |c| Field::Number(&mut c.hash_max_listpack_entries))
+        .alias("hash-max-ziplist-entries")
+        .range(0, I64),
+    Directive::honoured("hash-max-listpack-value", |c| Field::Number(&mut c.hash_max_listpack_value))
+        .alias("hash-max-ziplist-value")
+        .bytes(0, I64),
+    Directive::honoured("list-max-listpack-size", |c| Field::Number(&mut c.list_max_listpack_size))
+        .alias("list-max-ziplist-size")
+        .range(i32::MIN as i64, I32),
+    Directive::honoured("list-compress-depth", |c| Field::Number(&mut c.list_compress_depth)).range(0, I32),
+    Directive::honoured("set-max-intset-entries", |c| Field::Number(&mut c.set_max_intset_entries)).range(0, I64),
+    Directive::honoured("set-max-listpack-entries", |c| Field::Number(&mut c.set_max_listpack_entries)).range(0, I64),
+    Directive::honoured("set-max-listpack-value", |c| Field::Number(&mut c.set_max_listpack_value)).bytes(0, I64),
+    Directive::honoured("zset-max-listpack-entries", |c| Field::Number(&mut c.zset_max_listpack_entries))
+        .alias("zset-max-ziplist-entries")
+        .range(0, I64),
+    Directive::honoured("zset-max-listpack-value", |c| Field::Number(&mut c.zset_max_listpack_value))
+        .alias("zset-max-ziplist-value")
+        .bytes(0, I64),
+    Directive::accepted("hll-sparse-max-bytes", Kind::Number, "3000", "there is no HyperLogLog yet").bytes(0, I64),
+    Directive::accepted("stream-node-max-bytes", Kind::Number, "4096", NO_STREAMS).bytes(0, I64),
+    Directive::accepted("stream-node-max-entries", Kind::Number, "100", NO_STREAMS).range(0, I64),
+    Directive::accepted("activerehashing", Kind::Bool, "yes", "the table grows a node at a time"),
+    Directive::accepted("hash-seed", Kind::Text, "", "the seed is drawn at each start").immutable(),
+    Directive::accepted("jemalloc-bg-thread", Kind::Bool, "yes", "the allocator is not told to"),
+    Directive::refused("activedefrag", "no", NO_DEFRAG),
+    Directive::accepted("active-defrag-ignore-bytes", Kind::Number, "104857600", NO_DEFRAG).bytes(1, I64),
+    Directive::accepted("active-defrag-threshold-lower", Kind::Number, "10", NO_DEFRAG).range(0, 1000),
+    Directive::accepted("active-defrag-threshold-upper", Kind::Number, "100", NO_DEFRAG).range(0, 1000),
+    Directive::accepted("active-defrag-cycle-min", Kind::Number, "1", NO_DEFRAG).range(1, 99),
+    Directive::accepted("active-defrag-cycle-max", Kind::Number, "25", NO_DEFRAG).range(1, 99),
+    Directive::accepted("active-defrag-cycle-us", Kind::Number, "500", NO_DEFRAG).range(0, 100_000),
+    Directive::accepted("active-defrag-max-scan-fields", Kind::Number, "1000", NO_DEFRAG).range(1, U32),
+];
