@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn doubles_out_of_range_are_refused_but_infinity_is_taken() {
-        for (text, value) in [("inf", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY), ("0e-999", 0.0), ("0x0p3", 0.0)] {
+        for (text, value) in [("inf", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY), ("0e-999", 0.0), ("0x0p3", 0.0)]
+        {
             assert_eq!(float(text.as_bytes()), Ok(value), "{text}");
         }
         for text in ["1e500", "-1e500", "1e-400", "0x1p99999", "nan", ""] {

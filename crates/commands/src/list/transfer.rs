@@ -1,6 +1,7 @@
 //! LMOVE and its older form RPOPLPUSH: an element leaves one list and joins another, or the same.
 
 use collections::{Limits, List};
+use keyspace::Edit;
 use resp::Args;
 
 use crate::context::{Context, DataFn, DataRow};
@@ -65,17 +66,13 @@ pub(crate) fn transfer(
 ) -> Result<bool, Error> {
     let Some(mut edit) = ctx.db.edit::<List>(source)? else { return Ok(false) };
     if source == destination {
-        let (list, limits) = edit.get_mut();
-        let element = pop(list, from, limits);
-        push(list, to, &element, limits);
+        let element = rotate(&mut edit, from, to);
         edit.changed(to.push_event(), 1);
         ctx.db.effects.note(ctx.db.index(), source, Some(from.pop_event()));
         ctx.reply.bulk(&element);
         return Ok(true);
     }
-    let list = edit.get();
-    let at = if from == End::Left { 0 } else { list.len() - 1 };
-    let element = list.get(at).expect("a list in the keyspace has elements").to_vec();
+    let element = peek(edit.get(), from);
     edit.unchanged();
     // The push is notified first, as the peers do; and it refuses a wrong type before anything has changed.
     let mut edit = ctx.db.edit_or_new::<List>(destination)?;
@@ -88,6 +85,28 @@ pub(crate) fn transfer(
     edit.changed(from.pop_event(), 1);
     ctx.reply.bulk(&element);
     Ok(true)
+}
+
+/// Moves an element within one list. The large form is left only after both steps, as the peers do.
+fn rotate(edit: &mut Edit<'_, '_, List>, from: End, to: End) -> Vec<u8> {
+    if from == to {
+        return peek(edit.get(), from);
+    }
+    let (list, limits) = edit.get_mut();
+    if list.encoding() == "listpack" {
+        let element = pop(list, from, limits);
+        push(list, to, &element, limits);
+        return element;
+    }
+    let element = peek(list, from);
+    push(list, to, &element, limits);
+    pop(list, from, limits);
+    element
+}
+
+fn peek(list: &List, end: End) -> Vec<u8> {
+    let at = if end == End::Left { 0 } else { list.len() - 1 };
+    list.get(at).expect("a list in the keyspace has elements").to_vec()
 }
 
 fn pop(list: &mut List, end: End, limits: &Limits) -> Vec<u8> {

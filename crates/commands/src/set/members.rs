@@ -82,6 +82,8 @@ pub(super) const SMOVE: DataRow = Row {
 fn smove(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let (source, destination, member) = (&args[1], &args[2], &args[3]);
     let Some(edit) = ctx.db.edit::<Set>(source)? else {
+        // The peers look at the destination first, and so find out that its time has come.
+        ctx.db.exists(destination);
         ctx.reply.int(0);
         return Ok(());
     };

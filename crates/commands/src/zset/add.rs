@@ -30,7 +30,7 @@ fn zadd(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let scores = pairs.iter().step_by(2).map(float).collect::<Result<SmallVec<[f64; 8]>, _>>()?;
     let members = pairs.tail(1);
     let members = members.iter().step_by(2);
-    let tally = add(ctx, &args[1], &options, scores.into_iter().zip(members))?;
+    let tally = add(ctx, &args[1], &options, scores.iter().copied().zip(members))?;
     if options.increment {
         match tally.score {
             Some(score) => ctx.reply.double(score),
@@ -153,7 +153,7 @@ fn add<'m>(
     ctx: &mut Context<'_>,
     key: &[u8],
     options: &Options,
-    pairs: impl ExactSizeIterator<Item = (f64, &'m [u8])>,
+    pairs: impl ExactSizeIterator<Item = (f64, &'m [u8])> + Clone,
 ) -> Result<Tally, Error> {
     let mut edit = ctx.db.edit_or_new::<ZSet>(key)?;
     let mut tally = Tally::default();
@@ -162,7 +162,9 @@ fn add<'m>(
         return Ok(tally);
     }
     let (zset, limits) = edit.get_mut();
-    zset.prepare(pairs.len(), limits);
+    // A member too long for the small form counts even if a condition keeps it out.
+    let too_long = pairs.clone().any(|(_, member)| member.len() > limits.zset_max_listpack_value);
+    zset.prepare(if too_long { usize::MAX } else { pairs.len() }, limits);
     for (given, member) in pairs {
         if !options.has_conditions() {
             match zset.insert(member, given, limits) {
