@@ -165,8 +165,11 @@ impl Session {
     }
 }
 
-/// All keys of a database with values and deadlines, sorted.
-fn contents(keyspace: &Keyspace, db: usize) -> Vec<(Vec<u8>, Vec<Vec<u8>>, Option<UnixMs>)> {
+/// A key, its value as words, and its deadline.
+type Item = (Vec<u8>, Vec<Vec<u8>>, Option<UnixMs>);
+
+/// All keys of a database, sorted.
+fn contents(keyspace: &Keyspace, db: usize) -> Vec<Item> {
     let mut items = Vec::new();
     keyspace.for_each(db, |key, value, deadline| {
         items.push((key.to_vec(), value_words(value), deadline));
