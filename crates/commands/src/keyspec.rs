@@ -144,11 +144,7 @@ impl KeySpec {
 
     /// Calls `each` with the position of every key that this specification finds in a request.
     /// Returns false if the request does not fit the specification (a count that is no number, say).
-    pub fn positions(
-        &self,
-        args: &Args<'_>,
-        each: &mut dyn FnMut(usize),
-    ) -> bool {
+    pub fn positions(&self, args: &Args<'_>, each: &mut dyn FnMut(usize)) -> bool {
         let count = args.len();
         let begin = match self.begin {
             Begin::Index(index) => usize::try_from(index).expect("rows begin at a positive index"),

@@ -139,7 +139,13 @@ impl Reader<'_> {
             self.expect("}");
             (name, Shape::Block(parts))
         } else if self.eat("@") {
-            let sign = if self.eat("~") { "~" } else if self.eat("=") { "=" } else { "" };
+            let sign = if self.eat("~") {
+                "~"
+            } else if self.eat("=") {
+                "="
+            } else {
+                ""
+            };
             token = Some(if sign.is_empty() { self.take_while(is_name) } else { sign.to_owned() });
             (name, Shape::PureToken)
         } else {
