@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a development tool: it reads files, runs programs and takes the time")]
 
+mod fuzz;
 mod peers;
 mod test;
 mod tidy;
@@ -20,6 +21,9 @@ tasks:
   test [--fast] [STAGE…]   fetch the peers, check the code, run every test; the stages named, or all of them.
                            --fast leaves out the long stages
   test --list              name the stages
+  fuzz [--seconds N] [TARGET [INPUT]]
+                           search for inputs that the parsers of outside bytes cannot bear, N seconds a target (20);
+                           INPUT: run this one only
   tidy                     check what no compiler checks: headers, imports, sizes, words that must not stay
   peers                    fetch the real Redis and Valkey that tests run against, into target/peers
                            (or the folder that $LOCKSTEP_PEERS names); neither root nor the system is touched
@@ -36,6 +40,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Outcome<()> {
+    // These take options with values.
+    let mut raw = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    if let Some("fuzz") = raw.next().as_deref() {
+        return fuzz::run(raw.collect());
+    }
     let mut arguments = lexopt::Parser::from_env();
     let mut words = Vec::new();
     let mut options = Vec::new();

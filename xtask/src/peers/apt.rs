@@ -53,6 +53,8 @@ impl Archive {
             "Dir::State::Status=/dev/null".to_owned(),
             format!("Dir::State::Lists={}", file("lists")),
             format!("Dir::Cache={}", file("cache")),
+            // Containers often turn this file off, and every call would then read all lists again.
+            "Dir::Cache::pkgcache=pkgcache.bin".to_owned(),
             // With the archive's own user root could not write into our folder; nobody else changes users at all.
             "APT::Sandbox::User=root".to_owned(),
             "Acquire::Retries=3".to_owned(),
