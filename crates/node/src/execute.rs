@@ -115,6 +115,14 @@ impl Node {
         outcome
     }
 
+    /// Opens the selected database of a client, for server commands that look at values.
+    pub(crate) fn with_db<R>(&mut self, conn: ConnId, look: impl FnOnce(&mut Db<'_>) -> R) -> R {
+        let expiry = self.expiry_mode();
+        let index = self.clients[conn].db;
+        let mut db = Db::new(&mut self.keyspace, index, &mut self.effects, self.unix, expiry);
+        look(&mut db)
+    }
+
     /// Runs a data command that came from the master, or from a file: no client, no reply, nothing counts as expired.
     /// Returns the refusal if there is one.
     pub(crate) fn apply_data(&mut self, db_index: usize, run: commands::DataFn, args: &Args<'_>) -> Outcome {
@@ -158,6 +166,7 @@ impl Node {
             let client = self.clients.get(conn).map(|client| (client.peer.addr.clone(), client.name.clone()));
             self.slowlog.add(&self.config, self.unix, took, args, client);
         }
+        self.latency.count(&self.config, id, took);
         self.latency.add(&self.config, self.unix, "command", took);
     }
 

@@ -76,6 +76,14 @@ pub trait Host {
     fn role_changed(&self, is_replica: bool);
     /// Memory figures.
     fn memory(&self) -> MemoryFigures;
+    /// The allocator's own report: MEMORY MALLOC-STATS.
+    fn allocator_report(&self) -> String {
+        "Stats not supported for the current allocator".to_owned()
+    }
+    /// Gives memory that is free back to the system, where the allocator can: MEMORY PURGE. Says why not.
+    fn purge_memory(&self) -> Result<(), String> {
+        Ok(())
+    }
     /// Processor time.
     fn cpu(&self) -> CpuFigures;
     /// Facts about the program.

@@ -56,7 +56,7 @@ const SECTIONS: [Section; 13] = [
     shown("Modules", |_, _| {}),
     hidden("Commandstats", commands::commandstats),
     shown("Errorstats", commands::errorstats),
-    hidden("Latencystats", |_, _| {}),
+    hidden("Latencystats", commands::latencystats),
     shown("Cluster", machine::cluster),
     shown("Keyspace", machine::keyspace),
 ];

@@ -1,10 +1,14 @@
-//! The latency monitor: spikes by event, above latency-monitor-threshold.
+//! The latency monitor: spikes by event, above latency-monitor-threshold; and how long each command took, as histograms.
+//! Only commands that are timed have one: see `Node::call`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use base::UnixMs;
 use config::Config;
+use hdrhistogram::Histogram;
+
+use crate::table::CommandId;
 
 /// An event keeps this many of its latest spikes.
 const SPIKES_MAX: usize = 160;
@@ -14,7 +18,15 @@ const SPIKES_MAX: usize = 160;
 pub struct LatencyMonitor {
     /// The events by name.
     pub events: BTreeMap<&'static str, Spikes>,
+    /// By command, in nanoseconds.
+    histograms: Vec<Option<Box<Histogram<u64>>>>,
 }
+
+/// What is longer counts as this long.
+const LONGEST_NS: u64 = 1_000_000_000;
+
+/// Two digits of each time are kept.
+const DIGITS: u8 = 2;
 
 /// The spikes of one event.
 #[derive(Default)]
@@ -26,6 +38,32 @@ pub struct Spikes {
 }
 
 impl LatencyMonitor {
+    /// Counts how long a command took, if latency-tracking is on.
+    pub fn count(&mut self, config: &Config, id: CommandId, took: Duration) {
+        if !config.latency_tracking {
+            return;
+        }
+        let at = id.index();
+        if at >= self.histograms.len() {
+            self.histograms.resize(at + 1, None);
+        }
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(LONGEST_NS);
+        let histogram = self.histograms[at].get_or_insert_with(|| {
+            Box::new(Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).expect("bounds that a histogram can have"))
+        });
+        histogram.saturating_record(nanos);
+    }
+
+    /// How long a command took, in nanoseconds, if it was ever timed.
+    pub fn histogram(&self, id: CommandId) -> Option<&Histogram<u64>> {
+        self.histograms.get(id.index())?.as_deref()
+    }
+
+    /// Forgets how long commands took: CONFIG RESETSTAT.
+    pub fn forget_times(&mut self) {
+        self.histograms.clear();
+    }
+
     /// Adds a sample, if it is a spike. Spikes of one second are one: the longest.
     pub fn add(&mut self, config: &Config, at: UnixMs, event: &'static str, took: Duration) {
         let threshold = config.latency_monitor_threshold;

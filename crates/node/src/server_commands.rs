@@ -13,4 +13,10 @@ pub const GROUPS: &[&[ServerRow]] = &[
     crate::slowlog::ROWS,
     crate::info::ROWS,
     crate::monitor::ROWS,
+    crate::command_command::ROWS,
+    crate::config_command::ROWS,
+    crate::debug::ROWS,
+    crate::memory_command::ROWS,
+    crate::latency_command::ROWS,
+    crate::time_command::ROWS,
 ];

@@ -17,6 +17,13 @@ pub type ServerRow = Row<ServerFn>;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CommandId(u16);
 
+impl CommandId {
+    /// Its place among all commands and subcommands: dense, for tables beside this one.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// The row behind a command.
 #[derive(Clone, Copy)]
 pub enum CommandRow {
@@ -154,9 +161,8 @@ impl CommandTable {
             return Ok(id);
         }
         let wanted = &args[1];
-        let found = command.subcommands.iter().find(|sub| {
-            self.get(**sub).row.name().as_bytes().eq_ignore_ascii_case(wanted)
-        });
+        let found =
+            command.subcommands.iter().find(|sub| self.get(**sub).row.name().as_bytes().eq_ignore_ascii_case(wanted));
         found.copied().ok_or_else(|| unknown_subcommand(args))
     }
 

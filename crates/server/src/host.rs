@@ -66,6 +66,14 @@ impl Host for ServerHost {
         crate::memory::figures()
     }
 
+    fn allocator_report(&self) -> String {
+        crate::memory::report()
+    }
+
+    fn purge_memory(&self) -> Result<(), String> {
+        crate::memory::purge()
+    }
+
     fn cpu(&self) -> CpuFigures {
         system::cpu()
     }

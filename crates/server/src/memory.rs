@@ -1,7 +1,7 @@
 //! What the allocator says about memory.
 
 use node::MemoryFigures;
-use tikv_jemalloc_ctl::{epoch, stats};
+use tikv_jemalloc_ctl::{Access, AsName, arenas, epoch, stats, stats_print};
 
 use crate::system;
 
@@ -17,6 +17,29 @@ pub fn figures() -> MemoryFigures {
         rss: resident_set(),
         system: system::total_memory(),
     }
+}
+
+/// The allocator's own report.
+pub fn report() -> String {
+    let mut text = Vec::new();
+    match stats_print::stats_print(&mut text, stats_print::Options::default()) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Gives free pages back to the system. Setting the decay time of an arena to zero does that at once, and unlike the
+/// allocator's `purge` needs no unsafe call; then the old time is set again. An arena that nobody used yet has
+/// no such time.
+pub fn purge() -> Result<(), String> {
+    let count = arenas::narenas::read().map_err(|error| error.to_string())?;
+    for arena in 0..count {
+        let name = format!("arena.{arena}.dirty_decay_ms\0").into_bytes();
+        let decay = name.name();
+        let Ok(before) = Access::<isize>::read(decay) else { continue };
+        decay.write(0_isize).and_then(|()| decay.write(before)).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 /// The process's resident set in bytes, from the second number of /proc/self/statm.

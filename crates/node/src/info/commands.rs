@@ -1,4 +1,4 @@
-//! The sections about commands: Commandstats, Errorstats.
+//! The sections about commands: Commandstats, Errorstats, Latencystats.
 
 use super::Fields;
 use crate::node::Node;
@@ -23,5 +23,19 @@ pub(super) fn commandstats(node: &Node, out: &mut Fields) {
 pub(super) fn errorstats(node: &Node, out: &mut Fields) {
     for (code, count) in &node.stats.errors {
         out.put(&format!("errorstat_{}", String::from_utf8_lossy(code)), format_args!("count={count}"));
+    }
+}
+
+pub(super) fn latencystats(node: &Node, out: &mut Fields) {
+    for (id, command) in node.table.all() {
+        let Some(histogram) = node.latency.histogram(id) else { continue };
+        let shares = node.config.latency_tracking_info_percentiles.iter();
+        let shown: Vec<String> = shares
+            .filter_map(|share| {
+                let nanos = histogram.value_at_percentile(share.parse().ok()?);
+                Some(format!("p{share}={:.3}", nanos as f64 / 1000.0))
+            })
+            .collect();
+        out.put(&format!("latency_percentiles_usec_{}", command.full_name), shown.join(","));
     }
 }
