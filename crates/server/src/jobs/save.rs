@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use config::Config;
 use node::{REDIS_VERSION, SaveJob, SnapshotFacts};
-use persist::rdb::{Contents, EncodeError, Encoder, EncoderOptions, Header, ReplicationInfo, Sink, Target, encode_snapshot};
+use persist::rdb::{
+    Contents, EncodeError, Encoder, EncoderOptions, Header, ReplicationInfo, Sink, Target, encode_snapshot,
+};
 
 use super::{Report, Reporter, beside};
 use crate::files::Replacement;
@@ -27,7 +29,11 @@ pub fn save(job: SaveJob, config: &Config) -> Result<u64, String> {
 
 fn file_settings(config: &Config) -> (PathBuf, Target, bool) {
     let minimum = crate::file_version(config);
-    (PathBuf::from(&config.dbfilename), Target::for_disk(Contents::default(), minimum), config.rdb_save_incremental_fsync)
+    (
+        PathBuf::from(&config.dbfilename),
+        Target::for_disk(Contents::default(), minimum),
+        config.rdb_save_incremental_fsync,
+    )
 }
 
 fn write_file(mut job: SaveJob, path: &Path, target: Target, sync: bool) -> Result<u64, String> {
@@ -35,10 +41,11 @@ fn write_file(mut job: SaveJob, path: &Path, target: Target, sync: bool) -> Resu
     let file = Replacement::create(path).map_err(failed)?;
     let sink = FileSink { file, sync_every: sync.then_some(SYNC_EVERY_BYTES), unsynced: 0 };
     let mut encoder = Encoder::new(sink, options(&job.facts, target));
-    let written = encode_snapshot(&mut job.snapshot, &header(&job.facts), &mut encoder).map_err(|error| match error {
-        EncodeError::Sink(error) => failed(error),
-        EncodeError::Unsupported(value) => value.to_string(),
-    })?;
+    let written =
+        encode_snapshot(&mut job.snapshot, &header(&job.facts), &mut encoder).map_err(|error| match error {
+            EncodeError::Sink(error) => failed(error),
+            EncodeError::Unsupported(value) => value.to_string(),
+        })?;
     let sink = encoder.into_sink().map_err(failed)?;
     sink.file.finish().map_err(failed)?;
     Ok(written.bytes)
@@ -61,6 +68,7 @@ pub(super) fn header(facts: &SnapshotFacts) -> Header {
             offset: position.offset,
         }),
         aof_base: false,
+        functions: Vec::new(),
     }
 }
 
