@@ -306,6 +306,16 @@ impl<'a> Db<'a> {
         true
     }
 
+    /// Deletes a key whether or not its time has come, for a destination that nothing is stored in: whether it was there.
+    pub fn discard(&mut self, key: &[u8], event: Event) -> bool {
+        let hash = self.keyspace.table(self.index).hash(key);
+        let removed = self.keyspace.remove(self.index, hash, key);
+        if removed {
+            self.effects.touch(self.index, key, event, 1);
+        }
+        removed
+    }
+
     /// Sets or clears the deadline of a key: whether the key is there. Records nothing: the caller knows
     /// the event (`expire`, `persist`) and calls [`Effects::touch`].
     pub fn set_expire_at(&mut self, key: &[u8], deadline: Option<UnixMs>) -> bool {
