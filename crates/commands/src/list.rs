@@ -2,10 +2,10 @@
 //! list), `read.rs`. Those that wait for an element stand elsewhere and call these.
 
 mod change;
-mod pop;
+pub(crate) mod pop;
 mod push;
 mod read;
-mod transfer;
+pub(crate) mod transfer;
 
 use keyspace::notify::{Class, Event};
 

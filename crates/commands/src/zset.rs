@@ -5,7 +5,7 @@
 mod add;
 mod algebra;
 mod bounds;
-mod pop;
+pub(crate) mod pop;
 mod range;
 mod read;
 mod remove;
@@ -85,7 +85,7 @@ fn reply_members<'z>(
 fn store(ctx: &mut Context<'_>, destination: &[u8], result: ZSet, name: &'static str) {
     let len = result.len();
     if len == 0 {
-        ctx.db.remove(destination, DEL_EVENT);
+        ctx.db.discard(destination, DEL_EVENT);
     } else {
         ctx.db.set_value(destination, Value::Object(result.into_object()), Ttl::Clear, event(name));
     }

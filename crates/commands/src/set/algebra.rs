@@ -29,7 +29,7 @@ fn sources<'k>(ctx: &mut Context<'_>, keys: impl Iterator<Item = &'k [u8]>) -> R
 fn store(ctx: &mut Context<'_>, destination: &[u8], result: Set, name: &'static str) {
     let len = result.len();
     if len == 0 {
-        ctx.db.remove(destination, DEL_EVENT);
+        ctx.db.discard(destination, DEL_EVENT);
     } else {
         ctx.db.set_value(destination, Value::Object(result.into_object()), Ttl::Clear, event(name));
     }
