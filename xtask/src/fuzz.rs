@@ -18,11 +18,13 @@ struct Target {
 const TARGETS: &[Target] = &[
     // Beyond the 64 KiB at which a line is too long.
     Target { name: "request_parser", input_bytes_max: 70_000, more_seeds: None },
-    Target { name: "rdb_decoder", input_bytes_max: 50_000, more_seeds: Some("crates/persist/tests/fixtures") },
-    Target { name: "restore", input_bytes_max: 10_000, more_seeds: None },
+    Target { name: "rdb_decoder", input_bytes_max: 10_000, more_seeds: Some("crates/persist/tests/fixtures") },
+    Target { name: "restore", input_bytes_max: 3_000, more_seeds: None },
 ];
 
 const SECONDS_DEFAULT: u64 = 20;
+/// How much of a failed run is shown: the message, the stack and the input.
+const REPORT_LINES_MAX: usize = 80;
 /// More resident memory than this is a finding.
 const RESIDENT_MIB_MAX: u32 = 1024;
 /// An input that takes longer is a finding.
@@ -146,28 +148,35 @@ fn search(programs: &Path, target: &Target, seconds: u64) -> Outcome<()> {
     for folder in [&corpus, &artifacts] {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    println!("fuzz: {} for {seconds} s", target.name);
     let mut command = program(programs, target);
     command.args([
         format!("-max_total_time={seconds}"),
         format!("-max_len={}", target.input_bytes_max),
         format!("-artifact_prefix={}/", artifacts.display()),
-        // Seeds are short of words that only lie in the code's comparisons.
-        "-use_value_profile=1".to_owned(),
-        "-verbosity=0".to_owned(),
+        "-print_funcs=0".to_owned(),
         "-print_final_stats=1".to_owned(),
     ]);
     command.arg(corpus).arg(root.join("fuzz/seeds").join(target.name));
     command.args(target.more_seeds.map(|folder| root.join(folder)));
-    let status = command.status().map_err(|error| format!("{} cannot be started: {error}", target.name))?;
-    if status.success() {
+    let output = command.output().map_err(|error| format!("{} cannot be started: {error}", target.name))?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        println!("fuzz: {}: {} inputs in {seconds} s, nothing found", target.name, inputs_tried(&report));
         return Ok(());
     }
+    let lines: Vec<_> = report.lines().collect();
     let name = target.name;
     Err(format!(
-        "fuzz: {name} found an input it must not fail on; it is kept in fuzz/artifacts/{name}/, see `Test unit written \
-         to` above.\nfuzz: again: cargo xtask fuzz {name} FILE"
+        "{}\nfuzz: {name} found an input it must not fail on, kept in fuzz/artifacts/{name}/ (`Test unit written to` \
+         above).\nfuzz: again: cargo xtask fuzz {name} FILE",
+        lines[lines.len().saturating_sub(REPORT_LINES_MAX)..].join("\n")
     ))
+}
+
+/// What the program says at its end of how many inputs it ran.
+fn inputs_tried(report: &str) -> &str {
+    let stat = report.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    stat.map_or("an unknown number of", str::trim)
 }
 
 fn replay(programs: &Path, target: &Target, input: &Path) -> Outcome<()> {

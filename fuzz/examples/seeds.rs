@@ -1,0 +1,54 @@
+//! Makes the seeds of `rdb_decoder` and `restore` anew, after the fixtures of `crates/persist/tests` have changed:
+//! `cargo run --example seeds` in `fuzz/`. One small file a value, as DUMP's body and as a record; the types that no
+//! server at hand writes any more are laid out here by hand.
+
+use std::fs;
+use std::path::Path;
+
+use keyspace::{Keyspace, Settings};
+use persist::rdb::{LoadOptions, dump, load_into};
+
+/// Larger values slow the search down.
+const SEED_BYTES_MAX: usize = 600;
+const FOOTER_BYTES: usize = 10;
+
+/// Type and body of values in old encodings.
+const OLD: &[(&str, &[u8])] = &[
+    ("list", b"\x01\x03\x01a\xC0\x05\x00"),
+    ("set", b"\x02\x02\x01a\xC1\x00\x10"),
+    ("zset-text", b"\x03\x04\x01a\x031.5\x01b\xFE\x01c\xFF\x01d\x05-2e10"),
+    ("hash", b"\x04\x02\x01f\x01v\x01g\xC0\xFF"),
+    ("zipmap", b"\x09\x12\x02\x03foo\x03\x00bar\x01k\x02\x03vv???\xFF"),
+    ("list-ziplist", b"\x0A\x13\x13\0\0\0\x0E\0\0\0\x03\0\0\x02hi\x04\xF1\x02\xFE\xFF\xFF"),
+    ("set-intset", b"\x0B\x0C\x02\0\0\0\x02\0\0\0\x01\0\x02\0"),
+    ("zset-ziplist", b"\x0C\x10\x10\0\0\0\x0D\0\0\0\x02\0\0\x01a\x03\xF3\xFF"),
+    ("hash-ziplist", b"\x0D\x10\x10\0\0\0\x0D\0\0\0\x02\0\0\x01a\x03\xF3\xFF"),
+    ("quicklist", b"\x0E\x01\x13\x13\0\0\0\x0E\0\0\0\x03\0\0\x02hi\x04\xF1\x02\xFE\xFF\xFF"),
+    ("lzf", b"\x00\xC3\x09\x13\x02abc\x40\x02\xE0\x03\x00"),
+];
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (name, body) in OLD {
+        write(root, &format!("old-{name}"), body);
+    }
+    let fixture = fs::read(root.join("../crates/persist/tests/fixtures/valkey80.rdb")).expect("a fixture");
+    let mut keyspace = Keyspace::new(16, [1, 2], Settings::default());
+    load_into(&mut keyspace, &fixture[..], &LoadOptions::default(), &mut ()).expect("a whole file");
+    keyspace.for_each(0, |key, value, _| {
+        let payload = dump(value, true);
+        let body = &payload[..payload.len() - FOOTER_BYTES];
+        if body.len() <= SEED_BYTES_MAX {
+            let name = String::from_utf8_lossy(key).replace(|char: char| !char.is_ascii_alphanumeric(), "-");
+            write(root, &name, body);
+        }
+    });
+}
+
+fn write(root: &Path, name: &str, body: &[u8]) {
+    fs::write(root.join("seeds/restore").join(name), body).expect("a folder that can be written");
+    let (type_number, value) = body.split_first().expect("a type byte");
+    // A database, a deadline, the key, the end without a checksum.
+    let record = [b"\xFE\x01\xFC\0\0\0\0\0\x01\0\0", &[*type_number, 1, b'k'][..], value, &[0xFF], &[0; 8]].concat();
+    fs::write(root.join("seeds/rdb_decoder").join(name), record).expect("a folder that can be written");
+}

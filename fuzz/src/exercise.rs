@@ -1,0 +1,118 @@
+//! Uses a value that came from outside in every way that commands use it: what was let in must bear all of it, not only
+//! being read once. Works on a clone, so that the value shares its nodes, as it does under a snapshot.
+
+use collections::{Hash, LexBound, Limits, List, Set, ZSet};
+use keyspace::ValueRef;
+
+/// Larger collections are only read: taking elements out one by one must stay fast enough for a fuzzer.
+const EDITED_LEN_MAX: usize = 2000;
+
+/// Uses a value.
+pub fn value(value: ValueRef<'_>, limits: &Limits) {
+    match value {
+        ValueRef::String(string) => {
+            assert_eq!(string.len(), string.as_bytes().len());
+        }
+        ValueRef::List(list) => use_list(list, limits),
+        ValueRef::Set(set) => use_set(set, limits),
+        ValueRef::Hash(hash) => use_hash(hash, limits),
+        ValueRef::ZSet(zset) => use_zset(zset, limits),
+    }
+}
+
+fn use_list(list: &List, limits: &Limits) {
+    let elements: Vec<_> = list.iter().map(|element| element.to_vec()).collect();
+    assert!(!elements.is_empty() && elements.len() == list.len());
+    assert!(list.iter_back().map(|element| element.to_vec()).eq(elements.iter().rev().cloned()));
+    if elements.len() > EDITED_LEN_MAX {
+        return;
+    }
+    let mut model = elements.clone();
+    let mut edited = list.clone();
+    let middle = model.len() / 2;
+    assert_eq!(edited.get(middle).map(|element| element.to_vec()), Some(model[middle].clone()));
+    assert!(edited.set(middle, b"-129", limits) && edited.insert(middle, b"inserted", limits));
+    model[middle] = b"-129".to_vec();
+    model.insert(middle, b"inserted".to_vec());
+    edited.push_front(b"7", limits);
+    edited.push_back(&[b'x'; 300], limits);
+    model.insert(0, b"7".to_vec());
+    model.push(vec![b'x'; 300]);
+    let first = elements[0].clone();
+    let removed = edited.remove_matching(&first, 0, false, limits);
+    let before = model.len();
+    model.retain(|element| *element != first);
+    assert_eq!(removed, before - model.len());
+    assert_eq!(edited.remove_range(model.len() / 3, 2, limits), model.drain(model.len() / 3..).take(2).count());
+}
+
+fn use_set(set: &Set, limits: &Limits) {
+    let members: Vec<_> = set.iter().map(|member| member.to_vec()).collect();
+    assert!(!members.is_empty() && members.len() == set.len());
+    let mut scanned = 0;
+    let mut cursor = 0;
+    loop {
+        cursor = set.scan(cursor, 10, |_| scanned += 1);
+        if cursor == 0 {
+            break;
+        }
+    }
+    assert_eq!(scanned, members.len(), "a walk of a set that nobody changes");
+    if members.len() > EDITED_LEN_MAX {
+        return;
+    }
+    let mut edited = set.clone();
+    for member in &members {
+        assert!(edited.contains(member) && !edited.add(member, limits));
+    }
+    let is_new = !members.iter().any(|member| member == b"not a number");
+    assert_eq!(edited.add(b"not a number", limits), is_new);
+    for member in &members {
+        assert!(edited.remove(member) && !edited.contains(member));
+    }
+    assert_eq!((edited.len(), set.len()), (usize::from(is_new), members.len()));
+}
+
+fn use_hash(hash: &Hash, limits: &Limits) {
+    let pairs: Vec<_> = hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
+    assert!(!pairs.is_empty() && pairs.len() == hash.len());
+    if pairs.len() > EDITED_LEN_MAX {
+        return;
+    }
+    let mut edited = hash.clone();
+    for (field, value) in &pairs {
+        assert_eq!(edited.get(field).map(|found| found.to_vec()).as_ref(), Some(value));
+        assert!(!edited.set(field, b"another, and longer than before", limits));
+    }
+    for (field, value) in &pairs {
+        assert!(edited.remove(field) && !edited.contains(field));
+        assert_eq!(hash.get(field).map(|found| found.to_vec()).as_ref(), Some(value));
+    }
+    assert!(edited.is_empty());
+}
+
+fn use_zset(zset: &ZSet, limits: &Limits) {
+    let pairs: Vec<_> = zset.iter().map(|(member, score)| (member.to_vec(), score)).collect();
+    assert!(!pairs.is_empty() && pairs.len() == zset.len());
+    for pair in pairs.windows(2) {
+        let [(a_member, a_score), (b_member, b_score)] = pair else { unreachable!("windows of two") };
+        assert!(a_score < b_score || (a_score == b_score && a_member < b_member), "out of order");
+    }
+    assert_eq!(zset.upper_lex(LexBound::Max), pairs.len());
+    if pairs.len() > EDITED_LEN_MAX {
+        return;
+    }
+    for (rank, (member, score)) in pairs.iter().enumerate() {
+        assert_eq!((zset.rank(member), zset.score(member)), (Some(rank), Some(*score)));
+        assert!(zset.lower_score(*score, false) <= rank && rank < zset.upper_score(*score, false));
+    }
+    let mut edited = zset.clone();
+    for (member, score) in &pairs {
+        assert_eq!(edited.insert(member, score + 1.5, limits), Some(*score));
+    }
+    for (member, score) in &pairs {
+        assert_eq!(edited.remove(member), Some(score + 1.5));
+        assert_eq!(zset.score(member), Some(*score));
+    }
+    assert!(edited.is_empty());
+}
