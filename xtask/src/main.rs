@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a development tool: it reads files, runs programs and takes the time")]
 
+mod clients;
 mod fuzz;
 mod peers;
 mod test;
@@ -24,6 +25,7 @@ tasks:
   fuzz [--seconds N] [TARGET [INPUT]]
                            search for inputs that the parsers of outside bytes cannot bear, N seconds a target (20);
                            INPUT: run this one only
+  clients                  drive our binary with redis-py, ioredis, node-redis and the peers' redis-cli
   tidy                     check what no compiler checks: headers, imports, sizes, words that must not stay
   peers                    fetch the real Redis and Valkey that tests run against, into target/peers
                            (or the folder that $LOCKSTEP_PEERS names); neither root nor the system is touched
@@ -63,6 +65,7 @@ fn run() -> Outcome<()> {
     let task = words.remove(0);
     match task.as_str() {
         "test" => test::run(&words, &options),
+        "clients" => no_arguments(&words, &options).and_then(|()| clients::run()),
         "tidy" => no_arguments(&words, &options).and_then(|()| tidy::run()),
         "peers" => no_arguments(&words, &options).and_then(|()| peers::run()),
         _ => Err(format!("there is no task `{task}`\n\n{HELP}")),

@@ -27,4 +27,5 @@ pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
 pub use row::{Meta, Row};
 
 /// Every data command, by group.
-pub const GROUPS: &[&[DataRow]] = &[string::ROWS, bitmap::ROWS, keys::ROWS, list::ROWS, hash::ROWS, set::ROWS, zset::ROWS];
+pub const GROUPS: &[&[DataRow]] =
+    &[string::ROWS, bitmap::ROWS, keys::ROWS, list::ROWS, hash::ROWS, set::ROWS, zset::ROWS];

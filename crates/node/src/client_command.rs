@@ -25,29 +25,60 @@ const fn sub(
     usage: &'static str,
     run: ServerFn,
 ) -> ServerRow {
-    let meta = Meta::new("connection", since, arity, flags).about(summary, "O(1)").acl(Categories::CONNECTION).usage(usage);
+    let meta =
+        Meta::new("connection", since, arity, flags).about(summary, "O(1)").acl(Categories::CONNECTION).usage(usage);
     Row { name, meta, run, subcommands: &[] }
 }
+
+/// A row with hints for clients.
+const fn with_tips(mut row: ServerRow, tips: &'static [&'static str]) -> ServerRow {
+    row.meta = row.meta.tips(tips);
+    row
+}
+
+const CHANGING: &[&str] = &["nondeterministic_output"];
+const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 
 /// The container.
 const CLIENT: ServerRow = Row {
     name: "client",
     meta: Meta::new("connection", "2.4.0", -2, Flags::NONE)
-        .about("Shows and manages connections.", "Depends on the subcommand.")
-        .acl(Categories::CONNECTION),
+        .about("Shows and manages connections.", "Depends on the subcommand."),
     run: container,
     subcommands: &[
         sub("id", "5.0.0", 2, COMMON, "Replies the id of the connection.", "", id),
-        sub("info", "6.2.0", 2, COMMON, "Describes the connection.", "", info),
-        sub("list", "2.4.0", -2, OPERATOR, "Describes connections.", LIST_USAGE, list),
+        with_tips(sub("info", "6.2.0", 2, COMMON, "Describes the connection.", "", info), CHANGING),
+        with_tips(sub("list", "2.4.0", -2, OPERATOR, "Describes connections.", LIST_USAGE, list), CHANGING),
         sub("kill", "2.4.0", -3, OPERATOR, "Closes connections.", KILL_USAGE, kill),
-        sub("setname", "2.6.9", 3, COMMON, "Names the connection.", "connection-name:string", set_name),
+        with_tips(
+            sub("setname", "2.6.9", 3, COMMON, "Names the connection.", "connection-name:string", set_name),
+            EVERYWHERE,
+        ),
         sub("getname", "2.6.9", 2, COMMON, "Replies the name of the connection.", "", get_name),
-        sub("setinfo", "7.2.0", 4, COMMON, "Tells which library the client uses.", SETINFO_USAGE, set_info),
-        sub("pause", "3.0.0", -3, OPERATOR, "Holds commands back for a time.", "timeout:integer [mode<WRITE | ALL>^6.2.0]", pause),
+        with_tips(
+            sub("setinfo", "7.2.0", 4, COMMON, "Tells which library the client uses.", SETINFO_USAGE, set_info),
+            EVERYWHERE,
+        ),
+        sub(
+            "pause",
+            "3.0.0",
+            -3,
+            OPERATOR,
+            "Holds commands back for a time.",
+            "timeout:integer [mode<WRITE | ALL>^6.2.0]",
+            pause,
+        ),
         sub("unpause", "6.2.0", 2, OPERATOR, "Ends a pause.", "", unpause),
         sub("reply", "3.2.0", 3, COMMON, "Turns replies on or off.", "action<ON | OFF | SKIP>", reply_mode),
-        sub("no-evict", "7.0.0", 3, OPERATOR, "Spares the connection when clients use too much memory.", "enabled<ON | OFF>", no_evict),
+        sub(
+            "no-evict",
+            "7.0.0",
+            3,
+            OPERATOR,
+            "Spares the connection when clients use too much memory.",
+            "enabled<ON | OFF>",
+            no_evict,
+        ),
         sub("no-touch", "7.2.0", 3, COMMON, "Keeps reads from renewing idle times.", "enabled<ON | OFF>", no_touch),
         sub("unblock", "5.0.0", -3, OPERATOR, "Wakes a blocked connection.", UNBLOCK_USAGE, unblock),
         sub("help", "5.0.0", 2, Flags::LOADING.with(Flags::STALE), "Lists the subcommands.", "", help),
@@ -141,7 +172,11 @@ fn describe(node: &Node, client: &Client) -> Vec<u8> {
     let outbox = client.outbox.memory_bytes();
     let command = client.last_command.map_or("NULL", |id| &node.table.get(id).full_name);
     let resp = if client.proto == Protocol::Resp3 { 3 } else { 2 };
-    let mut line = format!("id={} addr={} laddr={} fd={} name=", client.id.id, client.peer.addr, client.peer.laddr, client.peer.fd).into_bytes();
+    let mut line = format!(
+        "id={} addr={} laddr={} fd={} name=",
+        client.id.id, client.peer.addr, client.peer.laddr, client.peer.fd
+    )
+    .into_bytes();
     line.extend_from_slice(&client.name);
     line.extend_from_slice(
         format!(
@@ -165,7 +200,8 @@ fn describe(node: &Node, client: &Client) -> Vec<u8> {
     line.extend_from_slice(b" lib-ver=");
     line.extend_from_slice(&client.lib_ver);
     line.extend_from_slice(
-        format!(" tot-net-in={} tot-net-out={} tot-cmds={}", client.bytes_in, client.bytes_out, client.commands).as_bytes(),
+        format!(" tot-net-in={} tot-net-out={} tot-cmds={}", client.bytes_in, client.bytes_out, client.commands)
+            .as_bytes(),
     );
     line
 }
@@ -223,7 +259,8 @@ impl KillFilter {
             } else if is(option, "MAXAGE") {
                 let age = base::numbers::parse_i64(value)
                     .ok_or(Error::text("ERR maxage is not an integer or out of range"))?;
-                filter.age_min = Some(u64::try_from(age).map_err(|_| Error::text("ERR maxage should be greater than 0"))?);
+                filter.age_min =
+                    Some(u64::try_from(age).map_err(|_| Error::text("ERR maxage should be greater than 0"))?);
             } else if is(option, "SKIPME") && is(value, "YES") {
                 filter.skip_me = true;
             } else if is(option, "SKIPME") && is(value, "NO") {
@@ -347,7 +384,8 @@ fn pause(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         Some(word) if is(word, "WRITE") => false,
         Some(_) => return Err(Error::text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
     };
-    let timeout = base::numbers::parse_i64(&args[2]).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
+    let timeout =
+        base::numbers::parse_i64(&args[2]).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
     let timeout = u64::try_from(timeout).map_err(|_| Error::text("ERR timeout is negative"))?;
     let until = node.now + std::time::Duration::from_millis(timeout);
     // A second pause may make the first one longer or stricter, never shorter or laxer.
@@ -417,9 +455,10 @@ fn unblock(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         Some(_) => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
     };
     let wanted = int(&args[2])?;
-    let blocked = node.clients.iter().find(|client| {
-        client.id.id as i64 == wanted && matches!(client.blocked, Some(Blocked::Wait { .. }))
-    });
+    let blocked = node
+        .clients
+        .iter()
+        .find(|client| client.id.id as i64 == wanted && matches!(client.blocked, Some(Blocked::Wait { .. })));
     let target = blocked.map(|client| client.id);
     if let Some(target) = target {
         node.end_wait(target, with_error);

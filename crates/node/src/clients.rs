@@ -48,11 +48,6 @@ impl Clients {
         self.slots.iter().filter_map(|slot| slot.as_deref())
     }
 
-    /// The names of all connections.
-    pub fn ids(&self) -> Vec<ConnId> {
-        self.iter().map(|client| client.id).collect()
-    }
-
     /// How many there are.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()

@@ -78,7 +78,7 @@ fn get(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 }
 
 fn set(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(Error::Syntax);
     }
     let words: Vec<&[u8]> = args.tail(2).iter().collect();

@@ -13,8 +13,12 @@ pub const REDIS_VERSION: &str = "7.2.4";
 /// The commands of this group.
 pub const ROWS: &[ServerRow] = &[HELLO, AUTH, PING, ECHO, SELECT, QUIT, RESET];
 
-const EARLY: Flags =
-    Flags::ALLOW_BUSY.with(Flags::FAST).with(Flags::LOADING).with(Flags::NO_AUTH).with(Flags::NOSCRIPT).with(Flags::STALE);
+const EARLY: Flags = Flags::ALLOW_BUSY
+    .with(Flags::FAST)
+    .with(Flags::LOADING)
+    .with(Flags::NO_AUTH)
+    .with(Flags::NOSCRIPT)
+    .with(Flags::STALE);
 
 /// Chooses the protocol, and may authenticate and name the connection with it.
 const HELLO: ServerRow = Row {
@@ -22,7 +26,9 @@ const HELLO: ServerRow = Row {
     meta: Meta::new("connection", "6.0.0", -1, EARLY)
         .about("Chooses RESP2 or RESP3 and tells what server this is.", "O(1)")
         .acl(Categories::CONNECTION)
-        .usage("[arguments{protover:integer [AUTH=auth{username:string password:string}] [SETNAME=clientname:string]}]"),
+        .usage(
+            "[arguments{protover:integer [AUTH=auth{username:string password:string}] [SETNAME=clientname:string]}]",
+        ),
     run: hello as ServerFn,
     subcommands: &[],
 };
@@ -174,7 +180,7 @@ fn ping(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 /// Replies what was sent.
 const ECHO: ServerRow = Row {
     name: "echo",
-    meta: Meta::new("connection", "1.0.0", 2, Flags::FAST)
+    meta: Meta::new("connection", "1.0.0", 2, Flags::FAST.with(Flags::LOADING).with(Flags::STALE))
         .about("Replies what was sent.", "O(1)")
         .acl(Categories::CONNECTION)
         .usage("message:string"),

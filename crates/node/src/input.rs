@@ -55,10 +55,8 @@ impl Node {
             if client.blocked.is_some() || client.close_after_reply || done == input.len() {
                 break;
             }
-            let limits = ParseLimits {
-                bulk_max: self.config.proto_max_bulk_len,
-                unauthenticated: !client.authenticated,
-            };
+            let limits =
+                ParseLimits { bulk_max: self.config.proto_max_bulk_len, unauthenticated: !client.authenticated };
             match client.parser.parse(&input[done..], &mut args, &limits) {
                 Ok(Parsed::Complete { consumed }) => {
                     let request = args.view(&input[done..done + consumed]);

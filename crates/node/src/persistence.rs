@@ -1,8 +1,10 @@
 //! SAVE, BGSAVE, save points, loading at the start, and the end: SHUTDOWN.
 
-use base::UnixMs;
+use std::time::Duration;
+
+use base::{Time, UnixMs};
 use commands::{Categories, Error, Flags, Meta, Outcome, Row, is};
-use keyspace::Keyspace;
+use keyspace::{Keyspace, Snapshot};
 use resp::Args;
 
 use crate::client::ConnId;
@@ -36,6 +38,10 @@ pub struct Persistence {
     pub loading: Option<Loading>,
     /// What the last load found: keys loaded, keys dropped because their time had passed.
     pub last_load: (u64, u64),
+    /// How long the executor stood still for the last snapshot, be it for a file or for replicas.
+    pub snapshot_pause: Duration,
+    /// The most bytes that were kept for the present snapshots only, or if there are none for the last.
+    pub retired_peak: usize,
     /// The database that the stream has selected, as the data set being received from the master says.
     pub transfer_stream_db: Option<usize>,
 }
@@ -86,6 +92,8 @@ impl Persistence {
             scheduled: false,
             loading: None,
             last_load: (0, 0),
+            snapshot_pause: Duration::ZERO,
+            retired_peak: 0,
             transfer_stream_db: None,
         }
     }
@@ -97,8 +105,13 @@ pub const ROWS: &[ServerRow] = &[SAVE, BGSAVE, LASTSAVE, SHUTDOWN];
 /// Saves, and answers when it is done.
 const SAVE: ServerRow = Row {
     name: "save",
-    meta: Meta::new("server", "1.0.0", 1, Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI))
-        .about("Saves the data set to its file before it answers.", "O(N) in the number of keys."),
+    meta: Meta::new(
+        "server",
+        "1.0.0",
+        1,
+        Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI),
+    )
+    .about("Saves the data set to its file before it answers.", "O(N) in the number of keys."),
     run: save as ServerFn,
     subcommands: &[],
 };
@@ -162,7 +175,12 @@ const SHUTDOWN: ServerRow = Row {
         "server",
         "1.0.0",
         -1,
-        Flags::ADMIN.with(Flags::ALLOW_BUSY).with(Flags::LOADING).with(Flags::NOSCRIPT).with(Flags::NO_MULTI).with(Flags::STALE),
+        Flags::ADMIN
+            .with(Flags::ALLOW_BUSY)
+            .with(Flags::LOADING)
+            .with(Flags::NOSCRIPT)
+            .with(Flags::NO_MULTI)
+            .with(Flags::STALE),
     )
     .about("Saves if save points are set, and ends the server.", "O(N) in the number of keys when it saves.")
     .usage("[save-selector<NOSAVE | SAVE>] [NOW^7.0.0] [FORCE^7.0.0] [ABORT^7.0.0]"),
@@ -242,8 +260,25 @@ impl Node {
     }
 
     fn save_job(&mut self) -> SaveJob {
+        let began = self.host.now();
         let facts = self.snapshot_facts();
-        SaveJob { snapshot: self.keyspace.snapshot(), facts }
+        SaveJob { snapshot: self.take_snapshot(began), facts }
+    }
+
+    /// Takes a snapshot, for which the executor has stood still since `began`.
+    pub(crate) fn take_snapshot(&mut self, began: Time) -> Snapshot {
+        if self.keyspace.snapshots_live() == 0 {
+            self.persistence.retired_peak = 0;
+        }
+        let snapshot = self.keyspace.snapshot();
+        self.persistence.snapshot_pause = self.host.now().since(began);
+        snapshot
+    }
+
+    /// Notes how much is kept for snapshots; called about ten times a second.
+    pub(crate) fn sample_retired(&mut self) {
+        let retired = self.keyspace.retired_bytes();
+        self.persistence.retired_peak = self.persistence.retired_peak.max(retired);
     }
 
     /// Saves before it returns.
@@ -301,7 +336,8 @@ impl Node {
         }
         let retry_due = !persistence.last_save_failed || (self.unix - persistence.last_try) / 1000 >= RETRY_SECONDS;
         let age = (self.unix - persistence.last_save) / 1000;
-        let reached = self.config.save.iter().find(|point| persistence.dirty >= point.changes && age >= point.seconds as i64);
+        let reached =
+            self.config.save.iter().find(|point| persistence.dirty >= point.changes && age >= point.seconds as i64);
         if let Some(point) = reached
             && retry_due
         {
@@ -327,7 +363,8 @@ impl Node {
     /// A load ended: the one at the start, or that of the master's data set.
     pub fn load_done(&mut self, result: Result<Loaded, String>) {
         if self.persistence.loading.take().is_none() {
-            let stream_db = result.as_ref().ok().and_then(|loaded| loaded.position).and_then(|position| position.stream_db);
+            let stream_db =
+                result.as_ref().ok().and_then(|loaded| loaded.position).and_then(|position| position.stream_db);
             self.persistence.transfer_stream_db = stream_db;
             self.transfer_loaded(result.map(|loaded| loaded.keyspace));
             return;
@@ -335,7 +372,10 @@ impl Node {
         match result {
             Ok(loaded) => self.loaded_at_start(loaded),
             Err(reason) => {
-                self.log(LogLevel::Warning, &format!("Fatal error loading the DB, check server logs. Exiting. {reason}"));
+                self.log(
+                    LogLevel::Warning,
+                    &format!("Fatal error loading the DB, check server logs. Exiting. {reason}"),
+                );
                 self.outputs.push_back(Output::Exit { code: 1 });
             }
         }
@@ -343,7 +383,10 @@ impl Node {
 
     fn loaded_at_start(&mut self, loaded: Loaded) {
         self.persistence.last_load = (loaded.keys, loaded.expired.len() as u64);
-        self.log(LogLevel::Notice, &format!("DB loaded from disk: {} keys, {} expired", loaded.keys, loaded.expired.len()));
+        self.log(
+            LogLevel::Notice,
+            &format!("DB loaded from disk: {} keys, {} expired", loaded.keys, loaded.expired.len()),
+        );
         let empty = self.keyspace.replace_data(loaded.keyspace);
         drop(empty);
         if let Some(position) = loaded.position {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use base::glob_match;
-use commands::{Categories, Error, Flags, KeyAccess, KeySpec, Meta, Outcome, Row};
+use commands::{Error, Flags, KeyAccess, KeySpec, Meta, Outcome, Row};
 use resp::{Args, Protocol};
 
 use crate::client::ConnId;
@@ -162,7 +162,8 @@ impl Node {
 }
 
 fn subscribe_to(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic) -> Outcome {
-    if topic != Topic::Shard && node.clients[conn].transaction.is_some() && node.clients[conn].proto == Protocol::Resp2 {
+    if topic != Topic::Shard && node.clients[conn].transaction.is_some() && node.clients[conn].proto == Protocol::Resp2
+    {
         return Err(Error::text("ERR Command not allowed inside a transaction"));
     }
     for name in args.tail(1).iter() {
@@ -214,7 +215,13 @@ const LISTENING: Flags = Flags::LOADING.with(Flags::NOSCRIPT).with(Flags::PUBSUB
 const SHARD_KEYS: &[KeySpec] = &[KeySpec::range(KeyAccess::NOT_KEY, 1, -1, 1)];
 
 /// A command that listens, or stops listening.
-const fn listening(name: &'static str, since: &'static str, arity: i8, summary: &'static str, run: ServerFn) -> ServerRow {
+const fn listening(
+    name: &'static str,
+    since: &'static str,
+    arity: i8,
+    summary: &'static str,
+    run: ServerFn,
+) -> ServerRow {
     Row { name, meta: Meta::new("pubsub", since, arity, LISTENING).about(summary, "O(N)"), run, subcommands: &[] }
 }
 
@@ -254,14 +261,18 @@ const SSUBSCRIBE: ServerRow =
     .with_keys(SHARD_KEYS);
 
 /// Stops listening to shard channels.
-const SUNSUBSCRIBE: ServerRow =
-    listening("sunsubscribe", "7.0.0", -1, "Stops listening to shard channels, or to all of them.", |node, conn, args| {
-        unsubscribe_from(node, conn, args, Topic::Shard)
-    })
-    .with_usage("[shardchannel:string...]")
-    .with_keys(SHARD_KEYS);
+const SUNSUBSCRIBE: ServerRow = listening(
+    "sunsubscribe",
+    "7.0.0",
+    -1,
+    "Stops listening to shard channels, or to all of them.",
+    |node, conn, args| unsubscribe_from(node, conn, args, Topic::Shard),
+)
+.with_usage("[shardchannel:string...]")
+.with_keys(SHARD_KEYS);
 
-const SENDING: Flags = Flags::FAST.with(Flags::LOADING).with(Flags::MAY_REPLICATE).with(Flags::PUBSUB).with(Flags::STALE);
+const SENDING: Flags =
+    Flags::FAST.with(Flags::LOADING).with(Flags::MAY_REPLICATE).with(Flags::PUBSUB).with(Flags::STALE);
 
 /// Sends a message to all who listen to a channel, here and on the replicas.
 const PUBLISH: ServerRow = Row {
@@ -301,29 +312,51 @@ fn spublish(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 /// Tells who listens.
 const PUBSUB: ServerRow = Row {
     name: "pubsub",
-    meta: Meta::new("pubsub", "2.8.0", -2, Flags::NONE).about("Tells which channels have listeners.", "Depends on the subcommand."),
+    meta: Meta::new("pubsub", "2.8.0", -2, Flags::NONE)
+        .about("Tells which channels have listeners.", "Depends on the subcommand."),
     run: container,
     subcommands: &[
-        telling("channels", "2.8.0", -2, "Lists the channels that have listeners.", "[pattern:pattern]", |node, conn, args| {
-            list_channels(node, conn, args, Topic::Channel)
-        }),
-        telling("numsub", "2.8.0", -2, "Counts the listeners of channels.", "[channel:string...]", |node, conn, args| {
-            count_listeners(node, conn, args, Topic::Channel)
-        }),
+        telling(
+            "channels",
+            "2.8.0",
+            -2,
+            "Lists the channels that have listeners.",
+            "[pattern:pattern]",
+            |node, conn, args| list_channels(node, conn, args, Topic::Channel),
+        ),
+        telling(
+            "numsub",
+            "2.8.0",
+            -2,
+            "Counts the listeners of channels.",
+            "[channel:string...]",
+            |node, conn, args| count_listeners(node, conn, args, Topic::Channel),
+        ),
         telling("numpat", "2.8.0", 2, "Counts the patterns that have listeners.", "", |node, conn, _args| {
             let patterns = node.pubsub.counts()[Topic::Pattern as usize];
             node.reply(conn).int(patterns as i64);
             Ok(())
         }),
-        telling("shardchannels", "7.0.0", -2, "Lists the shard channels that have listeners.", "[pattern:pattern]", |node, conn, args| {
-            list_channels(node, conn, args, Topic::Shard)
-        }),
-        telling("shardnumsub", "7.0.0", -2, "Counts the listeners of shard channels.", "[shardchannel:string...]", |node, conn, args| {
-            count_listeners(node, conn, args, Topic::Shard)
-        }),
+        telling(
+            "shardchannels",
+            "7.0.0",
+            -2,
+            "Lists the shard channels that have listeners.",
+            "[pattern:pattern]",
+            |node, conn, args| list_channels(node, conn, args, Topic::Shard),
+        ),
+        telling(
+            "shardnumsub",
+            "7.0.0",
+            -2,
+            "Counts the listeners of shard channels.",
+            "[shardchannel:string...]",
+            |node, conn, args| count_listeners(node, conn, args, Topic::Shard),
+        ),
         Row {
             name: "help",
-            meta: Meta::new("pubsub", "6.2.0", 2, Flags::LOADING.with(Flags::STALE)).about("Lists the subcommands.", "O(1)"),
+            meta: Meta::new("pubsub", "6.2.0", 2, Flags::LOADING.with(Flags::STALE))
+                .about("Lists the subcommands.", "O(1)"),
             run: help,
             subcommands: &[],
         },
@@ -339,7 +372,12 @@ const fn telling(
     run: ServerFn,
 ) -> ServerRow {
     let flags = Flags::LOADING.with(Flags::PUBSUB).with(Flags::STALE);
-    Row { name, meta: Meta::new("pubsub", since, arity, flags).about(summary, "O(N)").usage(usage), run, subcommands: &[] }
+    Row {
+        name,
+        meta: Meta::new("pubsub", since, arity, flags).about(summary, "O(N)").usage(usage),
+        run,
+        subcommands: &[],
+    }
 }
 
 /// A container command is never run itself: the table finds its subcommand or refuses.
@@ -385,7 +423,10 @@ fn help(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
             ("CHANNELS [<pattern>]", "List the channels that have listeners and match the pattern (default: '*')."),
             ("NUMPAT", "Count the patterns that have listeners."),
             ("NUMSUB [<channel> ...]", "Count the listeners of each channel."),
-            ("SHARDCHANNELS [<pattern>]", "List the shard channels that have listeners and match the pattern (default: '*')."),
+            (
+                "SHARDCHANNELS [<pattern>]",
+                "List the shard channels that have listeners and match the pattern (default: '*').",
+            ),
             ("SHARDNUMSUB [<shardchannel> ...]", "Count the listeners of each shard channel."),
         ],
     )

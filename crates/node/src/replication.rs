@@ -135,7 +135,6 @@ fn peers_settings(config: &Config) -> PeersSettings {
         syncs_max: 3,
         min_replicas_to_write: config.min_replicas_to_write as usize,
         min_replicas_max_lag: seconds(config.min_replicas_max_lag),
-        ..PeersSettings::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use base::UnixMs;
-use commands::{Categories, Error, Flags, Meta, Outcome, Row, int};
+use commands::{Error, Flags, Meta, Outcome, Row, int};
 use config::Config;
 use resp::Args;
 
@@ -76,37 +76,44 @@ fn shorten_one(arg: &[u8]) -> Vec<u8> {
 pub const ROWS: &[ServerRow] = &[SLOWLOG];
 
 const FLAGS: Flags = Flags::ADMIN.with(Flags::LOADING).with(Flags::STALE);
+const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 
 /// The slow log.
 const SLOWLOG: ServerRow = Row {
     name: "slowlog",
-    meta: Meta::new("server", "2.2.12", -2, Flags::NONE).about("Shows commands that took long.", "Depends on the subcommand."),
+    meta: Meta::new("server", "2.2.12", -2, Flags::NONE)
+        .about("Shows commands that took long.", "Depends on the subcommand."),
     run: container,
     subcommands: &[
         Row {
             name: "get",
             meta: Meta::new("server", "2.2.12", -2, FLAGS)
                 .about("Returns the newest entries.", "O(N)")
-                .acl(Categories::NONE)
-                .usage("[count:integer]"),
+                .usage("[count:integer]")
+                .tips(&["request_policy:all_nodes", "nondeterministic_output"]),
             run: get as ServerFn,
             subcommands: &[],
         },
         Row {
             name: "len",
-            meta: Meta::new("server", "2.2.12", 2, FLAGS).about("Counts the entries.", "O(1)"),
+            meta: Meta::new("server", "2.2.12", 2, FLAGS).about("Counts the entries.", "O(1)").tips(&[
+                "request_policy:all_nodes",
+                "response_policy:agg_sum",
+                "nondeterministic_output",
+            ]),
             run: len,
             subcommands: &[],
         },
         Row {
             name: "reset",
-            meta: Meta::new("server", "2.2.12", 2, FLAGS).about("Drops all entries.", "O(N)"),
+            meta: Meta::new("server", "2.2.12", 2, FLAGS).about("Drops all entries.", "O(N)").tips(EVERYWHERE),
             run: reset,
             subcommands: &[],
         },
         Row {
             name: "help",
-            meta: Meta::new("server", "6.2.0", 2, Flags::LOADING.with(Flags::STALE)).about("Lists the subcommands.", "O(1)"),
+            meta: Meta::new("server", "6.2.0", 2, Flags::LOADING.with(Flags::STALE))
+                .about("Lists the subcommands.", "O(1)"),
             run: help,
             subcommands: &[],
         },
@@ -161,7 +168,10 @@ fn help(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
         conn,
         "SLOWLOG",
         &[
-            ("GET [<count>]", "Return the newest entries (default: 10, -1 for all): id, time, microseconds, arguments, address, name."),
+            (
+                "GET [<count>]",
+                "Return the newest entries (default: 10, -1 for all): id, time, microseconds, arguments, address, name.",
+            ),
             ("LEN", "Return how many entries there are."),
             ("RESET", "Drop all entries."),
         ],

@@ -68,6 +68,12 @@ impl Stats {
         }
     }
 
+    /// Counts a write to a connection.
+    pub fn count_written(&mut self, bytes: usize) {
+        self.net_output_bytes += bytes as u64;
+        self.writes += 1;
+    }
+
     /// Takes a sample of what is shown as a rate; called about ten times a second.
     pub fn sample(&mut self, now: Time) {
         self.commands_rate.sample(now, self.commands);

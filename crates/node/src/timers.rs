@@ -58,6 +58,7 @@ impl Node {
     fn run_cycle(&mut self) -> bool {
         self.stats.sample(self.now);
         self.stats.memory_peak = self.stats.memory_peak.max(self.host.memory().allocated);
+        self.sample_retired();
         self.check_save_points();
         self.close_idle_clients();
         while let Some(garbage) = self.keyspace.take_garbage() {

@@ -10,7 +10,8 @@ use crate::table::{CommandId, ServerFn, ServerRow};
 /// The commands of this group.
 pub const ROWS: &[ServerRow] = &[MULTI, EXEC, DISCARD, WATCH, UNWATCH];
 
-const ANYTIME: Flags = Flags::ALLOW_BUSY.with(Flags::FAST).with(Flags::LOADING).with(Flags::NOSCRIPT).with(Flags::STALE);
+const ANYTIME: Flags =
+    Flags::ALLOW_BUSY.with(Flags::FAST).with(Flags::LOADING).with(Flags::NOSCRIPT).with(Flags::STALE);
 
 /// Begins a transaction.
 const MULTI: ServerRow = Row {
@@ -35,9 +36,14 @@ fn multi(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 /// Runs the queued commands as one unit.
 const EXEC: ServerRow = Row {
     name: "exec",
-    meta: Meta::new("transactions", "1.2.0", 1, Flags::LOADING.with(Flags::NOSCRIPT).with(Flags::SKIP_SLOWLOG).with(Flags::STALE))
-        .about("Runs all queued commands as one unit.", "Depends on the queued commands.")
-        .acl(Categories::TRANSACTION),
+    meta: Meta::new(
+        "transactions",
+        "1.2.0",
+        1,
+        Flags::LOADING.with(Flags::NOSCRIPT).with(Flags::SKIP_SLOWLOG).with(Flags::STALE),
+    )
+    .about("Runs all queued commands as one unit.", "Depends on the queued commands.")
+    .acl(Categories::TRANSACTION),
     run: exec as ServerFn,
     subcommands: &[],
 };
@@ -95,7 +101,7 @@ fn discard(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 /// Watches keys: EXEC does nothing if one of them changes before it.
 const WATCH: ServerRow = Row {
     name: "watch",
-    meta: Meta::new("transactions", "2.2.0", -2, ANYTIME.with(Flags::NO_MULTI))
+    meta: Meta::new("transactions", "2.2.0", -2, ANYTIME)
         .about("Makes the next EXEC depend on these keys staying as they are.", "O(1) per key.")
         .acl(Categories::TRANSACTION)
         .keys(&[KeySpec::range(KeyAccess::RO, 1, -1, 1)])
@@ -105,6 +111,9 @@ const WATCH: ServerRow = Row {
 };
 
 fn watch(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
+    if node.clients[conn].transaction.is_some() {
+        return Err(Error::text("ERR WATCH inside MULTI is not allowed"));
+    }
     let db = node.clients[conn].db;
     for key in args.tail(1).iter() {
         let existed = !node.keyspace.is_gone(db, key, node.unix);

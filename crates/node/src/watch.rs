@@ -54,7 +54,12 @@ impl Watches {
     }
 
     /// Whether this connection watches a key that was there and is now past its time.
-    pub fn any_expired(&self, conn: ConnId, watching: &[(usize, Vec<u8>)], gone: impl Fn(usize, &[u8]) -> bool) -> bool {
+    pub fn any_expired(
+        &self,
+        conn: ConnId,
+        watching: &[(usize, Vec<u8>)],
+        gone: impl Fn(usize, &[u8]) -> bool,
+    ) -> bool {
         watching.iter().any(|key| {
             let watchers = self.keys.get(key).map_or(&[][..], Vec::as_slice);
             watchers.iter().any(|watcher| watcher.conn == conn && watcher.existed) && gone(key.0, &key.1)

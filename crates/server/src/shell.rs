@@ -3,8 +3,8 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -133,7 +133,10 @@ impl Shell {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.unread.is_empty() || !self.accepting.is_empty() || self.link.as_ref().is_some_and(|link| link.may_have_more) {
+        if !self.unread.is_empty()
+            || !self.accepting.is_empty()
+            || self.link.as_ref().is_some_and(|link| link.may_have_more)
+        {
             return Some(Duration::ZERO);
         }
         self.node.poll_timeout().map(|at| at.since(clock::now()))
@@ -143,7 +146,9 @@ impl Shell {
         match event.token() {
             WAKER => {}
             SIGNALS => self.take_signals(),
-            LINK => self.link_ready(event.is_writable(), event.is_readable() || event.is_read_closed() || event.is_error()),
+            LINK => {
+                self.link_ready(event.is_writable(), event.is_readable() || event.is_read_closed() || event.is_error())
+            }
             Token(at) if at < CONNECTIONS => self.accept(at - LISTENERS),
             Token(at) => {
                 let slot = at - CONNECTIONS;
@@ -484,7 +489,8 @@ impl Shell {
                 Report::Sent { conn, result } => self.node.transfer_done(conn, result),
                 Report::Sending(conn) => self.node.transfer_progress(conn),
                 Report::Resolved { attempt, address } => {
-                    let current = self.link.as_ref().is_some_and(|link| link.attempt == attempt && link.connection.is_none());
+                    let current =
+                        self.link.as_ref().is_some_and(|link| link.attempt == attempt && link.connection.is_none());
                     match address {
                         Ok(address) if current => self.open_link(address),
                         Err(reason) if current => self.node.link_failed(reason),

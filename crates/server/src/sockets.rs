@@ -42,10 +42,19 @@ impl Listener {
             }
             Listener::Unix(listener) => {
                 let (stream, _) = listener.accept()?;
-                let path = listener.local_addr()?.as_pathname().map_or(String::new(), |path| path.display().to_string());
+                let path =
+                    listener.local_addr()?.as_pathname().map_or(String::new(), |path| path.display().to_string());
                 let addr = format!("{path}:0");
                 let fd = stream.as_raw_fd();
-                let info = PeerInfo { addr: addr.clone(), laddr: addr, ip: path, fd, unix: true, local: true, certificate: None };
+                let info = PeerInfo {
+                    addr: addr.clone(),
+                    laddr: addr,
+                    ip: path,
+                    fd,
+                    unix: true,
+                    local: true,
+                    certificate: None,
+                };
                 Ok((Connection::Unix(stream), info))
             }
         }
@@ -141,7 +150,8 @@ impl Connection {
             return Ok(());
         }
         let interval = Duration::from_secs((seconds / 3).max(1));
-        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(seconds)).with_interval(interval).with_retries(3);
+        let keepalive =
+            TcpKeepalive::new().with_time(Duration::from_secs(seconds)).with_interval(interval).with_retries(3);
         SockRef::from(stream).set_tcp_keepalive(&keepalive)
     }
 
@@ -189,7 +199,12 @@ pub fn listen_tcp(config: &Config) -> Result<Vec<Listener>, String> {
             match listen_on(SocketAddr::new(ip, config.port), config.tcp_backlog as i32) {
                 Ok(listener) => listeners.push(Listener::Tcp(listener)),
                 Err(error) if optional && is_missing_address(&error) => {}
-                Err(error) => return Err(format!("Could not create server TCP listening socket {text}:{}: {error}", config.port)),
+                Err(error) => {
+                    return Err(format!(
+                        "Could not create server TCP listening socket {text}:{}: {error}",
+                        config.port
+                    ));
+                }
             }
         }
     }
@@ -204,7 +219,9 @@ fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
     if let Ok(ip) = host.parse() {
         return Ok(vec![ip]);
     }
-    let found = (host, port).to_socket_addrs().map_err(|error| format!("Could not resolve the bind address {host}: {error}"))?;
+    let found = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| format!("Could not resolve the bind address {host}: {error}"))?;
     Ok(found.map(|address| address.ip()).collect())
 }
 

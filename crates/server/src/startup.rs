@@ -27,8 +27,7 @@ pub fn run(words: &[String]) -> Result<i32, String> {
         system::daemonize().map_err(|error| format!("Can't go to the background: {error}"))?;
     }
     let log_file = absolute(&config.logfile)?;
-    std::env::set_current_dir(&config.dir)
-        .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    std::env::set_current_dir(&config.dir).map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
     let logger = Logger::new(log_level(&config), &log_file);
     logger.log(LogLevel::Warning, "Lockstep is starting");
     logger.log(LogLevel::Warning, &format!("{}, pid={}, just started", version_line(), std::process::id()));
@@ -62,7 +61,8 @@ fn serve(config: Config, logger: Logger, signals: Signals, file: Option<PathBuf>
     let systemd = config.supervised == config::Supervised::Systemd
         || (config.supervised == config::Supervised::Auto && std::env::var_os("NOTIFY_SOCKET").is_some());
     host.log(LogLevel::Notice, &format!("Server initialized, port {}", config.port));
-    let node = Node::new(Setup { config, host: Box::new(host), seeds: seeds(), now: clock::now(), unix: clock::unix_ms() });
+    let node =
+        Node::new(Setup { config, host: Box::new(host), seeds: seeds(), now: clock::now(), unix: clock::unix_ms() });
     let failed = |error: std::io::Error| format!("Can't set up the event loop: {error}");
     let mut shell = Shell::new(node, signals, listeners).map_err(failed)?;
     shell.node().begin_turn(clock::now(), clock::unix_ms());

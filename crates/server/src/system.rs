@@ -70,9 +70,8 @@ pub fn os_name() -> String {
         libc::uname(out.as_mut_ptr());
         out.assume_init()
     };
-    let text = |field: &[libc::c_char]| {
-        field.iter().take_while(|c| **c != 0).map(|c| *c as u8 as char).collect::<String>()
-    };
+    let text =
+        |field: &[libc::c_char]| field.iter().take_while(|c| **c != 0).map(|c| *c as u8 as char).collect::<String>();
     format!("{} {} {}", text(&names.sysname), text(&names.release), text(&names.machine))
 }
 

@@ -1,6 +1,6 @@
 //! COMMAND INFO: arity, flags, key positions and ACL categories of a command, as a list of ten fields.
 
-use commands::{Begin, Find, KeySpec};
+use commands::{Begin, Find, Flags, KeySpec};
 use resp::Reply;
 
 use crate::command_keys::legacy_span;
@@ -24,7 +24,8 @@ fn describe(reply: &mut Reply<'_>, table: &CommandTable, id: CommandId) {
     reply.array(10);
     reply.bulk(command.full_name.as_bytes());
     reply.int(i64::from(meta.arity));
-    names(reply, meta.flags.names());
+    // The peers keep this one to themselves.
+    names(reply, meta.flags.without(Flags::MAY_REPLICATE).names());
     reply.int(i64::from(first));
     reply.int(i64::from(last));
     reply.int(i64::from(step));

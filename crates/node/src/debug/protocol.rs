@@ -12,6 +12,10 @@ attrib, push, verbatim, true or false.";
 
 const BIG: &[u8] = b"1234567999999999999999999999999999999";
 
+/// The double that the peers reply.
+#[allow(clippy::approx_constant, reason = "it is what the peers reply, not a circle")]
+const PROTOCOL_DOUBLE: f64 = 3.141;
+
 /// An attribute in front of a reply: RESP3 only, and nothing else of ours uses it.
 const ATTRIBUTE: &[u8] = b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n";
 
@@ -22,7 +26,7 @@ pub(super) fn protocol(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcom
     match kind.as_str() {
         "string" => reply.bulk(b"Hello World"),
         "integer" => reply.int(12345),
-        "double" => reply.double(3.141),
+        "double" => reply.double(PROTOCOL_DOUBLE),
         "bignum" => reply.big_number(BIG),
         "null" => reply.null(),
         "array" => {

@@ -40,7 +40,8 @@ pub(super) fn memory(node: &Node, out: &mut Fields) {
     let overhead = node.memory_overhead();
     let dataset = figures.allocated.saturating_sub(overhead);
     let net = figures.allocated.saturating_sub(node.stats.memory_at_start).max(1);
-    let clients: u64 = node.clients.iter().map(|client| client.outbox.memory_bytes() as u64 + client.inbox.capacity() as u64).sum();
+    let clients: u64 =
+        node.clients.iter().map(|client| client.outbox.memory_bytes() as u64 + client.inbox.capacity() as u64).sum();
     let backlog = node.replication.journal.memory_bytes() as u64;
     out.put_bytes("used_memory", figures.allocated);
     out.put_bytes("used_memory_rss", figures.rss);
@@ -88,8 +89,11 @@ impl Node {
             .map(|db| self.keyspace.memory(db))
             .map(|memory| (memory.nodes + memory.expires) as u64)
             .sum();
-        let clients: u64 =
-            self.clients.iter().map(|client| client.outbox.memory_bytes() as u64 + client.inbox.capacity() as u64).sum();
+        let clients: u64 = self
+            .clients
+            .iter()
+            .map(|client| client.outbox.memory_bytes() as u64 + client.inbox.capacity() as u64)
+            .sum();
         self.stats.memory_at_start + tables + clients + self.replication.journal.memory_bytes() as u64
     }
 }
@@ -107,7 +111,8 @@ pub(super) fn persistence(node: &Node, out: &mut Fields) {
     let receiving = node.replication.link.figures(node.now).transfer.is_some();
     out.put("loading", u8::from(persistence.loading.is_some()));
     out.put("async_loading", u8::from(receiving));
-    out.put("current_cow_peak", 0);
+    let idle = persistence.saving.is_none();
+    out.put("current_cow_peak", if idle { 0 } else { persistence.retired_peak });
     out.put("current_cow_size", node.keyspace.retired_bytes());
     out.put("current_cow_size_age", 0);
     out.put("current_fork_perc", "0.00");
@@ -121,7 +126,7 @@ pub(super) fn persistence(node: &Node, out: &mut Fields) {
     let current = persistence.saving.map_or(-1, |saving| (node.unix - saving.started) / 1000);
     out.put("rdb_current_bgsave_time_sec", current);
     out.put("rdb_saves", persistence.saves);
-    out.put("rdb_last_cow_size", 0);
+    out.put("rdb_last_cow_size", persistence.retired_peak);
     out.put("rdb_last_load_keys_expired", persistence.last_load.1);
     out.put("rdb_last_load_keys_loaded", persistence.last_load.0);
     out.put("aof_enabled", 0);

@@ -55,7 +55,7 @@ pub(super) fn stats(node: &Node, out: &mut Fields) {
     out.put("pubsub_channels", channels);
     out.put("pubsub_patterns", patterns);
     out.put("pubsubshard_channels", shard_channels);
-    out.put("latest_fork_usec", 0);
+    out.put("latest_fork_usec", node.persistence.snapshot_pause.as_micros());
     out.put("total_forks", 0);
     out.put("migrate_cached_sockets", 0);
     out.put("slave_expires_tracked_keys", 0);

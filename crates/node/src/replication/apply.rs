@@ -129,10 +129,9 @@ impl Node {
                 self.table.stats_mut(id).calls += 1;
                 let command = self.table.get(id);
                 match command.row {
-                    _ if !command.row.meta().arity_fits(args.len()) => Err(Error::owned(format!(
-                        "ERR wrong number of arguments for '{}' command",
-                        command.full_name
-                    ))),
+                    _ if !command.row.meta().arity_fits(args.len()) => {
+                        Err(Error::owned(format!("ERR wrong number of arguments for '{}' command", command.full_name)))
+                    }
                     CommandRow::Data(row) => self.apply_data(apply.db, row.run, args),
                     CommandRow::Server(row) => self.apply_server_command(apply, row.name, args),
                 }

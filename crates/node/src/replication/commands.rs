@@ -21,7 +21,9 @@ const FOLLOW_USAGE: &str = "args<host-port{host:string port:integer} | no-one{NO
 /// Follows a master, or none.
 const REPLICAOF: ServerRow = Row {
     name: "replicaof",
-    meta: Meta::new("server", "5.0.0", 3, FOLLOWING).about("Makes the server follow a master, or be one.", "O(1)").usage(FOLLOW_USAGE),
+    meta: Meta::new("server", "5.0.0", 3, FOLLOWING)
+        .about("Makes the server follow a master, or be one.", "O(1)")
+        .usage(FOLLOW_USAGE),
     run: replicaof as ServerFn,
     subcommands: &[],
 };
@@ -103,7 +105,8 @@ impl Node {
             .map(|client| client.id)
             .collect();
         for conn in waiting {
-            self.reply(conn).error(b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)");
+            self.reply(conn)
+                .error(b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)");
             self.close_after_reply(conn);
         }
     }
@@ -112,9 +115,14 @@ impl Node {
 /// A replica asks to go on from where it is, or for everything.
 const PSYNC: ServerRow = Row {
     name: "psync",
-    meta: Meta::new("server", "2.8.0", -3, Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI))
-        .about("Begins replication; sent by replicas.", "O(1)")
-        .usage("replicationid:string offset:integer"),
+    meta: Meta::new(
+        "server",
+        "2.8.0",
+        -3,
+        Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI),
+    )
+    .about("Begins replication; sent by replicas.", "O(1)")
+    .usage("replicationid:string offset:integer"),
     run: psync as ServerFn,
     subcommands: &[],
 };
@@ -141,8 +149,13 @@ fn psync(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 /// The same in its old form, without a history.
 const SYNC: ServerRow = Row {
     name: "sync",
-    meta: Meta::new("server", "1.0.0", 1, Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI))
-        .about("Begins replication in its oldest form.", "O(1)"),
+    meta: Meta::new(
+        "server",
+        "1.0.0",
+        1,
+        Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI),
+    )
+    .about("Begins replication in its oldest form.", "O(1)"),
     run: sync as ServerFn,
     subcommands: &[],
 };
@@ -175,8 +188,13 @@ impl Node {
 /// What a replica tells of itself, and what it has.
 const REPLCONF: ServerRow = Row {
     name: "replconf",
-    meta: Meta::new("server", "3.0.0", -1, Flags::ADMIN.with(Flags::ALLOW_BUSY).with(Flags::LOADING).with(Flags::NOSCRIPT).with(Flags::STALE))
-        .about("Tells a master about a replica; sent by replicas.", "O(1)"),
+    meta: Meta::new(
+        "server",
+        "3.0.0",
+        -1,
+        Flags::ADMIN.with(Flags::ALLOW_BUSY).with(Flags::LOADING).with(Flags::NOSCRIPT).with(Flags::STALE),
+    )
+    .about("Tells a master about a replica; sent by replicas.", "O(1)"),
     run: replconf as ServerFn,
     subcommands: &[],
 };
@@ -268,7 +286,7 @@ impl Node {
 /// Waits until replicas have what this connection wrote.
 const WAIT: ServerRow = Row {
     name: "wait",
-    meta: Meta::new("generic", "3.0.0", 3, Flags::NOSCRIPT)
+    meta: Meta::new("generic", "3.0.0", 3, Flags::BLOCKING)
         .about("Waits until so many replicas acknowledged the writes of this connection.", "O(1)")
         .acl(Categories::CONNECTION)
         .usage("numreplicas:integer timeout:integer")
@@ -285,7 +303,8 @@ fn wait(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         ));
     }
     let wanted = int(&args[1])?;
-    let timeout = base::numbers::parse_i64(&args[2]).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
+    let timeout =
+        base::numbers::parse_i64(&args[2]).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
     let timeout = u64::try_from(timeout).map_err(|_| Error::text("ERR timeout is negative"))?;
     let offset = node.clients[conn].write_offset;
     let acked = node.replication.peers.acked_at_least(offset);

@@ -12,7 +12,8 @@ impl Node {
     /// The connection to the master stands.
     pub fn link_connected(&mut self) {
         let replication = &self.replication;
-        let resume = replication.active.then(|| Resume { replid: replication.history.replid(), offset: replication.offset() });
+        let resume =
+            replication.active.then(|| Resume { replid: replication.history.replid(), offset: replication.offset() });
         self.replication.link.handle(self.now, Input::Connected { resume });
         self.run_link();
     }
@@ -51,7 +52,8 @@ impl Node {
                 _ => {
                     let used = self.replication.link.handle_bytes(self.now, rest);
                     self.run_link();
-                    let stuck = used == 0 && !matches!(self.replication.link.phase(), Phase::Streaming | Phase::Loading);
+                    let stuck =
+                        used == 0 && !matches!(self.replication.link.phase(), Phase::Streaming | Phase::Loading);
                     if stuck {
                         return;
                     }

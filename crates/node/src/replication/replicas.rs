@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use journal::Offset;
 use replication::Retained;
 use replication::master::{Event, PeersOutput, StreamView};
+use smallvec::SmallVec;
 
 use super::Cursor;
 use super::link::log_level;
@@ -19,12 +20,14 @@ const WRITE_SLICES_MAX: usize = 64;
 
 impl Node {
     /// The stream as the master's machine wants to see it.
-    pub(crate) fn with_view<R>(&mut self, call: impl FnOnce(&mut replication::Peers<ConnId>, &StreamView<'_>) -> R) -> R {
+    pub(crate) fn with_view<R>(
+        &mut self,
+        call: impl FnOnce(&mut replication::Peers<ConnId>, &StreamView<'_>) -> R,
+    ) -> R {
         let replication = &mut self.replication;
-        let retained = replication.active.then(|| Retained {
-            first: replication.journal.first().0,
-            end: replication.journal.end().0,
-        });
+        let retained = replication
+            .active
+            .then(|| Retained { first: replication.journal.first().0, end: replication.journal.end().0 });
         let view = StreamView { history: &replication.history, retained, upstream: replication.upstream };
         call(&mut replication.peers, &view)
     }
@@ -52,7 +55,9 @@ impl Node {
                     self.replication.feed_getack();
                     self.wake_replicas();
                 }
-                PeersOutput::CreateBacklog | PeersOutput::FreeBacklog => self.turn_backlog(wish == PeersOutput::CreateBacklog),
+                PeersOutput::CreateBacklog | PeersOutput::FreeBacklog => {
+                    self.turn_backlog(wish == PeersOutput::CreateBacklog)
+                }
                 // The line in the log says why.
                 PeersOutput::FullSyncReason(..) => {}
                 PeersOutput::Log(conn, level, text) => {
@@ -96,6 +101,7 @@ impl Node {
 
     /// One snapshot for all who wait for one.
     fn start_sync(&mut self, targets: Vec<replication::master::SyncTarget<ConnId>>) {
+        let began = self.host.now();
         let facts = self.snapshot_facts();
         let position = facts.history.unwrap_or(StreamPosition {
             replid: self.replication.history.replid(),
@@ -130,7 +136,7 @@ impl Node {
             return;
         }
         self.log(LogLevel::Notice, &format!("Starting a full synchronisation with {} replica(s)", replicas.len()));
-        let job = SaveJob { snapshot: self.keyspace.snapshot(), facts };
+        let job = SaveJob { snapshot: self.take_snapshot(began), facts };
         self.outputs.push_back(Output::StartSync { job, replicas });
     }
 
@@ -209,62 +215,56 @@ impl Node {
 
     /// Writes what a connection has to get: its replies, then for a replica the stream. False: not all of it could
     /// be written now.
-    pub fn write_connection(
-        &mut self,
-        conn: ConnId,
-        write: &mut dyn FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
-    ) -> io::Result<bool> {
+    pub fn write_connection(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<bool> {
         let Node { clients, replication, stats, .. } = self;
-        let Some(client) = clients.get_mut(conn) else { return Ok(true) };
-        if client.transferring {
-            return Ok(true);
-        }
-        loop {
+        let Some(client) = clients.get_mut(conn).filter(|client| !client.transferring) else { return Ok(true) };
+        while !client.outbox.is_empty() {
             let slices = client.outbox.io_slices(WRITE_SLICES_MAX, WRITE_BYTES_MAX);
-            let from_stream = slices.is_empty();
-            let cursor = replication.cursors.get_mut(&conn).filter(|cursor| cursor.live);
-            let mut wanted = 0;
-            let outcome = if !from_stream {
-                wanted = slices.iter().map(|slice| slice.len()).sum();
-                write(&slices)
-            } else if let Some(cursor) = &cursor {
-                let chunks = replication.journal.read(Offset(cursor.at), WRITE_BYTES_MAX).expect("a live cursor keeps its bytes");
-                let slices: smallvec::SmallVec<[IoSlice<'_>; 16]> = chunks.take(WRITE_SLICES_MAX).map(IoSlice::new).collect();
-                wanted = slices.iter().map(|slice| slice.len()).sum();
-                if wanted == 0 {
-                    return Ok(true);
-                }
-                write(&slices)
-            } else {
-                return Ok(true);
-            };
+            let (written, all) = write_slices(write, &slices)?;
             drop(slices);
-            let written = match outcome {
-                Ok(written) => written,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
+            client.outbox.advance(written);
             client.bytes_out += written as u64;
-            stats.net_output_bytes += written as u64;
-            stats.writes += 1;
-            if from_stream {
-                stats.net_repl_output_bytes += written as u64;
-                if let Some(cursor) = cursor {
-                    cursor.at += written as u64;
-                }
-            } else {
-                client.outbox.advance(written);
-            }
-            if written < wanted {
+            stats.count_written(written);
+            if !all {
                 return Ok(false);
             }
         }
+        let Some(cursor) = replication.cursors.get_mut(&conn).filter(|cursor| cursor.live) else { return Ok(true) };
+        while cursor.at < replication.journal.end().0 {
+            let chunks = replication.journal.read(Offset(cursor.at), WRITE_BYTES_MAX);
+            let chunks = chunks.expect("a live cursor keeps its bytes").take(WRITE_SLICES_MAX);
+            let slices: SmallVec<[IoSlice<'_>; 16]> = chunks.map(IoSlice::new).collect();
+            let (written, all) = write_slices(write, &slices)?;
+            cursor.at += written as u64;
+            client.bytes_out += written as u64;
+            stats.count_written(written);
+            stats.net_repl_output_bytes += written as u64;
+            if !all {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a connection is to be closed now that its outbox is written.
     pub fn is_to_close(&self, conn: ConnId) -> bool {
         self.clients.get(conn).is_some_and(|client| client.close_after_reply && client.outbox.is_empty())
+    }
+}
+
+/// Writes to a connection: how many bytes it took.
+pub type Write<'a> = dyn FnMut(&[IoSlice<'_>]) -> io::Result<usize> + 'a;
+
+/// Writes once: how many bytes went, and whether those were all. A connection without room takes none.
+fn write_slices(write: &mut Write<'_>, slices: &[IoSlice<'_>]) -> io::Result<(usize, bool)> {
+    let wanted: usize = slices.iter().map(|slice| slice.len()).sum();
+    loop {
+        match write(slices) {
+            Ok(written) => return Ok((written, written == wanted)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok((0, false)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

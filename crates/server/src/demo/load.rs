@@ -52,7 +52,9 @@ impl Load {
         self.shared.stop.store(true, Ordering::Relaxed);
         let written = self.shared.written.load(Ordering::Relaxed);
         let outcome = self.thread.join().expect("the load does not panic");
-        outcome.map(|()| self.shared.written.load(Ordering::Relaxed)).map_err(|error| format!("write {written}: {error}"))
+        outcome
+            .map(|()| self.shared.written.load(Ordering::Relaxed))
+            .map_err(|error| format!("write {written}: {error}"))
     }
 }
 

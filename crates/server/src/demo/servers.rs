@@ -68,7 +68,9 @@ impl Server {
         loop {
             match self.connect() {
                 Ok(_) => return Ok(()),
-                Err(error) if Instant::now() >= deadline => return Err(format!("{} does not answer: {error}", self.name)),
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(format!("{} does not answer: {error}", self.name));
+                }
                 Err(_) => std::thread::sleep(Duration::from_millis(10)),
             }
         }

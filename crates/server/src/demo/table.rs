@@ -31,7 +31,10 @@ impl Screen {
         }
         self.drawn = true;
         let first = offset(&all[0]);
-        println!("{:<12} {:<6} {:<8} {:<6} {:>10} {:>11} {:>7}  last sync", "server", "port", "role", "link", "offset", "lag, bytes", "keys");
+        println!(
+            "{:<12} {:<6} {:<8} {:<6} {:>10} {:>11} {:>7}  last sync",
+            "server", "port", "role", "link", "offset", "lag, bytes", "keys"
+        );
         println!("{}", "-".repeat(78));
         for (server, facts) in servers.iter().zip(&all) {
             let lag = match (first, offset(facts)) {

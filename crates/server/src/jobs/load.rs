@@ -24,9 +24,9 @@ pub fn load_file(path: PathBuf, mut keyspace: Box<Keyspace>, config: &Config, re
     let options = options(config, config.replicaof.is_none());
     beside("load", move || {
         let mut watch = Watch { reporter: Some(reporter.clone()), expired: Vec::new() };
-        let result = File::open(&path).map_err(|error| error.to_string()).and_then(|file| {
-            load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string())
-        });
+        let result = File::open(&path)
+            .map_err(|error| error.to_string())
+            .and_then(|file| load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string()));
         let result = result
             .map(|report| loaded(*keyspace, &report, watch.expired))
             .map_err(|reason| format!("{}: {reason}. The file is left as it is.", path.display()));
@@ -43,12 +43,7 @@ pub fn load_now(mut keyspace: Keyspace, config: &Config, now: UnixMs) -> Result<
 }
 
 fn options(config: &Config, drop_expired: bool) -> LoadOptions {
-    LoadOptions {
-        now: clock::unix_ms(),
-        drop_expired,
-        verify_checksum: config.rdbchecksum,
-        ..LoadOptions::default()
-    }
+    LoadOptions { now: clock::unix_ms(), drop_expired, verify_checksum: config.rdbchecksum, ..LoadOptions::default() }
 }
 
 fn loaded(keyspace: Keyspace, report: &LoadReport, expired: Vec<(usize, Vec<u8>)>) -> Loaded {
@@ -102,11 +97,13 @@ impl LoadJob {
         let waiting = Arc::new(Waiting::default());
         // A replica keeps keys that are past their time until its master deletes them.
         let options = options(config, false);
-        let source = Source { receiver, waiting: Arc::clone(&waiting), reporter: reporter.clone(), piece: Vec::new(), at: 0 };
+        let source =
+            Source { receiver, waiting: Arc::clone(&waiting), reporter: reporter.clone(), piece: Vec::new(), at: 0 };
         beside("load", move || {
             let mut watch = Watch { reporter: None, expired: Vec::new() };
             let result = load_into(&mut keyspace, source, &options, &mut watch);
-            let result = result.map(|report| loaded(*keyspace, &report, watch.expired)).map_err(|error| error.to_string());
+            let result =
+                result.map(|report| loaded(*keyspace, &report, watch.expired)).map_err(|error| error.to_string());
             reporter.send(Report::Loaded { attempt, result });
         });
         LoadJob { pieces: Some(pieces), waiting, attempt }
