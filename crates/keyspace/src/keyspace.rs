@@ -284,10 +284,4 @@ impl Keyspace {
     pub(crate) fn swap(&mut self, a: usize, b: usize) {
         self.tables.swap(a, b);
     }
-
-    #[cfg(test)]
-    pub(crate) fn payload_is_object(&self, db: usize, key: &[u8]) -> bool {
-        let table = &self.tables[db];
-        matches!(table.find(table.hash(key), key).map(|e| e.payload()), Some(crate::table::Payload::Object(_)))
-    }
 }

@@ -120,7 +120,7 @@ fn save(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     if node.persistence.saving.is_some() {
         return Err(Error::text("ERR Background save already in progress"));
     }
-    if node.save_now().is_err() {
+    if !node.save_now() {
         // The cause is in the log, as with the peers; clients get no paths.
         return Err(Error::text("ERR"));
     }
@@ -231,7 +231,7 @@ impl Node {
         let save = options.save.unwrap_or(!self.config.save.is_empty()) && self.persistence.loading.is_none();
         if save {
             self.log(LogLevel::Notice, "Saving the final RDB snapshot before exiting.");
-            if self.save_now().is_err() && !options.force {
+            if !self.save_now() && !options.force {
                 self.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
                 return false;
             }
@@ -281,8 +281,8 @@ impl Node {
         self.persistence.retired_peak = self.persistence.retired_peak.max(retired);
     }
 
-    /// Saves before it returns.
-    pub(crate) fn save_now(&mut self) -> Result<(), ()> {
+    /// Saves before it returns: false if it failed; the reason is in the log.
+    pub(crate) fn save_now(&mut self) -> bool {
         let started = self.host.now();
         let job = self.save_job();
         let result = self.host.save_now(job);
@@ -305,11 +305,11 @@ impl Node {
     pub fn save_done(&mut self, result: Result<u64, String>) {
         let Some(saving) = self.persistence.saving.take() else { return };
         let seconds = (self.unix - saving.started) / 1000;
-        // Either way the rest is the same; the outcome is kept for the gate and INFO.
-        drop(self.save_ended(result, seconds, saving.dirty));
+        self.save_ended(result, seconds, saving.dirty);
     }
 
-    fn save_ended(&mut self, result: Result<u64, String>, seconds: i64, dirty: u64) -> Result<(), ()> {
+    /// Takes the outcome of a save down: true if it succeeded.
+    fn save_ended(&mut self, result: Result<u64, String>, seconds: i64, dirty: u64) -> bool {
         let persistence = &mut self.persistence;
         persistence.last_save_seconds = seconds;
         persistence.last_save_failed = result.is_err();
@@ -319,11 +319,11 @@ impl Node {
                 persistence.last_save = self.unix;
                 persistence.saves += 1;
                 self.log(LogLevel::Notice, &format!("DB saved on disk ({bytes} bytes)"));
-                Ok(())
+                true
             }
             Err(reason) => {
                 self.log(LogLevel::Warning, &format!("Error saving DB on disk: {reason}"));
-                Err(())
+                false
             }
         }
     }

@@ -23,8 +23,7 @@ impl Node {
             _ => None,
         });
         let machines = [self.replication.link.poll_timeout(), self.replication.peers.poll_timeout(), self.pause.until];
-        let earliest = machines.into_iter().flatten().chain(waits).chain([self.cycle_at]).min();
-        earliest
+        machines.into_iter().flatten().chain(waits).chain([self.cycle_at]).min()
     }
 
     /// Does what is due. To be called once per loop turn.

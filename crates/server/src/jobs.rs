@@ -28,7 +28,7 @@ pub enum Report {
         /// The load's number.
         attempt: u64,
         /// The data set, or why not.
-        result: Result<Loaded, String>,
+        result: Result<Box<Loaded>, String>,
     },
     /// The loading thread has caught up: more of the master's bytes may be read.
     LoadHasRoom,

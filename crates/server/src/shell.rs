@@ -478,7 +478,7 @@ impl Shell {
                     let current = self.load.as_ref().is_none_or(|load| load.attempt() == attempt);
                     if current {
                         self.load = None;
-                        self.node.load_done(result);
+                        self.node.load_done(result.map(|loaded| *loaded));
                     }
                 }
                 Report::LoadHasRoom => {

@@ -135,9 +135,3 @@ pub fn wait_writable(connection: &Connection, at_most: std::time::Duration) -> b
     // SAFETY: the pointer is to one pollfd, and valid for the call; the descriptor is open while it is borrowed.
     unsafe { libc::poll(&mut wanted, 1, ms) > 0 }
 }
-
-/// Sets the file mode mask: what it was.
-pub fn set_umask(mask: u32) -> u32 {
-    // SAFETY: umask takes no pointer and cannot fail.
-    unsafe { libc::umask(mask as libc::mode_t) as u32 }
-}

@@ -46,13 +46,13 @@ fn options(config: &Config, drop_expired: bool) -> LoadOptions {
     LoadOptions { now: clock::unix_ms(), drop_expired, verify_checksum: config.rdbchecksum, ..LoadOptions::default() }
 }
 
-fn loaded(keyspace: Keyspace, report: &LoadReport, expired: Vec<(usize, Vec<u8>)>) -> Loaded {
+fn loaded(keyspace: Keyspace, report: &LoadReport, expired: Vec<(usize, Vec<u8>)>) -> Box<Loaded> {
     let position = report.info.replication.map(|place| StreamPosition {
         replid: place.id,
         offset: place.offset,
         stream_db: usize::try_from(place.stream_db).ok(),
     });
-    Loaded { keyspace, position, keys: report.keys_loaded, expired }
+    Box::new(Loaded { keyspace, position, keys: report.keys_loaded, expired })
 }
 
 /// Passes on how far a load is, and remembers which keys it dropped.

@@ -68,6 +68,11 @@ impl Receiver {
         }
     }
 
+    /// Notes why it can't be sent the data set; the first reason stays.
+    fn fail(&mut self, reason: &str) {
+        self.failed.get_or_insert_with(|| reason.to_owned());
+    }
+
     fn report_progress(&mut self) {
         if self.reported_at.elapsed() >= KEEPALIVE {
             self.reported_at = Instant::now();
@@ -105,7 +110,7 @@ impl Sink for Group {
             GroupOut::File { file, length, alive_at } => {
                 if let Err(error) = file.write_all(bytes) {
                     let reason = format!("the file for the data set: {error}");
-                    self.receivers.iter_mut().for_each(|receiver| drop(receiver.failed.get_or_insert(reason.clone())));
+                    self.receivers.iter_mut().for_each(|receiver| receiver.fail(&reason));
                 }
                 *length += bytes.len() as u64;
                 if alive_at.elapsed() >= KEEPALIVE {
@@ -188,7 +193,7 @@ impl Group {
                 EncodeError::Sink(never) => match never {},
                 EncodeError::Unsupported(value) => value.to_string(),
             };
-            self.receivers.iter_mut().for_each(|receiver| drop(receiver.failed.get_or_insert(reason.clone())));
+            self.receivers.iter_mut().for_each(|receiver| receiver.fail(&reason));
         } else {
             match &mut self.out {
                 GroupOut::Marked(mark) => self.receivers.iter_mut().for_each(|receiver| receiver.write(&*mark)),
