@@ -93,14 +93,22 @@ const PLAIN_INTEGER_MAX: f64 = 4611686018427387904.0;
 /// score: `3`, `0.1`, `0.000001`, `1e-7`, `1000000000000000000`, `1e+19`, `inf`.
 /// The peer's own digits are not always the shortest (24 of 6058 scores tried had one to three more); ours are.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
+    if value != 0.0 && value.abs() <= PLAIN_INTEGER_MAX && value == value.trunc() {
+        out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
+    } else {
+        write_f64_compact(out, value);
+    }
+}
+
+/// As [`write_f64`], but whole numbers too take an exponent where that is shorter: `1e+15`. The layout of scores in the
+/// peers' digests of values (Redis 7.2 and later).
+pub fn write_f64_compact(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
         out.extend_from_slice(b"nan");
     } else if value.is_infinite() {
         out.extend_from_slice(if value > 0.0 { b"inf" } else { b"-inf" });
     } else if value == 0.0 {
         out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
-    } else if value.abs() <= PLAIN_INTEGER_MAX && value == value.trunc() {
-        out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
     } else {
         write_shortest(out, value);
     }

@@ -1,5 +1,5 @@
 //! DEBUG DIGEST and DIGEST-VALUE: digests that are equal on any two servers that hold the same keys, ours or the peers',
-//! whatever the order in which they keep them.
+//! whatever the order in which they keep them. (Redis before 7.2 writes scores differently here.)
 //!
 //! Two steps build them from SHA-1, each with a 20-byte state that starts at zero:
 //! *add* xors the hash of some bytes into the state: the order of what is added does not matter.
@@ -10,7 +10,7 @@
 //! | a value | mix the type (0 string, 1 list, 2 set, 3 sorted set, 4 hash; 32 bits, big-endian), then the content |
 //! | a string, a list | mix the bytes; mix each element |
 //! | a set | add each member |
-//! | a sorted set | per element a state of its own: mix member, mix score as `%.17g`; add that state |
+//! | a sorted set | per element a state of its own: mix member, mix score in its shortest form; add that state |
 //! | a hash | likewise: mix field, mix value; add that state |
 //! | a deadline | add the text `!!expire!!`, whenever it is |
 //! | a key | mix its name, then what a value does, in one state |
@@ -55,12 +55,17 @@ impl Digest {
                 value.with_bytes(|bytes| pair.mix(bytes));
                 self.add(&pair.0);
             }),
-            ValueRef::ZSet(zset) => zset.iter().for_each(|(member, score)| {
-                let mut pair = Digest::default();
-                member.with_bytes(|bytes| pair.mix(bytes));
-                pair.mix(general_17(score).as_bytes());
-                self.add(&pair.0);
-            }),
+            ValueRef::ZSet(zset) => {
+                let mut text = Vec::new();
+                zset.iter().for_each(|(member, score)| {
+                    let mut pair = Digest::default();
+                    member.with_bytes(|bytes| pair.mix(bytes));
+                    text.clear();
+                    base::numbers::write_f64_compact(&mut text, score);
+                    pair.mix(&text);
+                    self.add(&pair.0);
+                })
+            }
         }
         if expires {
             self.add(b"!!expire!!");
@@ -76,33 +81,6 @@ fn type_number(kind: Kind) -> u32 {
         Kind::ZSet => 3,
         Kind::Hash => 4,
     }
-}
-
-/// A number as C's `%.17g` writes it.
-fn general_17(value: f64) -> String {
-    const DIGITS: i32 = 17;
-    if !value.is_finite() {
-        return if value.is_nan() {
-            "nan".to_owned()
-        } else if value > 0.0 {
-            "inf".to_owned()
-        } else {
-            "-inf".to_owned()
-        };
-    }
-    let scientific = format!("{value:.16e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("the format has an exponent");
-    let exponent: i32 = exponent.parse().expect("the exponent is a number");
-    let trim = |text: &str| {
-        let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
-        text.to_owned()
-    };
-    if (-4..DIGITS).contains(&exponent) {
-        let decimals = usize::try_from(DIGITS - 1 - exponent).expect("the exponent is below the digits");
-        return trim(&format!("{value:.decimals$}"));
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{}e{sign}{:02}", trim(mantissa), exponent.abs())
 }
 
 pub(super) fn digest(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
@@ -141,21 +119,4 @@ pub(super) fn digest_value(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Ou
     reply.array(digests.len());
     digests.iter().for_each(|digest| reply.simple(digest));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::general_17;
-
-    #[test]
-    fn scores_are_written_as_c_does() {
-        assert_eq!(general_17(1.0), "1");
-        assert_eq!(general_17(0.1), "0.10000000000000001");
-        assert_eq!(general_17(3e20), "3e+20");
-        assert_eq!(general_17(1e-5), "1.0000000000000001e-05");
-        assert_eq!(general_17(-0.0), "-0");
-        assert_eq!(general_17(12345678901234567.0), "12345678901234568");
-        assert_eq!(general_17(f64::NEG_INFINITY), "-inf");
-        assert_eq!(general_17(1e100), "1e+100");
-    }
 }
