@@ -42,7 +42,7 @@ pub struct Stats {
     pub writes: u64,
     /// Memory that the empty server used, in bytes.
     pub memory_at_start: u64,
-    /// Memory in use as of this turn, in bytes; only kept up to date while maxmemory is set.
+    /// Memory in use, in bytes: as of this turn while maxmemory is set, else as of the last cycle.
     pub memory_used: u64,
     /// The most memory seen in use, in bytes.
     pub memory_peak: u64,

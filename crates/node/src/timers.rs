@@ -56,7 +56,8 @@ impl Node {
     /// The regular work: whether there is more to do at once.
     fn run_cycle(&mut self) -> bool {
         self.stats.sample(self.now);
-        self.stats.memory_peak = self.stats.memory_peak.max(self.host.memory().allocated);
+        self.stats.memory_used = self.host.memory().allocated;
+        self.stats.memory_peak = self.stats.memory_peak.max(self.stats.memory_used);
         self.sample_retired();
         self.check_save_points();
         self.close_idle_clients();
