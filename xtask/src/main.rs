@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a development tool: it reads files, runs programs and takes the time")]
 
+mod bench;
 mod clients;
 mod fuzz;
 mod peers;
@@ -22,6 +23,8 @@ tasks:
   test [--fast] [STAGE…]   fetch the peers, check the code, run every test; the stages named, or all of them.
                            --fast leaves out the long stages
   test --list              name the stages
+  bench snapshot [--keys N] [--rounds N] [--rate N] [--note TEXT]
+                           measure beside Valkey 9.1 and write the table into docs/benchmarks.md
   fuzz [--seconds N] [TARGET [INPUT]]
                            search for inputs that the parsers of outside bytes cannot bear, N seconds a target (20);
                            INPUT: run this one only
@@ -44,8 +47,10 @@ fn main() -> ExitCode {
 fn run() -> Outcome<()> {
     // These take options with values.
     let mut raw = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    if let Some("fuzz") = raw.next().as_deref() {
-        return fuzz::run(raw.collect());
+    match raw.next().as_deref() {
+        Some("bench") => return bench::run(raw.collect()),
+        Some("fuzz") => return fuzz::run(raw.collect()),
+        _ => {}
     }
     let mut arguments = lexopt::Parser::from_env();
     let mut words = Vec::new();

@@ -1,0 +1,133 @@
+//! The servers under measurement: started on a free port in a folder of their own, ended when dropped; what INFO and the
+//! system say of them.
+
+use crate::{Outcome, workspace};
+use client::{Client, Value};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const START_MAX: Duration = Duration::from_secs(10);
+const PAGE_BYTES: u64 = 4096;
+
+/// A server that runs.
+pub struct Server {
+    /// What tables call it.
+    pub name: String,
+    /// Where it listens.
+    pub address: String,
+    child: Child,
+    folder: PathBuf,
+}
+
+/// Where build results are.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace::root().join("target"), PathBuf::from)
+}
+
+impl Server {
+    /// Builds ours with all optimisations and starts it.
+    pub fn ours() -> Outcome<Server> {
+        let mut build = Command::new(workspace::cargo());
+        build.args(["build", "--quiet", "--release", "-p", "server", "--bin", "lockstep"]);
+        let status = build.current_dir(workspace::root()).status().map_err(|error| format!("cargo: {error}"))?;
+        if !status.success() {
+            return Err("lockstep cannot be built".to_owned());
+        }
+        let program = target().join("release/lockstep");
+        Server::start("Lockstep", "lockstep_version", &program, &["server"])
+    }
+
+    /// Starts Valkey 9.1 from the folder of the peers.
+    pub fn valkey() -> Outcome<Server> {
+        let program = workspace::peers().join("valkey91-server");
+        if !program.exists() {
+            return Err(format!("{} is missing: run `cargo xtask peers`", program.display()));
+        }
+        Server::start("Valkey", "valkey_version", &program, &[])
+    }
+
+    fn start(name: &str, version: &str, program: &Path, words: &[&str]) -> Outcome<Server> {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.map_err(|error| format!("no free port: {error}"))?.port();
+        let folder = target().join(format!("bench-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let log = std::fs::File::create(folder.join("log")).map_err(|error| error.to_string())?;
+        let child = Command::new(program)
+            .args(words)
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+            .arg(&folder)
+            .stdout(log)
+            .stderr(Stdio::inherit())
+            .spawn()
+            .map_err(|error| format!("{}: {error}", program.display()))?;
+        let mut server = Server { name: name.to_owned(), address: format!("127.0.0.1:{port}"), child, folder };
+        let deadline = Instant::now() + START_MAX;
+        while server.connect().is_err() {
+            if Instant::now() > deadline {
+                return Err(format!("{name} does not answer"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server.name = format!("{name} {}", server.info(version)?);
+        Ok(server)
+    }
+
+    /// A connection.
+    pub fn connect(&self) -> Outcome<Client> {
+        Client::connect(&self.address, Duration::from_secs(60)).map_err(|error| format!("{}: {error}", self.name))
+    }
+
+    /// A field of INFO.
+    pub fn info(&self, field: &str) -> Outcome<String> {
+        let reply = self.connect()?.call(&[b"INFO"]).map_err(|error| format!("{}: {error}", self.name))?;
+        let Value::Bulk(text) = reply else { return Err(format!("{}: INFO is no text", self.name)) };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.map(str::to_owned).ok_or(format!("{}: INFO has no {field}", self.name))
+    }
+
+    /// A field of INFO that is a number.
+    pub fn number(&self, field: &str) -> Outcome<u64> {
+        let value = self.info(field)?;
+        value.trim().parse().map_err(|_| format!("{}: {field} is `{value}`", self.name))
+    }
+
+    /// The memory of the process itself and, of a process that it forked, the pages which the two no longer share.
+    pub fn memory(&self) -> Memory {
+        let pid = self.child.id();
+        let resident =
+            read(&format!("/proc/{pid}/statm")).split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+        let children = read(&format!("/proc/{pid}/task/{pid}/children"));
+        let private = children.split_whitespace().map(|child| {
+            let map = read(&format!("/proc/{child}/smaps_rollup"));
+            let line = map.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+            line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+        });
+        Memory { resident: resident.unwrap_or(0) * PAGE_BYTES, child_private: private.sum() }
+    }
+}
+
+/// In bytes.
+#[derive(Clone, Copy, Default)]
+pub struct Memory {
+    /// Resident in the server's process.
+    pub resident: u64,
+    /// Held by its forked child alone.
+    pub child_private: u64,
+}
+
+/// What the system says, nothing if it says nothing.
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone is as good, and the folder is only for this run.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
