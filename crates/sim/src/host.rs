@@ -1,0 +1,87 @@
+//! What a simulated node asks of the program around it: the world's clock, entropy from the world's seed, a log that is
+//! kept, and its machine's disk.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use base::{Time, UnixMs};
+use config::Config;
+use keyspace::Keyspace;
+use node::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob};
+
+use crate::disk::Disk;
+use crate::jobs;
+
+/// Log lines of one turn.
+pub(crate) type Log = Rc<RefCell<Vec<(LogLevel, String)>>>;
+
+/// The program around one node.
+pub(crate) struct SimHost {
+    /// The world's clock.
+    pub clock: Rc<Cell<Time>>,
+    /// This node's own chance, from the world's seed.
+    pub rng: RefCell<fastrand::Rng>,
+    /// Where log lines go.
+    pub log: Log,
+    /// The machine's disk.
+    pub disk: Rc<RefCell<Disk>>,
+}
+
+impl Host for SimHost {
+    fn now(&self) -> Time {
+        self.clock.get()
+    }
+
+    fn unix_micros(&self) -> i64 {
+        self.clock.get().0 as i64
+    }
+
+    fn log(&self, level: LogLevel, text: &str) {
+        self.log.borrow_mut().push((level, text.to_owned()));
+    }
+
+    fn role_changed(&self, _is_replica: bool) {}
+
+    fn memory(&self) -> MemoryFigures {
+        MemoryFigures::default()
+    }
+
+    fn cpu(&self) -> CpuFigures {
+        CpuFigures::default()
+    }
+
+    fn process(&self) -> ProcessFacts {
+        ProcessFacts::default()
+    }
+
+    fn entropy(&self) -> [u8; 20] {
+        let mut bytes = [0; 20];
+        self.rng.borrow_mut().fill(&mut bytes);
+        bytes
+    }
+
+    fn read_config_file(&self) -> Result<String, String> {
+        Err("a simulated server has no configuration file".to_owned())
+    }
+
+    fn write_config_file(&self, _text: &str) -> Result<(), String> {
+        Err("a simulated server has no configuration file".to_owned())
+    }
+
+    fn apply_setting(&mut self, _config: &Config, _name: &'static str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn save_now(&mut self, job: SaveJob) -> Result<u64, String> {
+        let bytes = jobs::SnapshotWalk::new(job, None).finish_into_vec()?;
+        self.disk.borrow_mut().replace(bytes)
+    }
+
+    fn load_now(&mut self, empty: Keyspace, now: UnixMs) -> Result<Keyspace, String> {
+        let file = self.disk.borrow().file.clone().ok_or("no file")?;
+        jobs::load(Box::new(empty), &file, now, false).map(|loaded| loaded.keyspace)
+    }
+
+    fn sleep(&self, _span: Duration) {}
+}
