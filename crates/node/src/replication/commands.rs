@@ -170,9 +170,10 @@ fn sync(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 impl Node {
     fn answer_psync(&mut self, conn: ConnId, outcome: PsyncOutcome) -> Outcome {
         match outcome {
-            PsyncOutcome::Continue { reply, .. } => {
+            PsyncOutcome::Continue { reply, from } => {
                 self.clients[conn].kind = Kind::Replica;
                 self.reply(conn).raw(&reply);
+                self.start_stream(conn, from);
                 let who = self.clients[conn].peer.addr.clone();
                 self.log(LogLevel::Notice, &format!("Partial resynchronization request from {who} accepted."));
             }

@@ -38,11 +38,7 @@ impl Node {
             match wish {
                 PeersOutput::Send(conn, bytes) => self.send_to_replica(conn, &bytes),
                 PeersOutput::StartSync(targets) => self.start_sync(targets),
-                PeersOutput::StartStream { conn, from } => {
-                    let cursor = Cursor { at: from, live: true, over_soft_limit_since: None };
-                    self.replication.cursors.insert(conn, cursor);
-                    self.clients.mark_dirty(conn);
-                }
+                PeersOutput::StartStream { conn, from } => self.start_stream(conn, from),
                 PeersOutput::Close { conn, after_flush, reason } => {
                     self.log(LogLevel::Notice, &format!("Closing a replica's connection: {reason}"));
                     if after_flush { self.close_after_reply(conn) } else { self.close_now(conn) }
@@ -66,6 +62,13 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// From now on a replica gets the stream from there.
+    pub(super) fn start_stream(&mut self, conn: ConnId, from: u64) {
+        let cursor = Cursor { at: from, live: true, over_soft_limit_since: None };
+        self.replication.cursors.insert(conn, cursor);
+        self.clients.mark_dirty(conn);
     }
 
     fn send_to_replica(&mut self, conn: ConnId, bytes: &[u8]) {
