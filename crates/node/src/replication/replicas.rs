@@ -71,6 +71,13 @@ impl Node {
         self.clients.mark_dirty(conn);
     }
 
+    /// From now on the connection gets the stream from this offset.
+    pub(super) fn start_stream(&mut self, conn: ConnId, from: u64) {
+        let cursor = Cursor { at: from, live: true, over_soft_limit_since: None };
+        self.replication.cursors.insert(conn, cursor);
+        self.clients.mark_dirty(conn);
+    }
+
     fn send_to_replica(&mut self, conn: ConnId, bytes: &[u8]) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         client.outbox.extend(bytes);
