@@ -64,13 +64,6 @@ impl Node {
         }
     }
 
-    /// From now on a replica gets the stream from there.
-    pub(super) fn start_stream(&mut self, conn: ConnId, from: u64) {
-        let cursor = Cursor { at: from, live: true, over_soft_limit_since: None };
-        self.replication.cursors.insert(conn, cursor);
-        self.clients.mark_dirty(conn);
-    }
-
     /// From now on the connection gets the stream from this offset.
     pub(super) fn start_stream(&mut self, conn: ConnId, from: u64) {
         let cursor = Cursor { at: from, live: true, over_soft_limit_since: None };
