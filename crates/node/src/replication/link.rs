@@ -85,6 +85,12 @@ impl Node {
     /// A data set that came from the master is complete and sound, or it is not.
     pub(crate) fn transfer_loaded(&mut self, result: Result<Keyspace, String>) {
         match result {
+            // It was given up while it was being built: nobody asked for it any more.
+            Ok(late) if self.replication.link.phase() != Phase::Loading => {
+                self.persistence.transfer_stream_db = None;
+                self.outputs.push_back(Output::Discard(Discarded::Keyspace(Box::new(late))));
+                return;
+            }
             Ok(fresh) => {
                 let old = self.keyspace.replace_data(fresh);
                 self.outputs.push_back(Output::Discard(Discarded::Keyspace(Box::new(old))));
