@@ -8,6 +8,7 @@ mod servers;
 mod snapshot;
 
 use crate::Outcome;
+use std::path::PathBuf;
 
 /// What the command line asks of a benchmark.
 pub struct Options {
@@ -19,6 +20,8 @@ pub struct Options {
     pub rate: u64,
     /// A remark for the page: what was unusual about this run.
     pub note: Option<String>,
+    /// Our program, if it is not to be built.
+    pub program: Option<PathBuf>,
 }
 
 /// Runs with these words of the command line.
@@ -31,7 +34,7 @@ pub fn run(arguments: Vec<String>) -> Outcome<()> {
 }
 
 fn parse(arguments: Vec<String>) -> Outcome<(String, Options)> {
-    let mut options = Options { keys: 10_000_000, rounds: 3, rate: 20_000, note: None };
+    let mut options = Options { keys: 10_000_000, rounds: 3, rate: 20_000, note: None, program: None };
     let mut arguments = arguments.into_iter();
     let name = arguments.next().ok_or("which benchmark? snapshot")?;
     while let Some(argument) = arguments.next() {
@@ -43,7 +46,8 @@ fn parse(arguments: Vec<String>) -> Outcome<(String, Options)> {
             "--rounds" => options.rounds = number()? as usize,
             "--rate" => options.rate = number()?,
             "--note" => options.note = Some(value),
-            _ => return Err(format!("`bench` knows --keys, --rounds, --rate and --note, not {argument}")),
+            "--program" => options.program = Some(PathBuf::from(value)),
+            _ => return Err(format!("`bench` knows --keys, --rounds, --rate, --note and --program, not {argument}")),
         }
     }
     Ok((name, options))

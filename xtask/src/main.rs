@@ -23,8 +23,9 @@ tasks:
   test [--fast] [STAGE…]   fetch the peers, check the code, run every test; the stages named, or all of them.
                            --fast leaves out the long stages
   test --list              name the stages
-  bench snapshot [--keys N] [--rounds N] [--rate N] [--note TEXT]
-                           measure beside Valkey 9.1 and write the table into docs/benchmarks.md
+  bench snapshot [--keys N] [--rounds N] [--rate N] [--note TEXT] [--program FILE]
+                           measure beside Valkey 9.1 and write the table into docs/benchmarks.md; FILE: ours,
+                           already built
   fuzz [--seconds N] [TARGET [INPUT]]
                            search for inputs that the parsers of outside bytes cannot bear, N seconds a target (20);
                            INPUT: run this one only

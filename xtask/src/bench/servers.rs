@@ -5,7 +5,7 @@ use crate::{Outcome, workspace};
 use client::{Client, Value};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 const START_MAX: Duration = Duration::from_secs(10);
@@ -27,16 +27,18 @@ fn target() -> PathBuf {
 }
 
 impl Server {
-    /// Builds ours with all optimisations and starts it.
-    pub fn ours() -> Outcome<Server> {
-        let mut build = Command::new(workspace::cargo());
-        build.args(["build", "--quiet", "--release", "-p", "server", "--bin", "lockstep"]);
-        let status = build.current_dir(workspace::root()).status().map_err(|error| format!("cargo: {error}"))?;
-        if !status.success() {
-            return Err("lockstep cannot be built".to_owned());
+    /// Starts ours: this program, or else the present code, built with all optimisations.
+    pub fn ours(program: Option<&Path>) -> Outcome<Server> {
+        let built = target().join("release/lockstep");
+        if program.is_none() {
+            let mut build = Command::new(workspace::cargo());
+            build.args(["build", "--quiet", "--release", "-p", "server", "--bin", "lockstep"]);
+            let status = build.current_dir(workspace::root()).status().map_err(|error| format!("cargo: {error}"))?;
+            if !status.success() {
+                return Err("lockstep cannot be built".to_owned());
+            }
         }
-        let program = target().join("release/lockstep");
-        Server::start("Lockstep", "lockstep_version", &program, &["server"])
+        Server::start("Lockstep", "lockstep_version", program.unwrap_or(&built), &["server"])
     }
 
     /// Starts Valkey 9.1 from the folder of the peers.
@@ -54,12 +56,13 @@ impl Server {
         let folder = target().join(format!("bench-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let log = std::fs::File::create(folder.join("log")).map_err(|error| error.to_string())?;
+        let errors = log.try_clone().map_err(|error| error.to_string())?;
         let child = Command::new(program)
             .args(words)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
             .arg(&folder)
             .stdout(log)
-            .stderr(Stdio::inherit())
+            .stderr(errors)
             .spawn()
             .map_err(|error| format!("{}: {error}", program.display()))?;
         let mut server = Server { name: name.to_owned(), address: format!("127.0.0.1:{port}"), child, folder };
@@ -76,7 +79,17 @@ impl Server {
 
     /// A connection.
     pub fn connect(&self) -> Outcome<Client> {
-        Client::connect(&self.address, Duration::from_secs(60)).map_err(|error| format!("{}: {error}", self.name))
+        Client::connect(&self.address, Duration::from_secs(60)).map_err(|error| format!("{}: {error}", self.state()))
+    }
+
+    /// Its name and, for a failure, whether it still runs and what it logged last.
+    fn state(&self) -> String {
+        let pid = self.child.id();
+        let state = read(&format!("/proc/{pid}/status"));
+        let state = state.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("gone").trim().to_owned();
+        let log = read(&self.folder.join("log").display().to_string());
+        let last: Vec<_> = log.lines().rev().take(5).collect();
+        format!("{} (process {pid}: {state}; last logged, newest first: {last:?})", self.name)
     }
 
     /// A field of INFO.

@@ -41,7 +41,7 @@ const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.
 /// Measures and writes the page's section.
 pub fn run(options: &Options) -> Outcome<()> {
     let machine = page::machine();
-    let (ours, valkey) = (Server::ours()?, Server::valkey()?);
+    let (ours, valkey) = (Server::ours(options.program.as_deref())?, Server::valkey()?);
     for server in [&ours, &valkey] {
         let started = Instant::now();
         fill(server, options.keys)?;
