@@ -449,6 +449,17 @@ fn acknowledgements_only_move_forward_and_strangers_have_none() {
     assert_eq!((rig.peers.fsynced_at_least(1005), rig.peers.fsynced_at_least(1006)), (1, 0));
 }
 
+// A write made before the first replica came is at offset 0. The replica was online as soon as its snapshot was sent,
+// long before it was loaded, and its initial 0 counted as an acknowledgement: WAIT promised what was not true.
+#[test]
+fn a_replica_that_has_not_acknowledged_yet_does_not_count_for_writes_from_before_the_stream() {
+    let mut rig = Rig::default();
+    rig.continues(1);
+    assert_eq!((rig.peers.acked_at_least(0), rig.peers.fsynced_at_least(0)), (0, 0));
+    rig.replconf(1, "ack 1000 fack 1000");
+    assert_eq!((rig.peers.acked_at_least(0), rig.peers.fsynced_at_least(0)), (1, 1));
+}
+
 #[test]
 fn any_number_of_waiters_in_one_turn_ask_for_one_ack() {
     let mut rig = Rig::default();

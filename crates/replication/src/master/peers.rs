@@ -459,14 +459,15 @@ impl<K: Copy + Eq + Ord> Peers<K> {
         self.acks_wanted = self.replicas.iter().any(Replica::is_online);
     }
 
-    /// How many online replicas acknowledged at least `offset` (WAIT).
+    /// How many online replicas acknowledged at least `offset` (WAIT). What was written before the stream was kept is
+    /// at offset 0, and a replica that acknowledged nothing yet need not have it.
     pub fn acked_at_least(&self, offset: u64) -> usize {
-        self.replicas.iter().filter(|replica| replica.is_online() && replica.acked >= offset).count()
+        self.replicas.iter().filter(|replica| replica.is_online() && replica.acked >= offset.max(1)).count()
     }
 
     /// How many online replicas have at least `offset` on disk (WAITAOF).
     pub fn fsynced_at_least(&self, offset: u64) -> usize {
-        self.replicas.iter().filter(|replica| replica.is_online() && replica.fsynced >= offset).count()
+        self.replicas.iter().filter(|replica| replica.is_online() && replica.fsynced >= offset.max(1)).count()
     }
 
     /// min_slaves_good_slaves: online replicas whose lag is within min-replicas-max-lag.
