@@ -135,7 +135,11 @@ fn percentiles(timed: &[(Instant, Duration)]) -> Percentiles {
 fn median(runs: &[Run], figure: impl Fn(&Run) -> f64) -> f64 {
     let mut figures: Vec<f64> = runs.iter().map(figure).collect();
     figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
+    match figures.len() {
+        0 => 0.0,
+        count if count % 2 == 1 => figures[count / 2],
+        count => (figures[count / 2 - 1] + figures[count / 2]) / 2.0,
+    }
 }
 
 fn report(options: &Options, machine: &str, columns: &[(String, Vec<Run>)]) -> String {
@@ -144,6 +148,9 @@ fn report(options: &Options, machine: &str, columns: &[(String, Vec<Run>)]) -> S
          {VALUE_BYTES} bytes, while random ones are overwritten at that rate per second.\n\n{machine}\n",
         options.keys, options.rounds, options.rate
     );
+    if let Some(program) = &options.program {
+        body += &format!("\nOurs was built before, not from this commit: {}.\n", program.display());
+    }
     if let Some(note) = &options.note {
         body += &format!("\n{note}\n");
     }
