@@ -97,6 +97,10 @@ pub struct Client {
     pub parser: RequestParser,
     /// Replies on their way.
     pub outbox: Outbox,
+    /// Its own command runs: messages that it gets meanwhile must not stand inside the reply.
+    pub executing: bool,
+    /// Those messages.
+    pub pushes: Outbox,
     /// RESP2 or RESP3.
     pub proto: Protocol,
     /// The selected database.
@@ -161,6 +165,8 @@ impl Client {
             inbox: Vec::new(),
             parser: RequestParser::new(),
             outbox: Outbox::new(),
+            executing: false,
+            pushes: Outbox::new(),
             proto: Protocol::Resp2,
             db: 0,
             authenticated,

@@ -359,14 +359,15 @@ fn get_name(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 fn set_info(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let (option, value) = (&args[2], &args[3]);
     let client = &mut node.clients[conn];
-    let (name, slot) = if is(option, "LIB-NAME") {
-        ("lib-name", &mut client.lib_name)
+    let slot = if is(option, "LIB-NAME") {
+        &mut client.lib_name
     } else if is(option, "LIB-VER") {
-        ("lib-ver", &mut client.lib_ver)
+        &mut client.lib_ver
     } else {
         return Err(Error::owned(format!("ERR Unrecognized option '{}'", String::from_utf8_lossy(option))));
     };
     if !is_plain(value) {
+        let name = String::from_utf8_lossy(option);
         return Err(Error::owned(format!("ERR {name} cannot contain spaces, newlines or special characters.")));
     }
     *slot = value.to_vec();
@@ -376,7 +377,7 @@ fn set_info(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 
 fn pause(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     if args.len() > 4 {
-        return Err(Error::Syntax);
+        return Err(crate::help::wrong_arguments(args));
     }
     let all = match args.get(3) {
         None => true,
@@ -446,7 +447,7 @@ fn no_touch(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 
 fn unblock(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     if args.len() > 4 {
-        return Err(Error::Syntax);
+        return Err(crate::help::wrong_arguments(args));
     }
     let with_error = match args.get(3) {
         None => false,

@@ -206,16 +206,8 @@ fn debug(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let found = SUBCOMMANDS.iter().find(|sub| sub.name == name && sub.args.contains(&(args.len() - 2)));
     match found {
         Some(sub) => (sub.run)(node, conn, args),
-        None => Err(unknown(args)),
+        None => Err(crate::help::wrong_arguments(args)),
     }
-}
-
-/// The refusal of a subcommand that does not exist, or not with these arguments.
-fn unknown(args: &Args<'_>) -> Error {
-    let mut text = b"ERR unknown subcommand or wrong number of arguments for '".to_vec();
-    text.extend_from_slice(&args[1][..args[1].len().min(128)]);
-    text.extend_from_slice(b"'. Try DEBUG HELP.");
-    Error::Bytes(text)
 }
 
 fn help(node: &mut Node, conn: ConnId) -> Outcome {

@@ -47,7 +47,8 @@ impl Node {
         if let Some(transaction) = &mut client.transaction {
             transaction.aborted = true;
         }
-        if in_exec && client.transaction.take().is_some() {
+        if in_exec {
+            client.transaction = None;
             self.unwatch_all(conn);
             let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
             text.extend_from_slice(error.message().strip_prefix(b"ERR ").unwrap_or(error.message()));
@@ -62,7 +63,14 @@ impl Node {
         self.effects.journal_wanted = self.replication.journal_is_wanted();
         self.effects.touched_wanted = self.touched_wanted();
         self.feed_monitors(conn, id, args);
+        self.clients[conn].executing = true;
         self.call(conn, id, args);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.executing = false;
+            if !client.pushes.is_empty() {
+                client.outbox.append(&mut client.pushes);
+            }
+        }
         let wrote = self.commit();
         if let Some(client) = self.clients.get_mut(conn)
             && wrote

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use base::glob_match;
 use commands::{Error, Flags, KeyAccess, KeySpec, Meta, Outcome, Row};
-use resp::{Args, Protocol};
+use resp::{Args, Protocol, Reply};
 
-use crate::client::ConnId;
-use crate::node::{Node, reply_to};
+use crate::client::{Client, ConnId};
+use crate::node::Node;
 use crate::table::{ServerFn, ServerRow};
 
 /// What can be subscribed to.
@@ -97,7 +97,7 @@ impl Node {
         let mut receivers = Vec::new();
         for conn in pubsub.topics[Topic::Channel as usize].get(channel).into_iter().flatten() {
             let Some(client) = clients.get_mut(*conn) else { continue };
-            let mut reply = reply_to(client);
+            let mut reply = push_to(client);
             reply.push(3);
             reply.bulk(b"message");
             reply.bulk(channel);
@@ -110,7 +110,7 @@ impl Node {
             }
             for conn in listeners {
                 let Some(client) = clients.get_mut(*conn) else { continue };
-                let mut reply = reply_to(client);
+                let mut reply = push_to(client);
                 reply.push(4);
                 reply.bulk(b"pmessage");
                 reply.bulk(pattern);
@@ -128,7 +128,7 @@ impl Node {
         let receivers = pubsub.topics[Topic::Shard as usize].get(channel).cloned().unwrap_or_default();
         for conn in &receivers {
             let Some(client) = clients.get_mut(*conn) else { continue };
-            let mut reply = reply_to(client);
+            let mut reply = push_to(client);
             reply.push(3);
             reply.bulk(b"smessage");
             reply.bulk(channel);
@@ -159,6 +159,13 @@ impl Node {
             client.subscriptions = [0; 3];
         }
     }
+}
+
+/// A message to a client: CLIENT REPLY does not hold it back, and it waits until the reply to a command of its own is
+/// complete.
+fn push_to(client: &mut Client) -> Reply<'_> {
+    let out = if client.executing { &mut client.pushes } else { &mut client.outbox };
+    Reply::new(out, client.proto)
 }
 
 fn subscribe_to(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic) -> Outcome {
@@ -387,7 +394,7 @@ pub(crate) fn container(_node: &mut Node, _conn: ConnId, _args: &Args<'_>) -> Ou
 
 fn list_channels(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic) -> Outcome {
     if args.len() > 3 {
-        return Err(Error::Syntax);
+        return Err(crate::help::wrong_arguments(args));
     }
     let pattern = args.get(2);
     let names: Vec<Vec<u8>> = node.pubsub.topics[topic as usize]

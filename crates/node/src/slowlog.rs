@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use base::UnixMs;
-use commands::{Error, Flags, Meta, Outcome, Row, int};
+use commands::{Error, Flags, Meta, Outcome, Row};
 use config::Config;
 use resp::Args;
 
@@ -123,15 +123,10 @@ const SLOWLOG: ServerRow = Row {
 fn get(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     const COUNT_DEFAULT: i64 = 10;
     if args.len() > 3 {
-        return Err(Error::Syntax);
+        return Err(crate::help::wrong_arguments(args));
     }
-    let count = match args.get(2) {
-        None => COUNT_DEFAULT,
-        Some(arg) => int(arg)?,
-    };
-    if count < -1 {
-        return Err(Error::text("ERR count should be greater than or equal to -1"));
-    }
+    let count = args.get(2).map_or(Some(COUNT_DEFAULT), base::numbers::parse_i64).filter(|count| *count >= -1);
+    let count = count.ok_or(Error::text("ERR count should be greater than or equal to -1"))?;
     let count = if count == -1 { usize::MAX } else { count as usize };
     let Node { clients, slowlog, .. } = node;
     let mut reply = crate::node::reply_to(&mut clients[conn]);

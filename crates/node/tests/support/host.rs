@@ -1,0 +1,85 @@
+//! The program around the node under test: a clock that stands still unless told, and a file in memory.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base::{Time, UnixMs};
+use config::Config;
+use keyspace::Keyspace;
+use node::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob};
+use persist::rdb::{EncodeError, Encoder, EncoderOptions, Header, LoadOptions, encode_snapshot, load_into};
+
+/// The program around the node under test.
+pub struct TestHost {
+    /// The monotonic clock; the wall clock goes with it.
+    pub clock: Rc<Cell<Time>>,
+    /// What was saved last.
+    pub file: Vec<u8>,
+}
+
+/// The wall clock when the monotonic one is at zero: a day in 2025.
+pub const UNIX_START: UnixMs = UnixMs(1_750_000_000_000);
+
+impl Host for TestHost {
+    fn now(&self) -> Time {
+        self.clock.get()
+    }
+
+    fn unix_micros(&self) -> i64 {
+        UNIX_START.0 * 1000 + self.clock.get().0 as i64
+    }
+
+    fn log(&self, _level: LogLevel, _text: &str) {}
+
+    fn role_changed(&self, _is_replica: bool) {}
+
+    fn memory(&self) -> MemoryFigures {
+        MemoryFigures { allocated: 1 << 20, active: 2 << 20, resident: 3 << 20, rss: 4 << 20, system: 1 << 30 }
+    }
+
+    fn cpu(&self) -> CpuFigures {
+        CpuFigures::default()
+    }
+
+    fn process(&self) -> ProcessFacts {
+        ProcessFacts::default()
+    }
+
+    fn entropy(&self) -> [u8; 20] {
+        [7; 20]
+    }
+
+    fn read_config_file(&self) -> Result<String, String> {
+        Err("there is none".to_owned())
+    }
+
+    fn write_config_file(&self, _text: &str) -> Result<(), String> {
+        Err("there is none".to_owned())
+    }
+
+    fn apply_setting(&mut self, _config: &Config, _name: &'static str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn save_now(&mut self, mut job: SaveJob) -> Result<u64, String> {
+        let mut encoder = Encoder::new(Vec::new(), EncoderOptions::default());
+        encode_snapshot(&mut job.snapshot, &Header::default(), &mut encoder).map_err(|error| match error {
+            EncodeError::Sink(never) => match never {},
+            EncodeError::Unsupported(value) => value.to_string(),
+        })?;
+        let Ok(file) = encoder.into_sink();
+        self.file = file;
+        Ok(self.file.len() as u64)
+    }
+
+    fn load_now(&mut self, mut empty: Keyspace, now: UnixMs) -> Result<Keyspace, String> {
+        let options = LoadOptions { now, drop_expired: true, ..LoadOptions::default() };
+        load_into(&mut empty, &self.file[..], &options, &mut ()).map_err(|error| error.to_string())?;
+        Ok(empty)
+    }
+
+    fn sleep(&self, span: Duration) {
+        self.clock.set(self.clock.get() + span);
+    }
+}

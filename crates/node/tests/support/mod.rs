@@ -1,0 +1,5 @@
+//! What the transcript runner is made of: the notation, a whole node with its connections, and the program around it.
+
+pub mod host;
+pub mod script;
+pub mod session;

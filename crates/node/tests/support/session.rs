@@ -1,0 +1,155 @@
+//! A whole node with its connections, driven as the server's loop drives it.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base::{Time, UnixMs};
+use config::{Config, ProtectedAction};
+use node::{ConnId, Node, Output, PeerInfo, Setup};
+
+use super::host::{TestHost, UNIX_START};
+use super::script::{Action, take_replies};
+
+/// A reply that takes longer than this is none.
+const REPLY_WITHIN_MS: u64 = 5000;
+
+/// A node and those who are connected to it.
+pub struct Session {
+    node: Node,
+    clock: Rc<Cell<Time>>,
+    connections: BTreeMap<char, Connection>,
+}
+
+struct Connection {
+    id: ConnId,
+    got: Vec<u8>,
+    closed: bool,
+}
+
+impl Session {
+    /// An empty server.
+    pub fn new() -> Session {
+        let clock = Rc::new(Cell::new(Time(1_000_000)));
+        let mut config = Config::default();
+        config.save.clear();
+        config.enable_debug_command = ProtectedAction::Yes;
+        let host = Box::new(TestHost { clock: Rc::clone(&clock), file: Vec::new() });
+        let node = Node::new(Setup { config, host, seeds: [1, 2, 3], now: clock.get(), unix: UNIX_START });
+        Session { node, clock, connections: BTreeMap::new() }
+    }
+
+    /// Carries out one step.
+    pub fn act(&mut self, action: &Action) {
+        match action {
+            Action::Send(name, bytes) => {
+                let id = self.connection(*name);
+                self.turn(|node| node.handle_input(id, bytes));
+            }
+            Action::Sleep(ms) => self.pass(*ms),
+            Action::Close(name) => {
+                let connection = self.connections.remove(name).expect("an open connection");
+                self.turn(|node| node.disconnected(connection.id));
+            }
+        }
+    }
+
+    /// Lets time pass until a connection got something.
+    pub fn wait_for(&mut self, name: char) {
+        const STEP_MS: u64 = 10;
+        for _ in 0..REPLY_WITHIN_MS / STEP_MS {
+            let connection = &self.connections[&name];
+            if !connection.got.is_empty() || connection.closed {
+                return;
+            }
+            self.pass(STEP_MS);
+        }
+    }
+
+    /// What each connection got since the last time, a line each.
+    pub fn take_all(&mut self, sorted: bool) -> BTreeMap<char, Vec<String>> {
+        let mut all = BTreeMap::new();
+        for (name, connection) in &mut self.connections {
+            let mut lines = take_replies(&mut connection.got, sorted);
+            if connection.closed {
+                lines.push("! closed".to_owned());
+            }
+            if !lines.is_empty() {
+                all.insert(*name, lines);
+            }
+        }
+        self.connections.retain(|_, connection| !connection.closed);
+        all
+    }
+
+    fn connection(&mut self, name: char) -> ConnId {
+        let Session { node, connections, .. } = self;
+        let port = 50_000 + u32::from(name);
+        let opened = connections.entry(name).or_insert_with(|| {
+            let peer = PeerInfo {
+                addr: format!("127.0.0.1:{port}"),
+                laddr: "127.0.0.1:6379".to_owned(),
+                ip: "127.0.0.1".to_owned(),
+                fd: 8,
+                unix: false,
+                local: true,
+                certificate: None,
+            };
+            let id = node.connect(peer).expect("room for a connection");
+            Connection { id, got: Vec::new(), closed: false }
+        });
+        opened.id
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.clock.set(self.clock.get() + Duration::from_millis(ms));
+        self.turn(|_| {});
+    }
+
+    /// One turn of the loop.
+    fn turn(&mut self, what: impl FnOnce(&mut Node)) {
+        let now = self.clock.get();
+        self.node.begin_turn(now, UnixMs(UNIX_START.0 + (now.0 / 1000) as i64));
+        what(&mut self.node);
+        self.node.handle_timeout();
+        self.carry_out();
+        self.flush();
+        self.node.end_turn();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Close(id) => self.note_closed(id),
+                Output::StartSave(_) => self.node.save_done(Ok(0)),
+                Output::Discard(_) => {}
+                _ => panic!("the transcripts need no master, replica or end"),
+            }
+        }
+    }
+
+    fn note_closed(&mut self, id: ConnId) {
+        if let Some(connection) = self.connections.values_mut().find(|connection| connection.id == id) {
+            connection.closed = true;
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(id) = self.node.pop_dirty() {
+            let Some(connection) = self.connections.values_mut().find(|connection| connection.id == id) else {
+                continue;
+            };
+            let got = &mut connection.got;
+            let written = self.node.write_connection(id, &mut |slices| {
+                slices.iter().for_each(|slice| got.extend_from_slice(slice));
+                Ok(slices.iter().map(|slice| slice.len()).sum())
+            });
+            assert!(written.expect("memory takes all"), "a connection takes all that is written");
+            if self.node.is_to_close(id) {
+                connection.closed = true;
+                self.node.disconnected(id);
+            }
+        }
+    }
+}
