@@ -152,7 +152,9 @@ fn rewrite(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 
 fn reset_stat(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     let stats = &mut node.stats;
-    *stats = Stats { memory_at_start: stats.memory_at_start, ..Stats::default() };
+    // What memory was once used is no count, and stays.
+    let (memory_at_start, memory_peak) = (stats.memory_at_start, stats.memory_peak);
+    *stats = Stats { memory_at_start, memory_peak, ..Stats::default() };
     node.keyspace.stats = keyspace::Stats::default();
     node.replication.peers.reset_stats();
     node.table.reset_stats();
