@@ -26,6 +26,8 @@ impl Node {
 
     /// The connection to the master is gone.
     pub fn link_closed(&mut self, reason: String) {
+        // What was not applied is sent again, or a snapshot stands in for it.
+        self.replication.apply.drop_unfinished();
         self.replication.link.handle(self.now, Input::Closed(reason));
         self.run_link();
     }
