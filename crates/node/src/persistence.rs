@@ -410,8 +410,8 @@ impl Node {
         } else {
             replication::History::restored_as_master(fresh, position.replid, position.offset)
         };
-        replication.apply.db = position.stream_db.unwrap_or(0);
-        replication.selected_db = None;
+        // A replica takes it over when it begins to follow; a master names the database of its first write anew.
+        replication.selected_db = if as_replica { position.stream_db } else { None };
         self.activate_stream();
         if !as_replica {
             // Replicas that go on from here still have these keys.
