@@ -104,7 +104,7 @@ impl Invariants {
             }
             Claim::Replicated { marker, by, replicas, since } => {
                 env.figures.waits += 1;
-                let verdict = self.acknowledged.replicated(*marker, *by, *replicas, *since, machines);
+                let verdict = self.acknowledged.replicated((*marker, *replicas), *by, *since, machines, &env.network);
                 self.check("acknowledged", verdict)
             }
             Claim::Halves { by, reply } => self.check("transactions", transactions::shown(*by, reply)),

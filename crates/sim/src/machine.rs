@@ -19,7 +19,6 @@ use crate::disk::Disk;
 use crate::env::Env;
 use crate::host::{Log, SimHost};
 use crate::jobs::{Build, Job, Report};
-use crate::network::Party;
 use crate::queue::Event;
 use crate::relay::Relay;
 

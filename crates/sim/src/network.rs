@@ -116,6 +116,12 @@ impl Network {
         open.map(|(key, connection)| (*key, connection.parties))
     }
 
+    /// How many connections of that other machine a machine still has, those included that are cut without its knowledge.
+    pub fn links_held(&self, from: usize, by: usize) -> usize {
+        let parties = [Party::Machine(from), Party::Machine(by)];
+        self.connections.values().filter(|connection| connection.parties == parties && !connection.closed[1]).count()
+    }
+
     /// Writes: how many bytes were taken.
     pub fn write(
         &mut self,

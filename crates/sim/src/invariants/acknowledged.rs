@@ -1,7 +1,8 @@
 //! No acknowledged write is lost.
 //!
 //! Precisely: writers write marker keys that nobody deletes. When a master answers `+OK`, it holds the marker. When it
-//! answers n to the WAIT behind it, n other nodes hold it. A node that was once seen with an acknowledged marker keeps
+//! answers n to the WAIT behind it, n other nodes hold it; but a replica that came back before its master noticed that
+//! the old link is dead may count once for each, as with the peers. A node that was once seen with an acknowledged marker keeps
 //! it until it is killed or adopts another node's data set; partial synchronisations, promotions, changes of master
 //! and other nodes' troubles take nothing away. What a full synchronisation brings is what the giver had, which
 //! `digests` sees to. So a write acknowledged by WAIT n is only lost when none of the n + 1 nodes is left that had it
@@ -14,6 +15,7 @@ use base::Time;
 use super::{Verdict, up};
 use crate::client::marker_key;
 use crate::machine::Machine;
+use crate::network::Network;
 
 /// What was acknowledged, and who was seen with it.
 pub(super) struct Acknowledged {
@@ -50,19 +52,21 @@ impl Acknowledged {
     /// A master said that so many replicas have the marker.
     pub fn replicated(
         &mut self,
-        marker: u32,
+        (marker, replicas): (u32, usize),
         by: usize,
-        replicas: usize,
         since: Time,
         machines: &[Machine],
+        network: &Network,
     ) -> Verdict {
         let mut count = 0;
         for machine in machines.iter().filter(|machine| machine.index != by) {
-            if holds(machine, marker) {
+            let held = holds(machine, marker);
+            if held {
                 self.note(marker, machine);
-                count += 1;
-            } else if machine.generation_at >= since {
-                count += 1; // It may have had it.
+            }
+            // One whose data was replaced since then may have had it.
+            if held || machine.generation_at >= since {
+                count += network.links_held(machine.index, by).max(1);
             }
         }
         if count >= replicas {
