@@ -3,6 +3,7 @@
 mod increment;
 mod read;
 mod sample;
+mod set_ex;
 mod write;
 
 use keyspace::notify::{Class, Event};
@@ -15,6 +16,7 @@ pub const ROWS: &[DataRow] = &[
     write::HMSET,
     write::HSETNX,
     write::HDEL,
+    set_ex::HSETEX,
     increment::HINCRBY,
     increment::HINCRBYFLOAT,
     read::HGET,
