@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 pub const SHORT: Duration = Duration::from_secs(20);
 
 /// For what takes long on a busy machine: a full synchronisation, catching up under load.
-pub const LONG: Duration = Duration::from_secs(90);
+pub const LONG: Duration = Duration::from_secs(60);
 
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -34,6 +34,7 @@ fn replicates_under_load(master: Peer, replica: Peer, directives: &[&str], seed:
             info.number("sync_partial_ok") == round
         });
         wait_for_link(&replica);
+        wait_for_writes(&replica, BYTES_WHILE_CUT);
     }
 
     let report = load.stop();
