@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`run`] runs seeds; `world` is one run; `machine` is the loop around a node, the mirror of the real
 //! server's shell; `network`, `disk` and `host` are what it stands on; `client`, `workload` and `faults` are what
-//! happens to it; `invariants/` is what must hold; `sabotage` and `relay` prove that the checkers bite.
+//! happens to it; `invariants/` is what must hold; `sabotage` and `relay` prove that the checkers bite; [`Script`] plays
+//! one story without chance, for regression tests.
 
 mod client;
 mod disk;
@@ -21,6 +22,7 @@ mod relay;
 mod report;
 mod run;
 mod sabotage;
+mod script;
 mod trace;
 mod workload;
 mod world;
@@ -29,3 +31,4 @@ pub use invariants::NAMES as INVARIANTS;
 pub use report::{Figures, Outcome, Violation};
 pub use run::{Options, STEPS, failure_text, run, run_many};
 pub use sabotage::Sabotage;
+pub use script::Script;

@@ -200,6 +200,11 @@ impl Machine {
         self.facts().and_then(|facts| facts.master).and_then(|(host, _)| index_of(&host))
     }
 
+    /// Whether a received data set is being built.
+    pub fn is_building(&self) -> bool {
+        self.receiving.as_ref().is_some_and(|receiving| receiving.work.is_none())
+    }
+
     /// A connection was made: the loop will accept it. False: nobody listens.
     pub fn knock(&mut self, key: u64, env: &mut Env) -> bool {
         if self.node.is_none() {

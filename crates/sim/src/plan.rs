@@ -55,9 +55,30 @@ impl Plan {
             sync_write_max: [300, 4_000, 100_000][rng.usize(..3)],
             job_start: Duration::from_micros(rng.u64(1..20_000)),
             fault_ms: [(100, 1_000), (300, 3_000), (2_000, 8_000)][rng.usize(..3)],
-            think_ms: [10, 50, 200][rng.usize(..3)],
+            think_ms: [20, 100, 400][rng.usize(..3)],
             skew_ms: [0, 0, 5_000][rng.usize(..3)],
             value_bytes_max: [10, 100, 1_000, 5_000][rng.usize(..4)],
+        }
+    }
+
+    /// A layout without chance in its settings, where nothing goes wrong by itself and nobody writes: for scripts.
+    pub fn calm(nodes: usize) -> Plan {
+        let mut config = base_config();
+        config.repl_timeout = 10;
+        config.repl_diskless_sync_delay = 0;
+        Plan {
+            nodes,
+            clients: (0, 0),
+            config,
+            weather: Weather { delay_us: (100, 300), window: 100_000, piece_max: 20 },
+            turn_delay_us: 50,
+            sync_slice_ms: 5,
+            sync_write_max: 1_000,
+            job_start: Duration::from_millis(1),
+            fault_ms: (1_000_000, 1_000_000),
+            think_ms: 100,
+            skew_ms: 0,
+            value_bytes_max: 10,
         }
     }
 }

@@ -55,14 +55,21 @@ impl Relay {
         Relay { leftover: std::mem::take(&mut self.unfinished), ..Relay::new(master) }
     }
 
+    /// Whether the replica has the beginning of a command or transaction that it cannot apply yet.
+    pub fn is_inside_unit(&self) -> bool {
+        !self.unfinished.is_empty()
+    }
+
     /// The replica writes.
     pub fn up(&mut self, key: u64, bytes: &[u8], facts: &StreamFacts, env: &mut Env) -> io::Result<usize> {
         if self.asked.is_none()
             && let Some(asked) = Asked::find(bytes)
         {
             let falsified = self.falsify_psync(&asked, facts, env);
-            let shown = falsified.as_deref().and_then(Asked::find).unwrap_or_else(|| asked.clone());
-            self.question = Some((shown, facts.clone()));
+            // A bug of the master leaves the replica's question as it is.
+            let of_the_replica = env.sabotage.is_some_and(Sabotage::is_of_the_replica);
+            let shown = falsified.as_deref().filter(|_| of_the_replica).and_then(Asked::find);
+            self.question = Some((shown.unwrap_or_else(|| asked.clone()), facts.clone()));
             self.asked = Some(asked);
             if let Some(falsified) = falsified {
                 return write_whole(env, key, &falsified).map(|()| bytes.len());

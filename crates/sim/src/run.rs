@@ -9,7 +9,7 @@ use crate::sabotage::Sabotage;
 use crate::world::World;
 
 /// How many events the stormy part of a run has, unless told.
-pub const STEPS: u64 = 6_000;
+pub const STEPS: u64 = 8_000;
 
 /// What to run.
 #[derive(Clone, Debug)]

@@ -32,6 +32,11 @@ impl Sabotage {
         ("always-asks-for-all", Sabotage::AlwaysAsksForAll),
     ];
 
+    /// Whether it is the replica that has the bug; else its master.
+    pub(crate) fn is_of_the_replica(self) -> bool {
+        !matches!(self, Sabotage::SecondOffsetUnchecked | Sabotage::SelectForgotten | Sabotage::JournalTrimmedEarly)
+    }
+
     /// The bug of that name.
     pub fn named(name: &str) -> Option<Sabotage> {
         Sabotage::ALL.iter().find(|(known, _)| *known == name).map(|(_, sabotage)| *sabotage)

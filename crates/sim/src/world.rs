@@ -29,10 +29,10 @@ const CONVERGENCE_MAX: Duration = Duration::from_secs(240);
 
 /// A simulated world.
 pub(crate) struct World {
-    env: Env,
-    machines: Vec<Machine>,
+    pub env: Env,
+    pub machines: Vec<Machine>,
     clients: Vec<Client>,
-    topology: Topology,
+    pub topology: Topology,
     invariants: Invariants,
     options: Options,
     /// When everything was healed; None: it storms.
@@ -45,6 +45,11 @@ impl World {
     pub fn new(options: &Options) -> World {
         let mut rng = fastrand::Rng::with_seed(options.seed);
         let plan = Plan::new(&mut rng);
+        World::with_plan(options, plan, rng)
+    }
+
+    /// A world laid out like this.
+    pub fn with_plan(options: &Options, plan: Plan, mut rng: fastrand::Rng) -> World {
         let topology = Topology::tree(plan.nodes, 0, &mut rng);
         let machines: Vec<Machine> =
             (0..plan.nodes).map(|index| Machine::new(index, rng.i64(-plan.skew_ms..=plan.skew_ms))).collect();
@@ -76,6 +81,20 @@ impl World {
 
     /// Runs to the end, or to the first violation.
     pub fn run(&mut self) -> Result<(), Violation> {
+        self.begin();
+        for _ in 0..self.options.steps {
+            self.step()?;
+        }
+        self.heal();
+        while !self.converged {
+            self.step()?;
+        }
+        let healed_at = self.healed_at.unwrap_or_default();
+        self.invariants.at_the_end(&self.machines, healed_at, &self.env)
+    }
+
+    /// Starts everybody.
+    pub fn begin(&mut self) {
         let env = &mut self.env;
         env.trace("sim", &format!("seed {}, {} nodes", self.options.seed, env.plan.nodes));
         for machine in &mut self.machines {
@@ -88,15 +107,6 @@ impl World {
         }
         env.after(OPERATOR_PERIOD, Event::Operator);
         env.after(Duration::from_millis(env.plan.fault_ms.1), Event::Fault);
-        for _ in 0..self.options.steps {
-            self.step()?;
-        }
-        self.heal();
-        while !self.converged {
-            self.step()?;
-        }
-        let healed_at = self.healed_at.unwrap_or_default();
-        self.invariants.at_the_end(&self.machines, healed_at, &self.env)
     }
 
     /// What the run came to.
@@ -112,7 +122,8 @@ impl World {
         }
     }
 
-    fn step(&mut self) -> Result<(), Violation> {
+    /// The next event.
+    pub fn step(&mut self) -> Result<(), Violation> {
         let (at, event) = self.env.queue.pop().expect("the operator always plans its next look");
         self.env.clock.set(at.max(self.env.now()));
         let env = &mut self.env;
