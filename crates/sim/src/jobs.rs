@@ -29,7 +29,7 @@ pub(crate) enum Report {
         /// Which one; 0 is the load at the start.
         attempt: u64,
         /// The data set, or why not.
-        result: Result<Loaded, String>,
+        result: Result<Box<Loaded>, String>,
     },
     /// A data set is sent to a replica, or not.
     Sent {

@@ -224,13 +224,13 @@ impl Network {
     pub fn cut(&mut self, now: Time, key: u64, noticed_after: [Duration; 2], queue: &mut Queue) {
         let Some(connection) = self.connections.get_mut(&key) else { return };
         connection.cut = true;
-        for side in 0..2 {
+        for (side, noticed_after) in noticed_after.into_iter().enumerate() {
             let pipe = &mut connection.pipes[1 - side];
             while pipe.pieces.back().is_some_and(|piece| piece.at > now) {
                 pipe.pieces.pop_back();
             }
             pipe.end_at = pipe.end_at.filter(|at| *at <= now);
-            let at = now + noticed_after[side];
+            let at = now + noticed_after;
             connection.broken_at[side] = Some(at);
             queue.at(at, Event::Arrive { key, side });
         }

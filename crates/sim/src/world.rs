@@ -115,7 +115,7 @@ impl World {
         Outcome {
             seed: self.options.seed,
             violation,
-            figures: self.env.figures.clone(),
+            figures: self.env.figures,
             trace: (trace.sum(), trace.lines()),
             last_lines: trace.last_lines(),
             seconds: self.env.now().0 / 1_000_000,

@@ -12,10 +12,13 @@ use crate::env::Env;
 /// Slices that one load takes at most.
 const SLICES_MAX: u32 = 5;
 
+/// An empty data set, and the bytes to fill it with or why there are none.
+type Work = (Box<Keyspace>, Result<Vec<u8>, String>);
+
 /// A data set being built.
 pub(crate) struct Build {
     attempt: u64,
-    work: Option<(Box<Keyspace>, Result<Vec<u8>, String>)>,
+    work: Option<Work>,
     drop_expired: bool,
     slices: u32,
 }
@@ -44,7 +47,7 @@ impl Build {
         }
         let (keyspace, bytes) = self.work.take().expect("a build ends once");
         let result = bytes.and_then(|bytes| load(keyspace, &bytes, env.unix(), self.drop_expired));
-        Slice { reports: vec![Report::Loaded { attempt: self.attempt, result }], again: None }
+        Slice { reports: vec![Report::Loaded { attempt: self.attempt, result: result.map(Box::new) }], again: None }
     }
 }
 

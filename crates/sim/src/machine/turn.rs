@@ -322,7 +322,7 @@ impl Machine {
                         if result.is_ok() {
                             self.new_generation(env);
                         }
-                        node.load_done(result);
+                        node.load_done(result.map(|loaded| *loaded));
                     }
                 }
                 Report::Sent { conn, result } => node.transfer_done(conn, result),
