@@ -99,7 +99,10 @@ impl Field<'_> {
             Field::BufferLimits(value) => set_buffer_limits(value, words)?,
             Field::Master(value) => **value = parse_master(words)?,
             Field::Renames(value) => {
-                let [old, new] = words else { return Err("wrong number of arguments".to_owned()) };
+                let one = words.len() == 1;
+                let words =
+                    if one { crate::grammar::split_line(&words[0]).unwrap_or_default() } else { words.to_vec() };
+                let [old, new] = words.as_slice() else { return Err("wrong number of arguments".to_owned()) };
                 value.push((old.clone(), new.clone()));
             }
             Field::Octal(value) => {

@@ -140,12 +140,16 @@ fn lines_of_arguments(words: &[String]) -> String {
                     text.push('\n');
                 }
                 text.push_str(name);
+                let is_bare = words.get(at + 1).is_none_or(|next| next.starts_with("--"));
+                if is_bare && name.eq_ignore_ascii_case("save") {
+                    text.push_str(" \"\"");
+                }
             }
             None => {
+                // One word stays one, whatever is in it. Directives of several words split it themselves: `--save
+                // "900 1"`, `--replicaof "host port"`.
                 text.push(' ');
-                // A value may itself be several words: `--save "900 1"`, `--replicaof "host port"`.
-                let several = word.contains(' ') && !word.contains(['"', '\'', '\\']);
-                text.push_str(&if several { word.clone() } else { crate::grammar::quote(word) });
+                text.push_str(&crate::grammar::quote(word));
             }
         }
     }
@@ -202,6 +206,19 @@ mod tests {
         let (config, _) = Config::load(&sources, &mut |_| Ok(Vec::new())).unwrap();
         assert!(config.save.is_empty());
         assert_eq!(config.port, 0);
+    }
+
+    #[test]
+    fn a_value_of_the_command_line_stays_one_value() {
+        let arguments = ["--masterauth", "a b", "--requirepass", "x\nport 1", "--save"].map(str::to_owned).to_vec();
+        let (config, _) = Config::load(&Sources { arguments, ..Sources::default() }, &mut |_| Ok(Vec::new())).unwrap();
+        assert_eq!((config.masterauth.as_str(), config.requirepass.as_str()), ("a b", "x\nport 1"));
+        assert_eq!((config.port, config.save.len()), (6379, 0));
+        let arguments =
+            ["--save", "900 1", "--rename-command", "KEYS \"\"", "--bind", "127.0.0.1 ::1"].map(str::to_owned).to_vec();
+        let (config, _) = Config::load(&Sources { arguments, ..Sources::default() }, &mut |_| Ok(Vec::new())).unwrap();
+        assert_eq!((config.save.len(), config.bind.len()), (1, 2));
+        assert_eq!(config.rename_command, [("KEYS".to_owned(), String::new())]);
     }
 
     #[test]
