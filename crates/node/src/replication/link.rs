@@ -28,6 +28,8 @@ impl Node {
     pub fn link_closed(&mut self, reason: String) {
         // What was not applied is sent again, or a snapshot stands in for it.
         self.replication.apply.drop_unfinished();
+        // What was not sent was for that connection only.
+        self.replication.link_outbox.clear();
         self.replication.link.handle(self.now, Input::Closed(reason));
         self.run_link();
     }
