@@ -30,6 +30,8 @@ tasks:
                            search for inputs that the parsers of outside bytes cannot bear, N seconds a target (20);
                            INPUT: run this one only
   clients                  drive our binary with redis-py, ioredis, node-redis and the peers' redis-cli
+  record [--peer NAME] FILE…
+                           write into transcripts of data commands what a real peer (valkey80) makes of them
   tidy                     check what no compiler checks: headers, imports, sizes, words that must not stay
   peers                    fetch the real Redis and Valkey that tests run against, into target/peers
                            (or the folder that $LOCKSTEP_PEERS names); neither root nor the system is touched
@@ -46,40 +48,34 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Outcome<()> {
-    // These take options with values.
-    let mut raw = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    match raw.next().as_deref() {
-        Some("bench") => return bench::run(raw.collect()),
-        Some("fuzz") => return fuzz::run(raw.collect()),
-        _ => {}
-    }
-    let mut arguments = lexopt::Parser::from_env();
-    let mut words = Vec::new();
-    let mut options = Vec::new();
-    while let Some(argument) = arguments.next().map_err(|error| error.to_string())? {
-        match argument {
-            lexopt::Arg::Value(word) => words.push(word.to_string_lossy().into_owned()),
-            lexopt::Arg::Long(name) => options.push(name.to_owned()),
-            lexopt::Arg::Short('h') => options.push("help".to_owned()),
-            other @ lexopt::Arg::Short(_) => return Err(other.unexpected().to_string()),
-        }
-    }
-    if words.is_empty() || options.iter().any(|option| option == "help") {
+    let mut words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if words.is_empty() || words.iter().any(|word| word == "--help" || word == "-h") {
         print!("{HELP}");
         return Ok(());
     }
     let task = words.remove(0);
     match task.as_str() {
-        "test" => test::run(&words, &options),
-        "clients" => no_arguments(&words, &options).and_then(|()| clients::run()),
-        "tidy" => no_arguments(&words, &options).and_then(|()| tidy::run()),
-        "peers" => no_arguments(&words, &options).and_then(|()| peers::run()),
+        "test" => test::run(&words),
+        "bench" => bench::run(words),
+        "clients" => no_arguments(&words).and_then(|()| clients::run()),
+        "fuzz" => fuzz::run(words),
+        "record" => record(&words),
+        "tidy" => no_arguments(&words).and_then(|()| tidy::run()),
+        "peers" => no_arguments(&words).and_then(|()| peers::run()),
         _ => Err(format!("there is no task `{task}`\n\n{HELP}")),
     }
 }
 
-fn no_arguments(words: &[String], options: &[String]) -> Outcome<()> {
-    match words.first().or(options.first()) {
+/// The recorder lives with the tests that run transcripts on real servers.
+fn record(words: &[String]) -> Outcome<()> {
+    let mut command = std::process::Command::new(workspace::cargo());
+    command.args(["run", "--quiet", "-p", "peertest", "--bin", "record", "--"]).args(words);
+    let status = command.status().map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err("nothing was recorded from there on".to_owned()) }
+}
+
+fn no_arguments(words: &[String]) -> Outcome<()> {
+    match words.first() {
         Some(argument) => Err(format!("this task takes no argument, not `{argument}` either")),
         None => Ok(()),
     }

@@ -49,19 +49,21 @@ const STAGES: &[Stage] = &[
 ];
 
 /// Runs the stages named, or all.
-pub fn run(names: &[String], options: &[String]) -> Outcome<()> {
+pub fn run(words: &[String]) -> Outcome<()> {
     let mut fast = false;
-    for option in options {
-        match option.as_str() {
-            "fast" => fast = true,
-            "list" => {
+    let mut names = Vec::new();
+    for word in words {
+        match word.as_str() {
+            "--fast" => fast = true,
+            "--list" => {
                 STAGES.iter().for_each(|stage| println!("{}{}", stage.name, if stage.long { " (long)" } else { "" }));
                 return Ok(());
             }
-            _ => return Err(format!("`test` knows --fast and --list, not --{option}")),
+            option if option.starts_with('-') => return Err(format!("`test` knows --fast and --list, not {option}")),
+            name => names.push(name.to_owned()),
         }
     }
-    let selected = select(names, fast)?;
+    let selected = select(&names, fast)?;
     let mut times = Vec::new();
     let mut total = Count::default();
     let mut failed = None;

@@ -16,6 +16,7 @@ mod peer;
 mod proxy;
 mod replication;
 mod server;
+pub mod transcript;
 mod wait;
 
 pub use client::{Client, Value};

@@ -28,3 +28,8 @@ pub fn wait_for<T>(what: &str, timeout: Duration, mut ask: impl FnMut() -> Optio
 pub fn wait_until(what: &str, timeout: Duration, mut holds: impl FnMut() -> bool) {
     wait_for(what, timeout, || holds().then_some(()));
 }
+
+/// Lets time pass where the passing itself is what a transcript asks for.
+pub(crate) fn pass(span: Duration) {
+    std::thread::sleep(span);
+}
