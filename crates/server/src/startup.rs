@@ -26,8 +26,9 @@ pub fn run(words: &[String]) -> Result<i32, String> {
     if config.daemonize {
         system::daemonize().map_err(|error| format!("Can't go to the background: {error}"))?;
     }
-    let log_file = absolute(&config.logfile)?;
     std::env::set_current_dir(&config.dir).map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    // Relative to `dir`, as with the peers, and there it stays when CONFIG SET changes `dir`.
+    let log_file = absolute(&config.logfile)?;
     let logger = Logger::new(log_level(&config), &log_file);
     logger.log(LogLevel::Warning, "Lockstep is starting");
     logger.log(LogLevel::Warning, &format!("{}, pid={}, just started", version_line(), std::process::id()));
