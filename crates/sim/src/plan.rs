@@ -64,7 +64,7 @@ impl Plan {
     /// A layout without chance in its settings, where nothing goes wrong by itself and nobody writes: for scripts.
     pub fn calm(nodes: usize) -> Plan {
         let mut config = base_config();
-        config.repl_timeout = 10;
+        config.repl_timeout = 60;
         config.repl_diskless_sync_delay = 0;
         Plan {
             nodes,

@@ -27,8 +27,15 @@ pub struct Script {
 impl Script {
     /// So many nodes, all of them following node 0 once they are up.
     pub fn new(nodes: usize) -> Script {
+        Script::with_window(nodes, 100_000)
+    }
+
+    /// The same, on connections that take so many bytes that nobody has read.
+    pub fn with_window(nodes: usize, window: usize) -> Script {
         let options = Options { print_trace: std::env::var_os("SIM_TRACE").is_some(), ..Options::of_seed(1) };
-        let mut world = World::with_plan(&options, Plan::calm(nodes), fastrand::Rng::with_seed(1));
+        let mut plan = Plan::calm(nodes);
+        plan.weather.window = window;
+        let mut world = World::with_plan(&options, plan, fastrand::Rng::with_seed(1));
         world.topology.follows = (0..nodes).map(|index| (index > 0).then_some(0)).collect();
         world.begin();
         Script { world }
@@ -75,6 +82,11 @@ impl Script {
         let world = &mut self.world;
         let span = Duration::from_millis(down_ms);
         take_down(&mut world.machines[node], &world.topology, false, span, &mut world.env);
+    }
+
+    /// Stops a node (SIGSTOP), or lets it go on.
+    pub fn set_stopped(&mut self, node: usize, stopped: bool) {
+        self.world.machines[node].set_stopped(stopped, &mut self.world.env);
     }
 
     /// A killed node starts at once.

@@ -17,7 +17,7 @@ fn run_seeds(seeds: std::ops::Range<u64>, options: &Options) -> (Figures, Vec<St
 
 #[test]
 fn some_hundred_seeds_violate_nothing_and_meet_everything() {
-    let (mut figures, failures) = run_seeds(0..300, &Options::of_seed(0));
+    let (mut figures, failures) = run_seeds(0..240, &Options::of_seed(0));
     assert!(failures.is_empty(), "{} failed, the first:\n{}", failures.len(), failures[0]);
     for (name, count) in figures.fields() {
         assert!(*count > 0, "no {name} in any seed");
@@ -34,34 +34,36 @@ fn the_same_seed_gives_the_same_trace() {
     assert_ne!(run(&Options::of_seed(1)).trace, run(&Options::of_seed(2)).trace);
 }
 
-/// How many of some seeds find a bug that is put back, by which invariants.
-fn finders(sabotage: Sabotage, only: &[&'static str]) -> Vec<&'static str> {
-    let found = Mutex::new(Vec::new());
-    let options = Options { sabotage: Some(sabotage), only: only.to_vec(), ..Options::of_seed(0) };
-    run_many(0..60, &options, 2, |_, outcome| {
-        found.lock().unwrap().extend(outcome.violation.map(|violation| violation.invariant));
-    });
-    found.into_inner().unwrap()
+/// Whether some seed finds a bug that is put back, by this invariant if one is named.
+fn is_found(sabotage: Sabotage, by: Option<&'static str>) -> bool {
+    let options = Options { sabotage: Some(sabotage), only: by.into_iter().collect(), ..Options::of_seed(0) };
+    (0..40).any(|batch| {
+        let found = Mutex::new(false);
+        run_many(batch * 8..(batch + 1) * 8, &options, 2, |_, outcome| {
+            *found.lock().unwrap() |= outcome.violation.is_some_and(|violation| violation.invariant != "panic");
+        });
+        found.into_inner().unwrap()
+    })
 }
 
 #[test]
 fn every_bug_that_is_put_back_is_found() {
     for (name, sabotage) in Sabotage::ALL {
-        assert!(!finders(sabotage, &[]).is_empty(), "nobody finds {name}");
+        assert!(is_found(sabotage, None), "nobody finds {name}");
     }
 }
 
 #[test]
 fn data_that_differs_is_found_without_looking_at_the_streams_bytes() {
     for sabotage in [Sabotage::SecondOffsetUnchecked, Sabotage::SelectForgotten, Sabotage::JournalTrimmedEarly] {
-        assert!(finders(sabotage, &["digests"]).contains(&"digests"), "{sabotage:?}");
+        assert!(is_found(sabotage, Some("digests")), "{sabotage:?}");
     }
 }
 
 #[test]
 fn a_promise_that_is_not_kept_is_found_by_the_invariant_about_it() {
-    assert!(finders(Sabotage::AckTooHigh, &[]).contains(&"acknowledged"));
-    assert!(finders(Sabotage::AlwaysAsksForAll, &[]).contains(&"resync"));
+    assert!(is_found(Sabotage::AckTooHigh, Some("acknowledged")));
+    assert!(is_found(Sabotage::AlwaysAsksForAll, Some("resync")));
 }
 
 #[test]

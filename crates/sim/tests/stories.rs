@@ -46,6 +46,9 @@ fn half_a_transaction_of_a_lost_link_does_not_come_before_another_masters_stream
     script.until_equal();
     script.order(0, "SET before 1");
     script.until_equal();
+    script.cut(0, 1); // What follows a partial synchronisation is looked at command by command.
+    script.order(0, "SET between 1");
+    script.until_equal();
     for command in ["MULTI", "SET a 1", "SET b 1", "EXEC"] {
         script.order(0, command);
     }
@@ -77,5 +80,22 @@ fn a_replica_that_restarts_from_its_file_goes_on_in_the_streams_database() {
     script.run_ms(5_000);
     script.until_equal();
     assert_eq!((script.get(1, 3, "b").as_deref(), script.get(1, 0, "b")), (Some("1"), None));
+    assert_eq!(script.synchronisations(), (1, 1));
+}
+
+// What a replica had not sent when its master's connection broke went out first on the next one: acknowledgements, or an
+// old PSYNC, in front of the handshake.
+#[test]
+fn what_was_not_sent_on_a_lost_link_is_not_sent_on_the_next() {
+    let mut script = Script::with_window(2, 50);
+    script.until_equal();
+    script.set_stopped(0, true);
+    script.run_ms(8_000); // The acknowledgements fill the connection, then the replica's own buffer.
+    script.cut(0, 1);
+    script.run_ms(10);
+    script.set_stopped(0, false);
+    script.order(0, "SET after 1");
+    script.run_ms(500);
+    assert_eq!(script.get(1, 0, "after").as_deref(), Some("1"));
     assert_eq!(script.synchronisations(), (1, 1));
 }
