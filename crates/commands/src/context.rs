@@ -4,6 +4,7 @@
 use keyspace::Db;
 use resp::{Args, Reply};
 
+use crate::blocking::Blocking;
 use crate::error::{Error, Outcome};
 use crate::row::Row;
 
@@ -15,6 +16,8 @@ pub struct Context<'a> {
     pub reply: Reply<'a>,
     /// Random numbers for SPOP, RANDOMKEY and their like.
     pub rng: &'a mut fastrand::Rng,
+    /// Whether the command may wait for a key, and whether it does.
+    pub blocking: Blocking,
 }
 
 /// The function of a data command.

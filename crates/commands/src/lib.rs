@@ -4,6 +4,7 @@
 //! A data command sees one database, a reply and random numbers; clients, configuration and replication
 //! belong to `node`, whose own commands use the same row with another function type.
 
+mod blocking;
 mod context;
 mod error;
 mod flags;
@@ -20,6 +21,7 @@ mod set;
 mod string;
 mod zset;
 
+pub use blocking::{Blocking, Wait};
 pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, is};
 pub use error::{Error, Outcome};
 pub use flags::{Categories, Flags};

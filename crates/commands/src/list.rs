@@ -1,11 +1,12 @@
-//! The list commands, by theme: `push.rs`, `pop.rs`, `transfer.rs` (from one list to another), `change.rs` (inside a
-//! list), `read.rs`. Those that wait for an element stand elsewhere and call these.
+//! The list commands, by theme: `push.rs`, `pop.rs`, `transfer.rs` (from one list to another), `blocking.rs` (those
+//! that wait for an element), `change.rs` (inside a list), `read.rs`.
 
+mod blocking;
 mod change;
-pub(crate) mod pop;
+mod pop;
 mod push;
 mod read;
-pub(crate) mod transfer;
+mod transfer;
 
 use keyspace::notify::{Class, Event};
 
@@ -23,6 +24,11 @@ pub const ROWS: &[DataRow] = &[
     pop::LMPOP,
     transfer::LMOVE,
     transfer::RPOPLPUSH,
+    blocking::BLPOP,
+    blocking::BRPOP,
+    blocking::BLMPOP,
+    blocking::BLMOVE,
+    blocking::BRPOPLPUSH,
     change::LSET,
     change::LINSERT,
     change::LREM,

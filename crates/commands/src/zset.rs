@@ -1,11 +1,12 @@
 //! The sorted-set commands, by theme: `add.rs`, `remove.rs`, `pop.rs`, `read.rs` (scores, ranks, counts), `range.rs`
 //! with `bounds.rs`, `sample.rs` (ZRANDMEMBER, ZSCAN), `algebra.rs` with `sources.rs` (union, intersection, difference).
-//! Those that wait for an element stand elsewhere and call these.
+//! `blocking.rs` has those that wait for a member.
 
 mod add;
 mod algebra;
+mod blocking;
 mod bounds;
-pub(crate) mod pop;
+mod pop;
 mod range;
 mod read;
 mod remove;
@@ -31,6 +32,9 @@ pub const ROWS: &[DataRow] = &[
     pop::ZPOPMIN,
     pop::ZPOPMAX,
     pop::ZMPOP,
+    blocking::BZPOPMIN,
+    blocking::BZPOPMAX,
+    blocking::BZMPOP,
     read::ZCARD,
     read::ZSCORE,
     read::ZMSCORE,

@@ -20,7 +20,8 @@ fn run(keyspace: &mut Keyspace, expiry: ExpiryMode, now: UnixMs, line: &str) -> 
     let db = Db::new(keyspace, 0, &mut effects, now, expiry);
     let reply = Reply::new(&mut out, Protocol::Resp2);
     let mut rng = fastrand::Rng::with_seed(1);
-    (row.run)(&mut Context { db, reply, rng: &mut rng }, &args.as_args()).expect("the command succeeds");
+    (row.run)(&mut Context { db, reply, rng: &mut rng, blocking: commands::Blocking::Refused }, &args.as_args())
+        .expect("the command succeeds");
     effects.end_command(0, words.iter().copied());
     (String::from_utf8_lossy(&out.to_vec()).replace("\r\n", " ").trim_end().to_owned(), effects.commands().len())
 }

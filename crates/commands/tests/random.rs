@@ -36,7 +36,11 @@ impl Server {
         let mut out = Outbox::new();
         let db = Db::new(&mut self.keyspace, 0, &mut effects, UnixMs(1_750_000_000_000), ExpiryMode::Delete);
         let reply = Reply::new(&mut out, Protocol::Resp2);
-        (row.run)(&mut Context { db, reply, rng: &mut self.rng }, &args.as_args()).expect("the command succeeds");
+        (row.run)(
+            &mut Context { db, reply, rng: &mut self.rng, blocking: commands::Blocking::Refused },
+            &args.as_args(),
+        )
+        .expect("the command succeeds");
         effects.end_command(0, words.iter().copied());
         let journal = effects.commands().map(|(_, bytes)| bulks(bytes)).collect();
         Outcome { bulks: bulks(&out.to_vec()), journal }

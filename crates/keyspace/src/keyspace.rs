@@ -6,7 +6,7 @@ use collections::Limits;
 use crate::db::WrongType;
 use crate::snapshot::Snapshot;
 use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
-use crate::value::{Collection, Object, SharedString, Str, Value, ValueRef};
+use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
 
 /// The settings that the data commands obey.
 #[derive(Clone, Debug)]
@@ -103,6 +103,12 @@ impl Keyspace {
     pub fn is_gone(&self, db: usize, key: &[u8], now: UnixMs) -> bool {
         let table = &self.tables[db];
         table.find(table.hash(key), key).is_none_or(|entry| entry.expire_ms().is_some_and(|at| at <= now.0))
+    }
+
+    /// The type of a key, past its time or not.
+    pub fn kind(&self, db: usize, key: &[u8]) -> Option<Kind> {
+        let table = &self.tables[db];
+        Some(ValueRef::of(table.find(table.hash(key), key)?.payload()).kind())
     }
 
     /// Takes a snapshot of all databases: microseconds, whatever they hold.

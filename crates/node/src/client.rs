@@ -70,6 +70,8 @@ pub enum Blocked {
         /// Until when; None: for ever.
         until: Option<Time>,
     },
+    /// BLPOP and its like: until a key can serve it.
+    Keys,
     /// CLIENT PAUSE held its command back.
     Paused,
 }

@@ -343,6 +343,7 @@ impl Node {
                 self.resume(waiting);
             }
         }
+        self.serve_waiters();
     }
 }
 
@@ -456,15 +457,19 @@ fn unblock(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         Some(_) => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
     };
     let wanted = int(&args[2])?;
-    let blocked = node
-        .clients
-        .iter()
-        .find(|client| client.id.id as i64 == wanted && matches!(client.blocked, Some(Blocked::Wait { .. })));
-    let target = blocked.map(|client| client.id);
-    if let Some(target) = target {
-        node.end_wait(target, with_error);
-    }
-    node.reply(conn).int(i64::from(target.is_some()));
+    let target = node.clients.iter().find(|client| client.id.id as i64 == wanted);
+    let found = match target.map(|client| (client.id, client.blocked)) {
+        Some((target, Some(Blocked::Wait { .. }))) => {
+            node.end_wait(target, with_error);
+            true
+        }
+        Some((target, Some(Blocked::Keys))) => {
+            node.end_key_wait(target, with_error.then_some(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+            true
+        }
+        _ => false,
+    };
+    node.reply(conn).int(i64::from(found));
     Ok(())
 }
 

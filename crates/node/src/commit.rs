@@ -31,7 +31,7 @@ impl Node {
         wrote
     }
 
-    /// Tells WATCH and subscribers what was touched.
+    /// Tells WATCH, clients that wait for keys and subscribers what was touched.
     fn announce(&mut self, effects: &keyspace::Effects) {
         for touched in effects.touched() {
             match touched {
@@ -40,18 +40,25 @@ impl Node {
                     let is_change = event.is_none_or(|event| !NEWS_ONLY.has(event.class));
                     if is_change {
                         self.watches.touch(db, key, &self.keyspace, &mut self.clients);
+                        self.waiters.touch(db, key);
                     }
                     if let Some(event) = event {
                         self.notify(db, key, event);
                     }
                 }
-                Touched::Database(db) => self.watches.touch_database(db, &self.keyspace, &mut self.clients),
+                Touched::Database(db) => self.touch_database(db),
                 Touched::Swapped(a, b) => {
-                    self.watches.touch_database(a, &self.keyspace, &mut self.clients);
-                    self.watches.touch_database(b, &self.keyspace, &mut self.clients);
+                    self.touch_database(a);
+                    self.touch_database(b);
                 }
             }
         }
+    }
+
+    /// Tells those who watch keys of a database, or wait for them, that it may hold anything now.
+    pub(crate) fn touch_database(&mut self, db: usize) {
+        self.watches.touch_database(db, &self.keyspace, &mut self.clients);
+        self.waiters.touch_database(db);
     }
 
     /// Publishes a keyspace event, if its class is on.

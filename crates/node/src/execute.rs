@@ -1,6 +1,6 @@
 //! Hop 3: runs one request of a client as one unit: freeze the time, call the handler, count, commit.
 
-use commands::{Context, Error, Flags, Outcome};
+use commands::{Blocking, Context, Error, Flags, Outcome};
 use keyspace::{Db, ExpiryMode};
 use resp::Args;
 
@@ -26,7 +26,7 @@ impl Node {
             Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
         }
         if let Some(client) = self.clients.get_mut(conn) {
-            if client.reply_mode == ReplyMode::Skip {
+            if client.reply_mode == ReplyMode::Skip && client.blocked.is_none() {
                 client.reply_mode = ReplyMode::On;
             }
             if !client.outbox.is_empty() {
@@ -37,7 +37,7 @@ impl Node {
         true
     }
 
-    fn refuse(&mut self, conn: ConnId, error: &Error, id: Option<CommandId>) {
+    pub(crate) fn refuse(&mut self, conn: ConnId, error: &Error, id: Option<CommandId>) {
         if let Some(id) = id {
             self.table.stats_mut(id).rejected += 1;
         }
@@ -60,11 +60,25 @@ impl Node {
 
     /// Runs a command for a client and commits what it did.
     fn run(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) {
-        self.effects.journal_wanted = self.replication.journal_is_wanted();
-        self.effects.touched_wanted = self.touched_wanted();
+        self.begin_unit();
         self.feed_monitors(conn, id, args);
         self.clients[conn].executing = true;
         self.call(conn, id, args);
+        if let Some(wait) = self.asked_wait.take() {
+            self.block(conn, args, *wait);
+        }
+        self.end_unit(conn);
+        self.serve_waiters();
+    }
+
+    /// Begins an execution unit: who will want to hear of it.
+    pub(crate) fn begin_unit(&mut self) {
+        self.effects.journal_wanted = self.replication.journal_is_wanted();
+        self.effects.touched_wanted = self.touched_wanted();
+    }
+
+    /// Ends the unit of a client: commits what it did.
+    pub(crate) fn end_unit(&mut self, conn: ConnId) {
         if let Some(client) = self.clients.get_mut(conn) {
             client.executing = false;
             if !client.pushes.is_empty() {
@@ -97,6 +111,9 @@ impl Node {
             }
         };
         self.running = outer;
+        if self.asked_wait.is_some() {
+            return; // It counts when it has been served.
+        }
         let failed = outcome.is_err();
         if let Err(error) = &outcome {
             self.stats.count_error(error.message());
@@ -117,8 +134,10 @@ impl Node {
         self.effects.begin_command();
         let mut db = Db::new(&mut self.keyspace, db_index, &mut self.effects, self.unix, expiry);
         db.touch_on_read = !client.no_touch;
-        let mut context = Context { db, reply: reply_to(client), rng: &mut self.rng };
+        let blocking = if self.in_exec { Blocking::Refused } else { Blocking::Allowed };
+        let mut context = Context { db, reply: reply_to(client), rng: &mut self.rng, blocking };
         let outcome = run(&mut context, args);
+        self.asked_wait = context.blocking.into_wait();
         self.effects.end_command(db_index, args.iter());
         outcome
     }
@@ -140,7 +159,7 @@ impl Node {
         let mut nowhere = resp::Outbox::new();
         let mut reply = resp::Reply::new(&mut nowhere, resp::Protocol::Resp2);
         reply.set_silent(true);
-        let outcome = run(&mut Context { db, reply, rng }, args);
+        let outcome = run(&mut Context { db, reply, rng, blocking: Blocking::Refused }, args);
         effects.end_command(db_index, args.iter());
         outcome
     }
@@ -155,7 +174,7 @@ impl Node {
     pub(crate) fn touched_wanted(&mut self) -> bool {
         let notify = self.notify_classes;
         self.effects.misses_wanted = notify.has(keyspace::notify::Class::KEY_MISS);
-        !self.watches.is_empty() || !notify.is_empty()
+        !self.watches.is_empty() || !self.waiters.is_empty() || !notify.is_empty()
     }
 
     /// Reads the clock before a command that may take long. Fast ones are not worth it: their time is shared out

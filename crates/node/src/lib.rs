@@ -1,6 +1,7 @@
 //! One whole server without I/O: clients, commands about the server, the way of a request, both roles of
 //! replication. `server` and `sim` drive it. Start at `node.rs`.
 
+mod blocking;
 mod client;
 mod client_command;
 mod clients;

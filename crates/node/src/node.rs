@@ -11,6 +11,7 @@ use config::Config;
 use keyspace::{Effects, Keyspace};
 use resp::{ArgsBuf, Reply};
 
+use crate::blocking::Waiters;
 use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
 use crate::clients::Clients;
 use crate::host::{Host, LogLevel};
@@ -34,6 +35,9 @@ pub struct Node {
     pub(crate) clients: Clients,
     pub(crate) pubsub: PubSub,
     pub(crate) watches: Watches,
+    pub(crate) waiters: Waiters,
+    /// What the command that just ran waits for.
+    pub(crate) asked_wait: Option<Box<commands::Wait>>,
     pub(crate) replication: Replication,
     pub(crate) persistence: Persistence,
     pub(crate) stats: Stats,
@@ -113,6 +117,8 @@ impl Node {
             clients: Clients::default(),
             pubsub: PubSub::default(),
             watches: Watches::default(),
+            waiters: Waiters::default(),
+            asked_wait: None,
             replication: Replication::new(&config, replid, now, seeds[2]),
             persistence: Persistence::new(unix),
             stats: Stats::default(),
@@ -174,6 +180,7 @@ impl Node {
         self.watches.forget(conn, &client.watching);
         self.pause.waiting.retain(|waiting| *waiting != conn);
         self.waits.retain(|waiting| *waiting != conn);
+        self.waiters.remove(conn);
         self.replication_closed(conn, &client);
     }
 

@@ -22,7 +22,12 @@ impl Node {
             Some(crate::client::Blocked::Wait { until, .. }) => until,
             _ => None,
         });
-        let machines = [self.replication.link.poll_timeout(), self.replication.peers.poll_timeout(), self.pause.until];
+        let machines = [
+            self.replication.link.poll_timeout(),
+            self.replication.peers.poll_timeout(),
+            self.pause.until,
+            self.waiters.next_deadline(),
+        ];
         machines.into_iter().flatten().chain(waits).chain([self.cycle_at]).min()
     }
 
@@ -41,6 +46,9 @@ impl Node {
             let period = Duration::from_millis(1000 / u64::from(self.config.hz.clamp(1, 500)));
             self.cycle_at = if more { self.now } else { self.now + period };
         }
+        self.finish_key_waits();
+        self.serve_waiters();
+        self.resume_released();
     }
 
     /// Ends a loop turn: the stream is settled before the next one.
@@ -50,6 +58,7 @@ impl Node {
             self.with_view(|peers, view| peers.stream_advanced(now, view));
             self.run_peers();
         }
+        self.resume_released();
         self.settle_stream();
     }
 

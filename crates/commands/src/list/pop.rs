@@ -51,7 +51,7 @@ fn rpop(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> Outcome {
     let key = &args[1];
     let Some(count) = args.get(2) else {
-        if !pop_one(ctx, key, end)? {
+        if !pop_one_with(ctx, key, end, |_| {})? {
             ctx.reply.null();
         }
         return Ok(());
@@ -63,10 +63,16 @@ fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> Outcome {
     Ok(())
 }
 
-/// Removes the element at an end and replies it; false, and no reply, if there is no list.
-pub(crate) fn pop_one(ctx: &mut Context<'_>, key: &[u8], end: End) -> Result<bool, Error> {
+/// Removes the element at an end and replies it, which `before` may precede; false, and no reply, if there is no list.
+pub(super) fn pop_one_with(
+    ctx: &mut Context<'_>,
+    key: &[u8],
+    end: End,
+    before: impl FnOnce(&mut resp::Reply<'_>),
+) -> Result<bool, Error> {
     let Some(mut edit) = ctx.db.edit::<List>(key)? else { return Ok(false) };
     let reply = &mut ctx.reply;
+    before(reply);
     let (list, limits) = edit.get_mut();
     match end {
         End::Left => list.pop_front_with(limits, |element| reply_element(reply, element)),
@@ -78,7 +84,7 @@ pub(crate) fn pop_one(ctx: &mut Context<'_>, key: &[u8], end: End) -> Result<boo
 
 /// Removes up to `count` elements at an end and replies them as an array, which `before` may precede: how many. None,
 /// and no reply, if there is no list.
-pub(crate) fn pop_some(
+pub(super) fn pop_some(
     ctx: &mut Context<'_>,
     key: &[u8],
     end: End,
@@ -129,7 +135,7 @@ fn lmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 }
 
 /// What LMPOP asks for.
-pub(crate) struct ManyPop<'a> {
+pub(super) struct ManyPop<'a> {
     keys: Args<'a>,
     keys_len: usize,
     end: End,
@@ -138,16 +144,21 @@ pub(crate) struct ManyPop<'a> {
 
 impl<'a> ManyPop<'a> {
     /// Reads the number of keys, the keys, the end and COUNT from argument `at` on.
-    pub(crate) fn parse(args: &Args<'a>, at: usize) -> Result<ManyPop<'a>, Error> {
+    pub(super) fn parse(args: &Args<'a>, at: usize) -> Result<ManyPop<'a>, Error> {
         let (keys, options_at) = counted_keys(args, at)?;
         let end = End::parse(&args[options_at])?;
         let count = pop_count(&args.tail(options_at + 1))?;
         Ok(ManyPop { keys, keys_len: options_at - at - 1, end, count })
     }
 
+    /// The keys, in the order in which they are tried.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.keys.iter().take(self.keys_len)
+    }
+
     /// Serves the first list there is: false, and no reply, if there is none. Replicas get LPOP or RPOP of that list.
-    pub(crate) fn run(&self, ctx: &mut Context<'_>) -> Result<bool, Error> {
-        for key in self.keys.iter().take(self.keys_len) {
+    pub(super) fn run(&self, ctx: &mut Context<'_>) -> Result<bool, Error> {
+        for key in self.keys() {
             let popped = pop_some(ctx, key, self.end, self.count, |reply| {
                 reply.array(2);
                 reply.bulk(key);

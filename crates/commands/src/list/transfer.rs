@@ -57,7 +57,7 @@ fn rpoplpush(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 }
 
 /// Moves an element and replies it; false, and no reply, if there is no list to take it from.
-pub(crate) fn transfer(
+pub(super) fn transfer(
     ctx: &mut Context<'_>,
     source: &[u8],
     destination: &[u8],

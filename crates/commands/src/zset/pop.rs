@@ -17,7 +17,7 @@ use super::{event, reply_members};
 
 /// One end of a sorted set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum End {
+pub(super) enum End {
     /// The lowest score.
     Min,
     /// The highest score.
@@ -26,7 +26,7 @@ pub(crate) enum End {
 
 impl End {
     /// Reads MIN or MAX.
-    pub(crate) fn parse(arg: &[u8]) -> Result<End, Error> {
+    pub(super) fn parse(arg: &[u8]) -> Result<End, Error> {
         if is(arg, "MIN") {
             Ok(End::Min)
         } else if is(arg, "MAX") {
@@ -37,21 +37,23 @@ impl End {
     }
 
     /// What a removal at this end notifies.
-    pub(crate) const fn event(self) -> Event {
+    pub(super) const fn event(self) -> Event {
         event(if matches!(self, End::Min) { "zpopmin" } else { "zpopmax" })
     }
 
     /// The command that removes at this end.
-    pub(crate) const fn word(self) -> &'static [u8] {
+    pub(super) const fn word(self) -> &'static [u8] {
         if matches!(self, End::Min) { b"ZPOPMIN" } else { b"ZPOPMAX" }
     }
 }
 
 /// How removed members are laid out in the reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Layout {
+pub(super) enum Layout {
     /// Member, score, member, score …
     Flat,
+    /// The same without an array around it.
+    Bare,
     /// Flat in RESP2, an array for each member in RESP3.
     ByProtocol,
     /// An array for each member.
@@ -102,7 +104,7 @@ fn pop(ctx: &mut Context<'_>, args: &Args<'_>, end: End) -> Outcome {
 
 /// Removes up to `count` members at an end and replies them as an array, which `before` may precede: how many. None,
 /// and no reply, if there is no sorted set.
-pub(crate) fn pop_some(
+pub(super) fn pop_some(
     ctx: &mut Context<'_>,
     key: &[u8],
     end: End,
@@ -122,7 +124,9 @@ pub(crate) fn pop_some(
         Layout::ByProtocol => reply_members(reply, true, count, elements),
         _ => {
             let pairs = layout == Layout::Pairs;
-            reply.array(if pairs { count } else { 2 * count });
+            if layout != Layout::Bare {
+                reply.array(if pairs { count } else { 2 * count });
+            }
             for (member, score) in elements {
                 if pairs {
                     reply.array(2);
@@ -140,6 +144,17 @@ pub(crate) fn pop_some(
     edit.get_mut().0.remove_rank_range(start, count);
     edit.changed(end.event(), count as u64);
     Ok(Some(count))
+}
+
+/// Removes the member at an end and replies it with its score, without an array around them; false, and no reply, if
+/// there is no sorted set.
+pub(super) fn pop_one_with(
+    ctx: &mut Context<'_>,
+    key: &[u8],
+    end: End,
+    before: impl FnOnce(&mut Reply<'_>),
+) -> Result<bool, Error> {
+    Ok(pop_some(ctx, key, end, 1, Layout::Bare, before)?.is_some())
 }
 
 /// Removes and returns members of the first of several sorted sets that is there.
@@ -165,7 +180,7 @@ fn zmpop(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 }
 
 /// What ZMPOP asks for.
-pub(crate) struct ManyPop<'a> {
+pub(super) struct ManyPop<'a> {
     keys: Args<'a>,
     keys_len: usize,
     end: End,
@@ -174,17 +189,22 @@ pub(crate) struct ManyPop<'a> {
 
 impl<'a> ManyPop<'a> {
     /// Reads the number of keys, the keys, the end and COUNT from argument `at` on.
-    pub(crate) fn parse(args: &Args<'a>, at: usize) -> Result<ManyPop<'a>, Error> {
+    pub(super) fn parse(args: &Args<'a>, at: usize) -> Result<ManyPop<'a>, Error> {
         let (keys, options_at) = counted_keys(args, at)?;
         let end = End::parse(&args[options_at])?;
         let count = pop_count(&args.tail(options_at + 1))?;
         Ok(ManyPop { keys, keys_len: options_at - at - 1, end, count })
     }
 
+    /// The keys, in the order in which they are tried.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.keys.iter().take(self.keys_len)
+    }
+
     /// Serves the first sorted set there is: false, and no reply, if there is none. Replicas get ZPOPMIN or ZPOPMAX
     /// of that one.
-    pub(crate) fn run(&self, ctx: &mut Context<'_>) -> Result<bool, Error> {
-        for key in self.keys.iter().take(self.keys_len) {
+    pub(super) fn run(&self, ctx: &mut Context<'_>) -> Result<bool, Error> {
+        for key in self.keys() {
             let popped = pop_some(ctx, key, self.end, self.count, Layout::Pairs, |reply| {
                 reply.array(2);
                 reply.bulk(key);

@@ -115,7 +115,7 @@ impl Session {
                 let args = OwnedArgs::from_slices(&slices);
                 effects.begin_command();
                 let db = Db::new(&mut self.keyspace, self.db, &mut effects, self.now, ExpiryMode::Delete);
-                let mut context = Context { db, reply, rng: &mut self.rng };
+                let mut context = Context { db, reply, rng: &mut self.rng, blocking: commands::Blocking::Refused };
                 if let Err(error) = (row.run)(&mut context, &args.as_args()) {
                     context.reply.error(error.message());
                 }
@@ -142,7 +142,10 @@ impl Session {
             let reply = Reply::new(&mut nowhere, Protocol::Resp2);
             let args = OwnedArgs::from_slices(&slices);
             let db = Db::new(&mut self.replica, db, &mut ignored, self.now, ExpiryMode::Ignore);
-            let outcome = (row.run)(&mut Context { db, reply, rng: &mut self.rng }, &args.as_args());
+            let outcome = (row.run)(
+                &mut Context { db, reply, rng: &mut self.rng, blocking: commands::Blocking::Refused },
+                &args.as_args(),
+            );
             outcome.expect("a journalled command succeeds on a replica");
         }
     }

@@ -15,10 +15,11 @@ pub(super) fn clients(node: &Node, out: &mut Fields) {
     out.put("tracking_clients", 0);
     out.put("pubsub_clients", all().filter(|client| client.is_subscriber()).count());
     out.put("watching_clients", all().filter(|client| !client.watching.is_empty()).count());
-    out.put("clients_in_timeout_table", node.waits.len());
+    let (blocking_keys, blocking_keys_on_loss) = node.waiters.key_counts();
+    out.put("clients_in_timeout_table", node.waits.len() + node.waiters.with_deadline());
     out.put("total_watched_keys", node.watches.len());
-    out.put("total_blocking_keys", 0);
-    out.put("total_blocking_keys_on_nokey", 0);
+    out.put("total_blocking_keys", blocking_keys);
+    out.put("total_blocking_keys_on_nokey", blocking_keys_on_loss);
 }
 
 pub(super) fn stats(node: &Node, out: &mut Fields) {

@@ -104,6 +104,7 @@ impl Node {
                 self.apply_command(apply, &request.as_args());
             }
             self.commit();
+            self.serve_waiters();
             return true;
         }
         match &mut apply.transaction {
@@ -114,6 +115,7 @@ impl Node {
             None => {
                 self.apply_command(apply, args);
                 self.commit();
+                self.serve_waiters();
                 true
             }
         }

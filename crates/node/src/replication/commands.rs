@@ -101,7 +101,7 @@ impl Node {
         let waiting: Vec<ConnId> = self
             .clients
             .iter()
-            .filter(|client| matches!(client.blocked, Some(Blocked::Wait { .. })))
+            .filter(|client| matches!(client.blocked, Some(Blocked::Wait { .. } | Blocked::Keys)))
             .map(|client| client.id)
             .collect();
         for conn in waiting {

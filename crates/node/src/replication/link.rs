@@ -99,7 +99,7 @@ impl Node {
                 let old = self.keyspace.replace_data(fresh);
                 self.outputs.push_back(Output::Discard(Discarded::Keyspace(Box::new(old))));
                 for db in 0..self.keyspace.count() {
-                    self.watches.touch_database(db, &self.keyspace, &mut self.clients);
+                    self.touch_database(db);
                 }
                 self.replication.link.handle(self.now, Input::Loaded);
             }
