@@ -83,6 +83,11 @@ impl Waiters {
         self.ready.extend(keys.map(|key| (db, key.clone())));
     }
 
+    /// What a client has sent meanwhile is to be looked at before the turn ends.
+    pub fn resume_later(&mut self, conn: ConnId) {
+        self.released.push(conn);
+    }
+
     fn add(&mut self, conn: ConnId, waiter: Waiter) {
         let lines = self.lines.entry(waiter.db).or_default();
         for key in &waiter.keys {
@@ -200,7 +205,7 @@ impl Node {
         if client.reply_mode == ReplyMode::Skip {
             client.reply_mode = ReplyMode::On;
         }
-        self.waiters.released.push(conn);
+        self.waiters.resume_later(conn);
         self.clients.mark_dirty(conn);
         self.check_output_limit(conn);
     }

@@ -1,5 +1,7 @@
 //! One connection as the node sees it: what it sent, what it will get, and its state between commands.
 
+use std::collections::VecDeque;
+
 use base::Time;
 use resp::{Outbox, OwnedArgs, Protocol, RequestParser};
 
@@ -61,12 +63,12 @@ pub enum ReplyMode {
 /// Why a client's input is not looked at for now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Blocked {
-    /// WAIT: until so many replicas acknowledged an offset, or the time is up.
+    /// WAIT and WAITAOF: until an offset is acknowledged, or the time is up.
     Wait {
         /// The offset to be acknowledged.
         offset: u64,
-        /// By how many.
-        replicas: usize,
+        /// By whom.
+        wait: WaitFor,
         /// Until when; None: for ever.
         until: Option<Time>,
     },
@@ -74,6 +76,22 @@ pub enum Blocked {
     Keys,
     /// CLIENT PAUSE held its command back.
     Paused,
+    /// More replies than it should have wait for the disk.
+    Held,
+}
+
+/// Whose acknowledgement is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WaitFor {
+    /// WAIT: so many replicas have it.
+    Replicas(usize),
+    /// WAITAOF: so many disks have it.
+    Disks {
+        /// Ours: 0 or 1.
+        local: usize,
+        /// Those of replicas.
+        replicas: usize,
+    },
 }
 
 /// What kind of peer is at the other end.
@@ -149,6 +167,10 @@ pub struct Client {
     pub last_command: Option<CommandId>,
     /// The stream's end after its last write: what WAIT waits for.
     pub write_offset: u64,
+    /// Replies that wait for the disk: the position in the outbox behind each, and the stream's offset that must be safe.
+    pub held: VecDeque<(u64, u64)>,
+    /// Is on the list of those whose replies wait.
+    pub waits_for_disk: bool,
     /// Bytes received.
     pub bytes_in: u64,
     /// Bytes sent.
@@ -192,6 +214,8 @@ impl Client {
             over_soft_limit_since: None,
             last_command: None,
             write_offset: 0,
+            held: VecDeque::new(),
+            waits_for_disk: false,
             bytes_in: 0,
             bytes_out: 0,
             commands: 0,

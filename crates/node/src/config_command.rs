@@ -108,6 +108,7 @@ impl Node {
         }
         self.config = wanted;
         self.settings_changed();
+        self.appendonly_changed();
         if changed.contains(&"latency-tracking") && !self.config.latency_tracking {
             self.latency.forget_times();
         }

@@ -229,6 +229,7 @@ fn crash(node: &mut Node, _conn: ConnId, args: &Args<'_>) -> Outcome {
 fn change_repl_id(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     let fresh = base::ReplId::from_entropy(node.host.entropy());
     node.replication.history.rotate(fresh);
+    node.note_new_id();
     node.log(LogLevel::Notice, "DEBUG CHANGE-REPL-ID: a fresh replication id is in use");
     node.reply(conn).ok();
     Ok(())

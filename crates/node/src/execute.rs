@@ -1,7 +1,7 @@
 //! Hop 3: runs one request of a client as one unit: freeze the time, call the handler, count, commit.
 
 use commands::{Blocking, Context, Error, Flags, Outcome};
-use keyspace::{Db, ExpiryMode};
+use keyspace::{Db, Effects, ExpiryMode, Keyspace};
 use resp::Args;
 
 use crate::client::{Blocked, ConnId, Kind, ReplyMode};
@@ -154,14 +154,7 @@ impl Node {
     /// Returns the refusal if there is one.
     pub(crate) fn apply_data(&mut self, db_index: usize, run: commands::DataFn, args: &Args<'_>) -> Outcome {
         let Node { keyspace, effects, rng, unix, .. } = self;
-        effects.begin_command();
-        let db = Db::new(keyspace, db_index, effects, *unix, ExpiryMode::Ignore);
-        let mut nowhere = resp::Outbox::new();
-        let mut reply = resp::Reply::new(&mut nowhere, resp::Protocol::Resp2);
-        reply.set_silent(true);
-        let outcome = run(&mut Context { db, reply, rng, blocking: Blocking::Refused }, args);
-        effects.end_command(db_index, args.iter());
-        outcome
+        run_data(keyspace, effects, rng, *unix, db_index, run, args)
     }
 
     /// What a client's command meets when a key is past its time.
@@ -218,4 +211,24 @@ impl Node {
             self.close_now(conn);
         }
     }
+}
+
+/// Runs a data command for nobody: no client, no reply, nothing counts as expired.
+pub(crate) fn run_data(
+    keyspace: &mut Keyspace,
+    effects: &mut Effects,
+    rng: &mut fastrand::Rng,
+    unix: base::UnixMs,
+    db_index: usize,
+    run: commands::DataFn,
+    args: &Args<'_>,
+) -> Outcome {
+    effects.begin_command();
+    let db = Db::new(keyspace, db_index, effects, unix, ExpiryMode::Ignore);
+    let mut nowhere = resp::Outbox::new();
+    let mut reply = resp::Reply::new(&mut nowhere, resp::Protocol::Resp2);
+    reply.set_silent(true);
+    let outcome = run(&mut Context { db, reply, rng, blocking: Blocking::Refused }, args);
+    effects.end_command(db_index, args.iter());
+    outcome
 }

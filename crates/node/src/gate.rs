@@ -144,6 +144,9 @@ impl Node {
     }
 
     fn disk_refusal(&self, is_replica: bool) -> Option<Error> {
+        if let Some(reason) = self.aof.refusal().filter(|_| !is_replica) {
+            return Some(Error::owned(format!("MISCONF Errors writing to the AOF file: {reason}")));
+        }
         let failed = self.config.stop_writes_on_bgsave_error
             && !self.config.save.is_empty()
             && self.persistence.last_save_failed;

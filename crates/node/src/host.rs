@@ -1,6 +1,7 @@
 //! What the node asks of the program it runs in: the few things that need an answer at once. Everything
 //! that takes time goes through [`crate::Output`] instead. The simulation has a host of its own.
 
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use base::{Time, UnixMs};
@@ -100,6 +101,14 @@ pub trait Host {
     fn save_now(&mut self, job: SaveJob) -> Result<u64, String>;
     /// Loads the file that SAVE names into an empty keyspace, before it returns: DEBUG RELOAD.
     fn load_now(&mut self, empty: keyspace::Keyspace, now: UnixMs) -> Result<keyspace::Keyspace, String>;
+    /// Appends to the incremental file in use: how many bytes it took.
+    fn append_journal(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Makes the file that was prepared last the one in use, and begins it with this header.
+    fn switch_journal(&mut self, header: &[u8]) -> Result<(), String>;
+    /// Waits for the thread that writes to the file in use: how many bytes it took, and whether that was all.
+    fn await_journal_write(&mut self) -> (u64, Result<(), String>);
+    /// Syncs the file in use before it returns.
+    fn sync_journal(&mut self) -> Result<(), String>;
     /// Keeps the executor busy for that long: DEBUG SLEEP.
     fn sleep(&self, span: Duration);
 }

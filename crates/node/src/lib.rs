@@ -1,6 +1,7 @@
 //! One whole server without I/O: clients, commands about the server, the way of a request, both roles of
 //! replication. `server` and `sim` drive it. Start at `node.rs`.
 
+mod aof;
 mod blocking;
 mod client;
 mod client_command;
@@ -26,6 +27,7 @@ mod observe;
 mod output;
 mod persistence;
 mod pubsub;
+mod replay;
 mod replication;
 mod server_commands;
 mod settings;
@@ -37,10 +39,12 @@ mod timers;
 mod transaction;
 mod watch;
 
+pub use aof::LoadedFiles;
 pub use client::{ConnId, PeerInfo};
 pub use connection::REDIS_VERSION;
 pub use host::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob, SnapshotFacts, StreamPosition};
 pub use node::{Node, Setup};
 pub use observe::StreamFacts;
-pub use output::{Discarded, Output, SyncTarget};
+pub use output::{Discarded, JournalFile, Output, PublishedFiles, SyncTarget};
 pub use persistence::{Loaded, ShutdownOptions};
+pub use replay::{FileReplayed, Replay, ReplayError};

@@ -11,6 +11,7 @@ use config::Config;
 use keyspace::{Effects, Keyspace};
 use resp::{ArgsBuf, Reply};
 
+use crate::aof::Aof;
 use crate::blocking::Waiters;
 use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
 use crate::clients::Clients;
@@ -36,6 +37,7 @@ pub struct Node {
     pub(crate) pubsub: PubSub,
     pub(crate) watches: Watches,
     pub(crate) waiters: Waiters,
+    pub(crate) aof: Aof,
     /// What the command that just ran waits for.
     pub(crate) asked_wait: Option<Box<commands::Wait>>,
     pub(crate) replication: Replication,
@@ -103,10 +105,7 @@ impl Node {
         let Setup { config, host, seeds, now, unix } = setup;
         let settings = crate::settings::keyspace_settings(&config);
         let keyspace = Keyspace::new(config.databases as usize, [seeds[0], seeds[1]], settings);
-        let mut table = CommandTable::new(commands::GROUPS, crate::server_commands::GROUPS);
-        for (old, new) in &config.rename_command {
-            table.rename(old.as_bytes(), new.as_bytes());
-        }
+        let table = CommandTable::of_config(&config);
         let run_id = base::ReplId::from_entropy(host.entropy());
         let replid = base::ReplId::from_entropy(host.entropy());
         let rng = fastrand::Rng::with_seed(seeds[2]);
@@ -118,6 +117,7 @@ impl Node {
             pubsub: PubSub::default(),
             watches: Watches::default(),
             waiters: Waiters::default(),
+            aof: Aof::off(now),
             asked_wait: None,
             replication: Replication::new(&config, replid, now, seeds[2]),
             persistence: Persistence::new(unix),

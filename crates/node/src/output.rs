@@ -34,6 +34,25 @@ pub enum Output {
     EndLoad,
     /// Forget what was built.
     AbortLoad,
+    /// Write these bytes to the append-only file, on a thread, behind what was written before; answer with
+    /// `Node::journal_written`.
+    WriteJournal(Vec<bytes::Bytes>),
+    /// Sync what was written to the append-only file up to now; answer with `Node::journal_synced`.
+    SyncJournal {
+        /// To be given back.
+        ticket: u64,
+    },
+    /// Create the next incremental file; answer with `Node::journal_prepared`.
+    PrepareJournal(JournalFile),
+    /// Write a snapshot as a base file, beside the executor; answer with `Node::base_written`.
+    WriteBase {
+        /// What to write.
+        job: SaveJob,
+        /// The file's name.
+        name: String,
+    },
+    /// Replace the manifest; answer with `Node::files_published`.
+    PublishFiles(PublishedFiles),
     /// A data set that is not needed any more: drop it where that disturbs nobody.
     Discard(Discarded),
     /// End the program.
@@ -64,4 +83,22 @@ pub struct SyncTarget {
     pub preamble: Vec<u8>,
     /// Whether it wants the keys; else only what stands beside them.
     pub with_data: bool,
+}
+
+/// An incremental file to be created, empty.
+pub struct JournalFile {
+    /// Its name, without a directory.
+    pub name: String,
+    /// What is to be on disk before it is used; nothing if the manifest does not name it yet.
+    pub published: Option<PublishedFiles>,
+}
+
+/// What is to be on disk, in one step as far as a restart can see.
+pub struct PublishedFiles {
+    /// The manifest's text.
+    pub manifest: String,
+    /// The text of the file of older replication ids.
+    pub ids: String,
+    /// Files to be deleted afterwards.
+    pub remove: Vec<String>,
 }

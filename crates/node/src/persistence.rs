@@ -7,6 +7,7 @@ use commands::{Categories, Error, Flags, Meta, Outcome, Row, is};
 use keyspace::{Keyspace, Snapshot};
 use resp::Args;
 
+use crate::aof::LoadedFiles;
 use crate::client::ConnId;
 use crate::host::{LogLevel, SaveJob, SnapshotFacts, StreamPosition};
 use crate::node::Node;
@@ -76,6 +77,8 @@ pub struct Loaded {
     pub keys: u64,
     /// Keys that were dropped because their time had passed: database and name.
     pub expired: Vec<(usize, Vec<u8>)>,
+    /// The append-only files that it came from, if it did.
+    pub files: Option<LoadedFiles>,
 }
 
 impl Persistence {
@@ -236,6 +239,10 @@ impl Node {
                 return false;
             }
         }
+        if !self.finish_aof() && !options.force {
+            self.log(LogLevel::Warning, "Error writing the append-only file, can't exit.");
+            return false;
+        }
         self.exiting = true;
         self.outputs.push_back(Output::Exit { code: 0 });
         true
@@ -260,7 +267,7 @@ impl Node {
         }
     }
 
-    fn save_job(&mut self) -> SaveJob {
+    pub(crate) fn save_job(&mut self) -> SaveJob {
         let began = self.host.now();
         let facts = self.snapshot_facts();
         SaveJob { snapshot: self.take_snapshot(began), facts }
@@ -390,9 +397,29 @@ impl Node {
         );
         let empty = self.keyspace.replace_data(loaded.keyspace);
         drop(empty);
+        let (older, tail) = loaded.files.as_ref().map_or((&[][..], &[][..]), |files| (&files.older, &files.tail));
         if let Some(position) = loaded.position {
-            self.resume_history(position, &loaded.expired);
+            self.resume_history(position, older, tail);
+            self.delete_on_replicas(&loaded.expired);
         }
+        match loaded.files {
+            Some(files) if self.config.appendonly => self.resume_aof(files),
+            _ if self.config.appendonly => self.begin_aof(true),
+            _ => {}
+        }
+        self.follow_configured();
+    }
+
+    /// There is nothing to load.
+    pub fn start_empty(&mut self) {
+        if self.config.appendonly {
+            self.begin_aof(true);
+        }
+        self.follow_configured();
+    }
+
+    /// Follows the master that the settings name.
+    fn follow_configured(&mut self) {
         if let Some((host, port)) = self.config.replicaof.clone() {
             self.follow(host, port);
         }
@@ -400,26 +427,31 @@ impl Node {
 
     /// Goes on in the history that the file names. A replica keeps its id and asks to go on from there; a master
     /// takes a fresh one, and lets replicas of the old one go on up to here.
-    fn resume_history(&mut self, position: StreamPosition, expired: &[(usize, Vec<u8>)]) {
+    fn resume_history(&mut self, position: StreamPosition, older: &[(base::ReplId, u64)], tail: &[u8]) {
         let as_replica = self.config.replicaof.is_some();
         let fresh = base::ReplId::from_entropy(self.host.entropy());
         let replication = &mut self.replication;
-        replication.journal.restart(journal::Offset(position.offset));
+        replication.journal.restart(journal::Offset(position.offset - tail.len() as u64));
+        replication.journal.append(tail);
         replication.history = if as_replica {
-            replication::History::restored_as_replica(position.replid)
+            replication::History::restored_as_replica(position.replid, position.offset, older)
         } else {
-            replication::History::restored_as_master(fresh, position.replid, position.offset)
+            replication::History::restored_as_master(fresh, position.replid, position.offset, older)
         };
         // A replica takes it over when it begins to follow; a master names the database of its first write anew.
         replication.selected_db = if as_replica { position.stream_db } else { None };
         self.activate_stream();
-        if !as_replica {
-            // Replicas that go on from here still have these keys.
-            self.effects.journal_wanted = true;
-            for (db, key) in expired {
-                self.effects.push(*db, [&b"DEL"[..], key].into_iter());
-            }
-            self.commit_unwrapped();
+    }
+
+    /// Replicas that go on from the file's position still have the keys that it was too late for.
+    fn delete_on_replicas(&mut self, expired: &[(usize, Vec<u8>)]) {
+        if self.config.replicaof.is_some() {
+            return;
         }
+        self.effects.journal_wanted = true;
+        for (db, key) in expired {
+            self.effects.push(*db, [&b"DEL"[..], key].into_iter());
+        }
+        self.commit_unwrapped();
     }
 }

@@ -23,6 +23,7 @@ use replication::{History, Link, Peers};
 use crate::client::ConnId;
 
 pub use commands::ROWS;
+pub(crate) use commands::is_over;
 
 use apply::Apply;
 
@@ -127,7 +128,8 @@ fn peers_settings(config: &Config) -> PeersSettings {
     PeersSettings {
         timeout: seconds(config.repl_timeout),
         ping_period: seconds(config.repl_ping_replica_period),
-        backlog_ttl: seconds(config.repl_backlog_ttl),
+        // Zero: for ever. With the append-only file the stream never ends.
+        backlog_ttl: seconds(if config.appendonly { 0 } else { config.repl_backlog_ttl }),
         diskless: config.repl_diskless_sync,
         diskless_delay: seconds(config.repl_diskless_sync_delay),
         diskless_max_replicas: config.repl_diskless_sync_max_replicas as usize,

@@ -9,6 +9,7 @@ pub const GROUPS: &[&[ServerRow]] = &[
     crate::transaction::ROWS,
     crate::pubsub::ROWS,
     crate::persistence::ROWS,
+    crate::aof::ROWS,
     crate::replication::ROWS,
     crate::slowlog::ROWS,
     crate::info::ROWS,

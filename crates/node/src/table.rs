@@ -98,6 +98,15 @@ impl CommandTable {
         table
     }
 
+    /// All commands under the names that the settings give them.
+    pub fn of_config(config: &config::Config) -> CommandTable {
+        let mut table = CommandTable::new(commands::GROUPS, crate::server_commands::GROUPS);
+        for (old, new) in &config.rename_command {
+            table.rename(old.as_bytes(), new.as_bytes());
+        }
+        table
+    }
+
     fn add(&mut self, row: CommandRow, container: Option<&str>) -> CommandId {
         let id = CommandId(self.commands.len() as u16);
         let full_name = match container {

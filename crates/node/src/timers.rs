@@ -69,6 +69,7 @@ impl Node {
         self.stats.memory_peak = self.stats.memory_peak.max(self.stats.memory_used);
         self.sample_retired();
         self.check_save_points();
+        self.check_rewrite();
         self.close_idle_clients();
         while let Some(garbage) = self.keyspace.take_garbage() {
             self.outputs.push_back(Output::Discard(Discarded::Table(garbage)));

@@ -28,7 +28,7 @@ fn reply(session: &mut Session, words: &[&str]) -> String {
 fn what_the_page_calls_missing_is_missing() {
     let mut session = Session::new();
     let names = column("## Commands that do not exist yet", 1);
-    assert!(names.len() > 50);
+    assert!(!names.is_empty(), "the table was found");
     for name in names {
         let name = name.to_ascii_lowercase().replace(' ', "|");
         assert_eq!(reply(&mut session, &["COMMAND", "INFO", &name]), "*1 $-1", "{name} exists: take it off the page");

@@ -20,9 +20,9 @@ pub enum Refusal {
     AskedForFull,
     /// Its id names no history of ours.
     UnknownId,
-    /// Its id is our second one, but it wants bytes from after our histories parted.
+    /// Its id is an older one of ours, but it wants bytes from after our histories parted.
     BeyondSecondId {
-        /// The last byte (counted from 1) that may be asked for under the second id.
+        /// The last byte (counted from 1) that may be asked for under it.
         second_offset: u64,
     },
     /// There is no backlog.
@@ -41,7 +41,7 @@ impl fmt::Display for Refusal {
             Refusal::AskedForFull => f.write_str("it asked for everything"),
             Refusal::UnknownId => f.write_str("its replication id is not one of ours"),
             Refusal::BeyondSecondId { second_offset } => {
-                write!(f, "under our second id nothing after byte {second_offset} is ours")
+                write!(f, "under that older id nothing after byte {second_offset} is ours")
             }
             Refusal::NoBacklog => f.write_str("there is no backlog"),
             Refusal::TooOld(kept) => write!(f, "the backlog begins only at byte {}", kept.first + 1),
@@ -51,31 +51,42 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The current id, and the one before it together with where it ended.
+/// How many older ids are kept.
+const OLDER_MAX: usize = 32;
+
+/// The current id, and those before it together with where they ended. Real servers know one older id, which INFO shows
+/// as `master_replid2`; we go on under any of them.
 ///
 /// Invariant: for one id and offset there are never two different bytes. So an id that stops naming what we
 /// write either becomes the second one, closed at that offset, or is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
     replid: ReplId,
-    /// The older id and the last byte (counted from 1, as PSYNC does) that may be asked for under it.
-    second: Option<(ReplId, u64)>,
+    /// The older ids, the newest first, and the stream's end when each stopped naming what is written.
+    older: Vec<(ReplId, u64)>,
 }
 
 impl History {
     /// A history that begins now, or whose past nobody may continue.
     pub fn new(replid: ReplId) -> History {
-        History { replid, second: None }
+        History { replid, older: Vec::new() }
     }
 
-    /// After a restart from a file that names `saved` at `offset`, as a replica: its master's history goes on.
-    pub fn restored_as_replica(saved: ReplId) -> History {
-        History::new(saved)
+    /// After a restart from a file that names `saved` at `offset`, as a replica: its master's history goes on. `older`
+    /// is what the files know of ids before it.
+    pub fn restored_as_replica(saved: ReplId, offset: u64, older: &[(ReplId, u64)]) -> History {
+        let mut history = History::new(saved);
+        // What was lost with the end of a file is no longer named by anything.
+        let known = older.iter().filter(|(id, _)| *id != saved).map(|(id, end)| (*id, (*end).min(offset)));
+        history.older = known.take(OLDER_MAX).collect();
+        history
     }
 
     /// After a restart from such a file, as a master: what is written from here on bears a fresh id.
-    pub fn restored_as_master(fresh: ReplId, saved: ReplId, offset: u64) -> History {
-        History { replid: fresh, second: Some((saved, offset + 1)) }
+    pub fn restored_as_master(fresh: ReplId, saved: ReplId, offset: u64, older: &[(ReplId, u64)]) -> History {
+        let mut history = History::restored_as_replica(saved, offset, older);
+        history.continue_with_new_id(fresh, offset);
+        history
     }
 
     /// The current id.
@@ -85,12 +96,17 @@ impl History {
 
     /// The second id; all zeros if there is none.
     pub fn replid2(&self) -> ReplId {
-        self.second.map_or(ReplId::NONE, |(id, _)| id)
+        self.older.first().map_or(ReplId::NONE, |(id, _)| *id)
+    }
+
+    /// The older ids, the newest first, and the stream's end when each stopped naming what is written.
+    pub fn older(&self) -> &[(ReplId, u64)] {
+        &self.older
     }
 
     /// INFO's second_repl_offset: -1 if there is no second id.
     pub fn second_offset(&self) -> i64 {
-        self.second.map_or(-1, |(_, wanted)| i64::try_from(wanted).unwrap_or(i64::MAX))
+        self.older.first().map_or(-1, |(_, end)| i64::try_from(end + 1).unwrap_or(i64::MAX))
     }
 
     /// Whether a replica that names `id` and wants byte `wanted` (counted from 1) can go on from what is
@@ -101,13 +117,10 @@ impl History {
         }
         let named = ReplId::parse(id).ok_or(Refusal::UnknownId)?;
         if named != self.replid {
-            match self.second {
-                Some((second, last)) if second == named => {
-                    if u64::try_from(wanted).is_ok_and(|wanted| wanted > last) {
-                        return Err(Refusal::BeyondSecondId { second_offset: last });
-                    }
-                }
-                _ => return Err(Refusal::UnknownId),
+            let older = self.older.iter().find(|(id, _)| *id == named);
+            let (_, end) = older.ok_or(Refusal::UnknownId)?;
+            if u64::try_from(wanted).is_ok_and(|wanted| wanted > end + 1) {
+                return Err(Refusal::BeyondSecondId { second_offset: end + 1 });
             }
         }
         let retained = retained.ok_or(Refusal::NoBacklog)?;
@@ -126,7 +139,9 @@ impl History {
 
     /// The master went on under another id (`+CONTINUE <id>`) when we were at `offset`.
     pub fn continue_with_new_id(&mut self, new: ReplId, offset: u64) {
-        self.second = Some((self.replid, offset + 1));
+        self.older.retain(|(id, _)| *id != new);
+        self.older.insert(0, (self.replid, offset));
+        self.older.truncate(OLDER_MAX);
         self.replid = new;
     }
 
@@ -196,11 +211,19 @@ mod tests {
     }
 
     #[test]
-    fn only_the_latest_old_id_is_known_after_two_changes() {
+    fn every_older_id_continues_up_to_its_own_end() {
         let mut history = History::new(id(1));
         history.promote(id(2), 120);
         history.continue_with_new_id(id(3), 150);
         assert_eq!((history.replid2(), history.second_offset()), (id(2), 151));
+        assert_eq!(history.continues(id(1).as_bytes(), 121, KEPT), Ok(120));
+        let beyond = Err(Refusal::BeyondSecondId { second_offset: 121 });
+        assert_eq!(history.continues(id(1).as_bytes(), 122, KEPT), beyond);
+        assert_eq!(history.continues(id(2).as_bytes(), 151, KEPT), Ok(150));
+        for byte in 4..40 {
+            history.promote(id(byte), 160);
+        }
+        assert_eq!(history.older().len(), OLDER_MAX);
         assert_eq!(history.continues(id(1).as_bytes(), 110, KEPT), Err(Refusal::UnknownId));
     }
 
@@ -219,8 +242,11 @@ mod tests {
 
     #[test]
     fn a_restarted_master_lets_replicas_of_its_last_life_continue_and_a_replica_keeps_its_masters_id() {
-        let master = History::restored_as_master(id(2), id(1), 150);
+        let older = [(id(8), 100), (id(9), 999)];
+        let master = History::restored_as_master(id(2), id(1), 150, &older);
         assert_eq!((master.replid(), master.replid2(), master.second_offset()), (id(2), id(1), 151));
-        assert_eq!(History::restored_as_replica(id(1)), History::new(id(1)));
+        assert_eq!(master.older(), [(id(1), 150), (id(8), 100), (id(9), 150)], "nothing names what was lost");
+        let replica = History::restored_as_replica(id(1), 150, &[]);
+        assert_eq!(replica, History::new(id(1)));
     }
 }

@@ -2,8 +2,10 @@
 //! program can put into effect.
 
 use std::cell::RefCell;
+use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Time, UnixMs};
@@ -11,6 +13,7 @@ use config::Config;
 use keyspace::Keyspace;
 use node::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob};
 
+use crate::jobs::aof::AofFiles;
 use crate::logger::Logger;
 use crate::sockets::{self, Listener};
 use crate::{clock, files, jobs, system};
@@ -35,13 +38,20 @@ pub struct ServerHost {
     executable: String,
     /// A copy of the settings that files need: the directory and the names in it.
     config: RefCell<Config>,
+    aof: Arc<AofFiles>,
 }
 
 impl ServerHost {
     /// A host for a server that was started with this configuration.
-    pub fn new(logger: Logger, listeners: SharedListeners, config: Config, config_file: Option<PathBuf>) -> ServerHost {
+    pub fn new(
+        logger: Logger,
+        listeners: SharedListeners,
+        config: Config,
+        config_file: Option<PathBuf>,
+        aof: Arc<AofFiles>,
+    ) -> ServerHost {
         let executable = std::env::current_exe().map_or(String::new(), |path| path.display().to_string());
-        ServerHost { logger, listeners, config_file, executable, config: RefCell::new(config) }
+        ServerHost { logger, listeners, config_file, executable, config: RefCell::new(config), aof }
     }
 }
 
@@ -144,6 +154,22 @@ impl Host for ServerHost {
 
     fn load_now(&mut self, empty: Keyspace, now: UnixMs) -> Result<Keyspace, String> {
         jobs::load_now(empty, &self.config.borrow(), now)
+    }
+
+    fn append_journal(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.aof.append(slices)
+    }
+
+    fn switch_journal(&mut self, header: &[u8]) -> Result<(), String> {
+        self.aof.switch(header)
+    }
+
+    fn await_journal_write(&mut self) -> (u64, Result<(), String>) {
+        self.aof.await_write()
+    }
+
+    fn sync_journal(&mut self) -> Result<(), String> {
+        self.aof.sync()
     }
 
     fn sleep(&self, span: Duration) {

@@ -1,6 +1,8 @@
 //! The threads beside the executor: writing files, sending data sets, building them, freeing them. Each does one
 //! job and reports through [`Report`]; none of them sees the node.
 
+pub mod aof;
+pub mod aof_load;
 mod load;
 mod save;
 mod sync;
@@ -30,6 +32,28 @@ pub enum Report {
         /// The data set, or why not.
         result: Result<Box<Loaded>, String>,
     },
+    /// A line for the log from a thread.
+    Log(String),
+    /// The writing thread is done with what it was given.
+    JournalWritten,
+    /// The append-only file is synced, or not.
+    JournalSynced {
+        /// Which sync it was.
+        ticket: u64,
+        /// Why not.
+        result: Result<(), String>,
+    },
+    /// The next incremental file is there, or not.
+    JournalPrepared(Result<(), String>),
+    /// A base file is written, or not.
+    BaseWritten {
+        /// Its name.
+        name: String,
+        /// Its size in bytes.
+        result: Result<u64, String>,
+    },
+    /// The manifest is replaced, or not.
+    FilesPublished(Result<(), String>),
     /// The loading thread has caught up: more of the master's bytes may be read.
     LoadHasRoom,
     /// A data set is sent to a replica, or not.

@@ -12,6 +12,8 @@ use node::{ConnId, Discarded, Node, Output, ShutdownOptions};
 
 use crate::clock;
 use crate::host::SharedListeners;
+use crate::jobs::aof::AofFiles;
+use crate::jobs::aof_load::FoundFiles;
 use crate::jobs::{self, LoadJob, Report, Reporter};
 use crate::signals::{Signal, Signals};
 use crate::sockets::{Connection, connect};
@@ -44,6 +46,7 @@ pub struct Shell {
     reports: Receiver<Report>,
     reporter: Reporter,
     load: Option<LoadJob>,
+    aof: Arc<AofFiles>,
     free: Sender<Discarded>,
     buffer: Vec<u8>,
     exit: Option<i32>,
@@ -66,7 +69,7 @@ struct Link {
 
 impl Shell {
     /// A loop around a node whose listeners are open.
-    pub fn new(node: Node, signals: Signals, listeners: SharedListeners) -> io::Result<Shell> {
+    pub fn new(node: Node, signals: Signals, listeners: SharedListeners, aof: Arc<AofFiles>) -> io::Result<Shell> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, reports) = channel();
@@ -84,6 +87,7 @@ impl Shell {
             reports,
             reporter,
             load: None,
+            aof,
             free,
             buffer: vec![0; READ_BYTES_MAX],
             exit: None,
@@ -98,6 +102,12 @@ impl Shell {
         &mut self.node
     }
 
+    /// Begins to load append-only files; commands about data are refused until it is there.
+    pub fn start_loading_aof(&mut self, found: FoundFiles) {
+        let empty = self.node.start_loading(found.bytes);
+        jobs::aof_load::load(Arc::clone(&self.aof), found, empty, self.node.config(), self.reporter.clone());
+    }
+
     /// Begins to load the file of the data set; commands about data are refused until it is there.
     pub fn start_loading(&mut self, path: std::path::PathBuf, bytes: u64) {
         let empty = self.node.start_loading(bytes);
@@ -109,8 +119,7 @@ impl Shell {
         let mut events = Events::with_capacity(1024);
         self.node.begin_turn(clock::now(), clock::unix_ms());
         loop {
-            self.carry_out();
-            self.flush();
+            self.settle();
             if let Some(code) = self.exit {
                 return Ok(code);
             }
@@ -126,10 +135,16 @@ impl Shell {
             self.continue_unread();
             self.take_reports();
             self.node.handle_timeout();
-            self.carry_out();
-            self.flush();
+            self.settle();
             self.node.end_turn();
         }
+    }
+
+    /// Brings what was done out: to disk, then to threads and sockets.
+    fn settle(&mut self) {
+        self.node.persist_stream();
+        self.carry_out();
+        self.flush();
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -445,6 +460,13 @@ impl Shell {
                     }
                 }
                 Output::AbortLoad => self.load = None,
+                Output::WriteJournal(pieces) => self.aof.begin_write(pieces, &self.reporter),
+                Output::SyncJournal { ticket } => self.aof.begin_sync(ticket, &self.reporter),
+                Output::PrepareJournal(wanted) => self.aof.prepare(wanted, &self.reporter),
+                Output::WriteBase { job, name } => {
+                    self.aof.write_base(job, name, self.node.config(), &self.reporter);
+                }
+                Output::PublishFiles(published) => self.aof.begin_publish(published, &self.reporter),
                 // If the thread is gone the program is ending, and so is what it would have freed.
                 Output::Discard(discarded) => drop(self.free.send(discarded)),
                 Output::Exit { code } => self.exit = Some(code),
@@ -481,6 +503,16 @@ impl Shell {
                         self.node.load_done(result.map(|loaded| *loaded));
                     }
                 }
+                Report::Log(line) => self.node.log_warning(&line),
+                Report::JournalWritten => {
+                    if let Some((count, result)) = self.aof.take_written() {
+                        self.node.journal_written(count, result);
+                    }
+                }
+                Report::JournalSynced { ticket, result } => self.node.journal_synced(ticket, result),
+                Report::JournalPrepared(result) => self.node.journal_prepared(result),
+                Report::BaseWritten { name, result } => self.node.base_written(&name, result),
+                Report::FilesPublished(result) => self.node.files_published(result),
                 Report::LoadHasRoom => {
                     if let Some(link) = &mut self.link {
                         link.may_have_more = true;

@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::io::Read;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use config::{Config, Sources};
 use node::{Host, LogLevel, Node, REDIS_VERSION, Setup};
 
 use crate::host::{Listeners, ServerHost};
+use crate::jobs::{self, aof::AofFiles};
 use crate::logger::Logger;
 use crate::shell::Shell;
 use crate::signals::Signals;
@@ -55,26 +57,26 @@ fn serve(config: Config, logger: Logger, signals: Signals, file: Option<PathBuf>
         }
     };
     let listeners = Rc::new(RefCell::new(Listeners { all, changed: false }));
-    let host = ServerHost::new(logger, Rc::clone(&listeners), config.clone(), file);
+    let aof = AofFiles::new(&config).map_err(|error| format!("{}: {error}", config.appenddirname))?;
+    let aof = Arc::new(aof);
+    let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };
+    let host = ServerHost::new(logger, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
     let unixsocket = config.unixsocket.clone();
     let data = PathBuf::from(&config.dbfilename);
-    let replicaof = config.replicaof.clone();
     let systemd = config.supervised == config::Supervised::Systemd
         || (config.supervised == config::Supervised::Auto && std::env::var_os("NOTIFY_SOCKET").is_some());
     host.log(LogLevel::Notice, &format!("Server initialized, port {}", config.port));
     let node =
         Node::new(Setup { config, host: Box::new(host), seeds: seeds(), now: clock::now(), unix: clock::unix_ms() });
     let failed = |error: std::io::Error| format!("Can't set up the event loop: {error}");
-    let mut shell = Shell::new(node, signals, listeners).map_err(failed)?;
+    let mut shell = Shell::new(node, signals, listeners, aof).map_err(failed)?;
     shell.node().begin_turn(clock::now(), clock::unix_ms());
-    match std::fs::metadata(&data) {
-        Ok(found) => shell.start_loading(data, found.len()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if let Some((host, port)) = replicaof {
-                shell.node().follow(host, port);
-            }
-        }
-        Err(error) => return Err(format!("Can't read {}: {error}", data.display())),
+    match (found, std::fs::metadata(&data)) {
+        (Some(found), _) => shell.start_loading_aof(found),
+        // With `appendonly yes` too: the append-only file then begins with what is in this one.
+        (None, Ok(found)) => shell.start_loading(data, found.len()),
+        (None, Err(error)) if error.kind() == std::io::ErrorKind::NotFound => shell.node().start_empty(),
+        (None, Err(error)) => return Err(format!("Can't read {}: {error}", data.display())),
     }
     shell.node().log_notice("Ready to accept connections");
     if systemd {

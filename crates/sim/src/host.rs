@@ -2,6 +2,7 @@
 //! kept, and its machine's disk.
 
 use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -81,6 +82,22 @@ impl Host for SimHost {
     fn load_now(&mut self, empty: Keyspace, now: UnixMs) -> Result<Keyspace, String> {
         let file = self.disk.borrow().file.clone().ok_or("no file")?;
         jobs::load(Box::new(empty), &file, now, false).map(|loaded| loaded.keyspace)
+    }
+
+    fn append_journal(&mut self, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn switch_journal(&mut self, _header: &[u8]) -> Result<(), String> {
+        Err("there is no append-only file here".to_owned())
+    }
+
+    fn await_journal_write(&mut self) -> (u64, Result<(), String>) {
+        (0, Err("there is no append-only file here".to_owned()))
+    }
+
+    fn sync_journal(&mut self) -> Result<(), String> {
+        Err("there is no append-only file here".to_owned())
     }
 
     fn sleep(&self, _span: Duration) {}

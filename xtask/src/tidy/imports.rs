@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("journal", &["base"]),
     ("client", &["base", "resp"]),
     ("keyspace", &["base", "collections"]),
-    ("persist", &["base", "collections", "keyspace"]),
+    ("persist", &["base", "collections", "keyspace", "resp"]),
     ("commands", &["base", "collections", "keyspace", "persist", "resp"]),
     // Protocol machines: never the keyspace, never each other.
     ("replication", &["base", "journal", "resp"]),

@@ -1,10 +1,8 @@
-//! Files: RDB, and the append-only file that is not built yet.
+//! Files: RDB, and the append-only file.
 
 use super::{I32, I64};
 use crate::directive::{Directive, Kind};
 use crate::field::Field;
-
-const NO_AOF: &str = "there is no append-only file yet";
 
 pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("dir", |c| Field::Text(&mut c.dir)).protected(),
@@ -30,16 +28,32 @@ pub(super) const ROWS: &[Directive] = &[
         "no",
         "payloads are always checked in full",
     ),
-    Directive::refused("appendonly", "no", NO_AOF),
-    Directive::accepted("appendfilename", Kind::Text, "appendonly.aof", NO_AOF).immutable(),
-    Directive::accepted("appenddirname", Kind::Text, "appendonlydir", NO_AOF).immutable(),
+    Directive::honoured("appendonly", |c| Field::Bool(&mut c.appendonly)),
+    Directive::honoured("appendfilename", |c| Field::Text(&mut c.appendfilename)).immutable(),
+    Directive::honoured("appenddirname", |c| Field::Text(&mut c.appenddirname)).immutable(),
     Directive::honoured("appendfsync", |c| Field::Choice(&mut c.appendfsync)),
-    Directive::accepted("no-appendfsync-on-rewrite", Kind::Bool, "no", NO_AOF),
-    Directive::accepted("auto-aof-rewrite-percentage", Kind::Number, "100", NO_AOF).range(0, I32),
-    Directive::accepted("auto-aof-rewrite-min-size", Kind::Number, "67108864", NO_AOF).bytes(0, I64),
-    Directive::accepted("aof-load-truncated", Kind::Bool, "yes", NO_AOF),
-    Directive::accepted("aof-use-rdb-preamble", Kind::Bool, "yes", NO_AOF),
-    Directive::accepted("aof-timestamp-enabled", Kind::Bool, "no", NO_AOF),
-    Directive::accepted("aof-rewrite-incremental-fsync", Kind::Bool, "yes", NO_AOF),
-    Directive::accepted("aof-disable-auto-gc", Kind::Bool, "no", NO_AOF),
+    Directive::honoured("no-appendfsync-on-rewrite", |c| Field::Bool(&mut c.no_appendfsync_on_rewrite)),
+    Directive::honoured("auto-aof-rewrite-percentage", |c| Field::Number(&mut c.auto_aof_rewrite_percentage))
+        .range(0, I32),
+    Directive::honoured("auto-aof-rewrite-min-size", |c| Field::Number(&mut c.auto_aof_rewrite_min_size)).bytes(0, I64),
+    Directive::honoured("aof-load-truncated", |c| Field::Bool(&mut c.aof_load_truncated)),
+    Directive::accepted(
+        "aof-use-rdb-preamble",
+        Kind::Bool,
+        "yes",
+        "a base is always an RDB file, which every server reads",
+    ),
+    Directive::accepted(
+        "aof-timestamp-enabled",
+        Kind::Bool,
+        "no",
+        "the file is the replication stream byte for byte, without comments between",
+    ),
+    Directive::accepted(
+        "aof-rewrite-incremental-fsync",
+        Kind::Bool,
+        "yes",
+        "bases are always synced as they are written",
+    ),
+    Directive::accepted("aof-disable-auto-gc", Kind::Bool, "no", "files that are not needed any more are deleted"),
 ];

@@ -129,16 +129,7 @@ pub(super) fn persistence(node: &Node, out: &mut Fields) {
     out.put("rdb_last_cow_size", persistence.retired_peak);
     out.put("rdb_last_load_keys_expired", persistence.last_load.1);
     out.put("rdb_last_load_keys_loaded", persistence.last_load.0);
-    out.put("aof_enabled", 0);
-    out.put("aof_rewrite_in_progress", 0);
-    out.put("aof_rewrite_scheduled", 0);
-    out.put("aof_last_rewrite_time_sec", -1);
-    out.put("aof_current_rewrite_time_sec", -1);
-    out.put("aof_last_bgrewrite_status", "ok");
-    out.put("aof_rewrites", 0);
-    out.put("aof_rewrites_consecutive_failures", 0);
-    out.put("aof_last_write_status", "ok");
-    out.put("aof_last_cow_size", 0);
+    append_only_file(node, out);
     out.put("module_fork_in_progress", 0);
     out.put("module_fork_last_cow_size", 0);
     if let Some(loading) = persistence.loading {
@@ -151,6 +142,30 @@ pub(super) fn persistence(node: &Node, out: &mut Fields) {
         out.put("loading_loaded_bytes", loading.read);
         out.put("loading_loaded_perc", format_args!("{share:.2}"));
         out.put("loading_eta_seconds", loading.total.saturating_sub(loading.read) / rate.max(1));
+    }
+}
+
+fn append_only_file(node: &Node, out: &mut Fields) {
+    let aof = &node.aof;
+    let word = |ok: bool| if ok { "ok" } else { "err" };
+    let since = aof.rewriting_since();
+    out.put("aof_enabled", u8::from(aof.is_on()));
+    out.put("aof_rewrite_in_progress", u8::from(since.is_some()));
+    out.put("aof_rewrite_scheduled", u8::from(aof.rewrite_wanted));
+    out.put("aof_last_rewrite_time_sec", aof.rewrites.last_seconds);
+    out.put("aof_current_rewrite_time_sec", since.map_or(-1, |since| (node.unix - since) / 1000));
+    out.put("aof_last_bgrewrite_status", word(aof.rewrites.last_ok));
+    out.put("aof_rewrites", aof.rewrites.done);
+    out.put("aof_rewrites_consecutive_failures", aof.rewrites.failures);
+    out.put("aof_last_write_status", word(aof.refusal().is_none()));
+    out.put("aof_last_cow_size", if since.is_some() { 0 } else { node.persistence.retired_peak });
+    if aof.is_on() {
+        out.put("aof_current_size", aof.bytes());
+        out.put("aof_base_size", aof.base_bytes);
+        out.put("aof_pending_rewrite", u8::from(aof.rewrite_wanted));
+        out.put("aof_buffer_length", node.replication.offset().saturating_sub(aof.written));
+        out.put("aof_pending_bio_fsync", u8::from(aof.is_syncing()));
+        out.put("aof_delayed_fsync", aof.delayed_syncs);
     }
 }
 

@@ -7,7 +7,7 @@ use replication::master::{PsyncOutcome, PsyncRequest, ReplconfOutcome};
 use replication::replica::Input;
 use resp::Args;
 
-use crate::client::{Blocked, ConnId, Kind};
+use crate::client::{Blocked, ConnId, Kind, WaitFor};
 use crate::host::LogLevel;
 use crate::node::Node;
 use crate::table::{ServerFn, ServerRow};
@@ -92,6 +92,7 @@ impl Node {
         let fresh = base::ReplId::from_entropy(self.host.entropy());
         let offset = self.replication.offset();
         self.replication.history.promote(fresh, offset);
+        self.note_new_id();
         self.replication.selected_db = None;
         self.drop_replicas("we are a master now, under a new id");
         self.run_link();
@@ -308,14 +309,14 @@ fn wait(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         base::numbers::parse_i64(&args[2]).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
     let timeout = u64::try_from(timeout).map_err(|_| Error::text("ERR timeout is negative"))?;
     let offset = node.clients[conn].write_offset;
-    let acked = node.replication.peers.acked_at_least(offset);
-    let in_transaction = node.running_inside_exec();
-    if acked as i64 >= wanted || in_transaction {
-        node.reply(conn).int(acked as i64);
+    let wait = WaitFor::Replicas(usize::try_from(wanted).unwrap_or(0));
+    let reached = node.wait_counts(offset);
+    if node.running_inside_exec() || is_over(wait, reached) {
+        node.reply_wait(conn, wait, reached);
         return Ok(());
     }
     let until = (timeout > 0).then(|| node.now + Duration::from_millis(timeout));
-    node.clients[conn].blocked = Some(Blocked::Wait { offset, replicas: wanted as usize, until });
+    node.clients[conn].blocked = Some(Blocked::Wait { offset, wait, until });
     node.waits.push(conn);
     node.replication.peers.request_acks();
     node.run_peers();
@@ -330,13 +331,35 @@ impl Node {
         }
         for conn in self.waits.clone() {
             let blocked = self.clients.get(conn).and_then(|client| client.blocked);
-            let Some(Blocked::Wait { offset, replicas, until }) = blocked else {
+            let Some(Blocked::Wait { offset, wait, until }) = blocked else {
                 self.waits.retain(|waiting| *waiting != conn);
                 continue;
             };
-            let acked = self.replication.peers.acked_at_least(offset);
-            if acked >= replicas || until.is_some_and(|until| until <= self.now) {
+            if is_over(wait, self.wait_counts(offset)) || until.is_some_and(|until| until <= self.now) {
                 self.end_wait(conn, false);
+            }
+        }
+    }
+
+    /// Who has the stream up to an offset: replicas in memory, our disk (0 or 1), replicas on disk.
+    pub(crate) fn wait_counts(&self, offset: u64) -> Reached {
+        let peers = &self.replication.peers;
+        Reached {
+            replicas: peers.acked_at_least(offset),
+            disk: usize::from(self.is_synced(offset)),
+            replica_disks: peers.fsynced_at_least(offset),
+        }
+    }
+
+    /// Answers WAIT and WAITAOF.
+    pub(crate) fn reply_wait(&mut self, conn: ConnId, wait: WaitFor, reached: Reached) {
+        let mut reply = self.reply(conn);
+        match wait {
+            WaitFor::Replicas(_) => reply.int(reached.replicas as i64),
+            WaitFor::Disks { .. } => {
+                reply.array(2);
+                reply.int(reached.disk as i64);
+                reply.int(reached.replica_disks as i64);
             }
         }
     }
@@ -345,14 +368,32 @@ impl Node {
     pub(crate) fn end_wait(&mut self, conn: ConnId, with_error: bool) {
         self.waits.retain(|waiting| *waiting != conn);
         let Some(client) = self.clients.get_mut(conn) else { return };
-        let Some(Blocked::Wait { offset, .. }) = client.blocked.take() else { return };
-        let acked = self.replication.peers.acked_at_least(offset);
+        let Some(Blocked::Wait { offset, wait, .. }) = client.blocked.take() else { return };
         if with_error {
             self.reply(conn).error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
         } else {
-            self.reply(conn).int(acked as i64);
+            self.reply_wait(conn, wait, self.wait_counts(offset));
         }
         self.clients.mark_dirty(conn);
         self.resume(conn);
+    }
+}
+
+/// Who has the stream up to an offset.
+#[derive(Clone, Copy)]
+pub(crate) struct Reached {
+    /// Replicas that applied it.
+    pub replicas: usize,
+    /// Our disk: 0 or 1.
+    pub disk: usize,
+    /// Replicas that synced it.
+    pub replica_disks: usize,
+}
+
+/// Whether that is enough.
+pub(crate) fn is_over(wait: WaitFor, reached: Reached) -> bool {
+    match wait {
+        WaitFor::Replicas(replicas) => reached.replicas >= replicas,
+        WaitFor::Disks { local, replicas } => reached.disk >= local && reached.replica_disks >= replicas,
     }
 }

@@ -120,7 +120,8 @@ impl Node {
     /// Acknowledges what is applied.
     pub(super) fn send_ack(&mut self) {
         let applied = self.replication.offset();
-        self.replication.link.send_ack(applied, None);
+        let synced = self.aof.is_on().then_some(self.aof.synced);
+        self.replication.link.send_ack(applied, synced);
         self.run_link();
     }
 
@@ -153,12 +154,14 @@ impl Node {
                     if let Some(new) = new_replid {
                         let offset = self.replication.offset();
                         self.replication.history.continue_with_new_id(new, offset);
+                        self.note_new_id();
                         self.drop_replicas("the history goes on under another id");
                     }
                 }
                 Wish::AckDue => {
                     let applied = self.replication.offset();
-                    self.replication.link.send_ack(applied, None);
+                    let synced = self.aof.is_on().then_some(self.aof.synced);
+                    self.replication.link.send_ack(applied, synced);
                 }
                 Wish::Log(level, text) => self.log(log_level(level), &text),
             }
@@ -179,6 +182,7 @@ impl Node {
         replication.selected_db = None;
         replication.apply.db = stream_db.unwrap_or(0);
         self.activate_stream();
+        self.restart_aof();
         self.drop_replicas("the data set was replaced by the master's");
     }
 

@@ -78,7 +78,7 @@ impl Node {
     }
 
     /// The stream begins to be kept, or no longer is: either way nobody may go on from before.
-    fn turn_backlog(&mut self, on: bool) {
+    pub(crate) fn turn_backlog(&mut self, on: bool) {
         let fresh = base::ReplId::from_entropy(self.host.entropy());
         let replication = &mut self.replication;
         replication.history.rotate(fresh);
@@ -212,17 +212,20 @@ impl Node {
             self.log(LogLevel::Warning, &line);
             self.close_now(conn);
         }
-        let keep_from = self.replication.cursors.values().map(|cursor| Offset(cursor.at)).min();
+        let cursors = self.replication.cursors.values().map(|cursor| cursor.at);
+        let keep_from = cursors.chain(self.aof.needs_from()).min().map(Offset);
         self.replication.journal.trim(keep_from);
     }
 
     /// Writes what a connection has to get: its replies, then for a replica the stream. False: not all of it could
     /// be written now.
     pub fn write_connection(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<bool> {
+        let (free_output, free_stream) = (self.free_output(conn), self.free_stream());
         let Node { clients, replication, stats, .. } = self;
         let Some(client) = clients.get_mut(conn).filter(|client| !client.transferring) else { return Ok(true) };
-        while !client.outbox.is_empty() {
-            let slices = client.outbox.io_slices(WRITE_SLICES_MAX, WRITE_BYTES_MAX);
+        while client.outbox.start() < free_output {
+            let free = (free_output - client.outbox.start()).min(WRITE_BYTES_MAX as u64) as usize;
+            let slices = client.outbox.io_slices(WRITE_SLICES_MAX, free);
             let (written, all) = write_slices(write, &slices)?;
             drop(slices);
             client.outbox.advance(written);
@@ -233,8 +236,9 @@ impl Node {
             }
         }
         let Some(cursor) = replication.cursors.get_mut(&conn).filter(|cursor| cursor.live) else { return Ok(true) };
-        while cursor.at < replication.journal.end().0 {
-            let chunks = replication.journal.read(Offset(cursor.at), WRITE_BYTES_MAX);
+        while cursor.at < free_stream {
+            let free = (free_stream - cursor.at).min(WRITE_BYTES_MAX as u64) as usize;
+            let chunks = replication.journal.read(Offset(cursor.at), free);
             let chunks = chunks.expect("a live cursor keeps its bytes").take(WRITE_SLICES_MAX);
             let slices: SmallVec<[IoSlice<'_>; 16]> = chunks.map(IoSlice::new).collect();
             let (written, all) = write_slices(write, &slices)?;

@@ -1,6 +1,7 @@
 //! The program around the node under test: a clock that stands still unless told, and a file in memory.
 
 use std::cell::Cell;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -77,6 +78,22 @@ impl Host for TestHost {
         let options = LoadOptions { now, drop_expired: true, ..LoadOptions::default() };
         load_into(&mut empty, &self.file[..], &options, &mut ()).map_err(|error| error.to_string())?;
         Ok(empty)
+    }
+
+    fn append_journal(&mut self, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn switch_journal(&mut self, _header: &[u8]) -> Result<(), String> {
+        Err("there is no append-only file here".to_owned())
+    }
+
+    fn await_journal_write(&mut self) -> (u64, Result<(), String>) {
+        (0, Err("there is no append-only file here".to_owned()))
+    }
+
+    fn sync_journal(&mut self) -> Result<(), String> {
+        Err("there is no append-only file here".to_owned())
     }
 
     fn sleep(&self, span: Duration) {

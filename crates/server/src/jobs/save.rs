@@ -18,34 +18,41 @@ const SYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
 /// Writes beside the executor.
 pub fn save_beside(job: SaveJob, config: &Config, reporter: Reporter) {
     let (path, target, sync) = file_settings(config);
-    beside("save", move || reporter.send(Report::Saved(write_file(job, &path, target, sync))));
+    beside("save", move || reporter.send(Report::Saved(write_file(job, &path, target, sync, false))));
 }
 
 /// Writes before it returns: the file's size in bytes.
 pub fn save(job: SaveJob, config: &Config) -> Result<u64, String> {
     let (path, target, sync) = file_settings(config);
-    write_file(job, &path, target, sync)
+    write_file(job, &path, target, sync, false)
 }
 
 fn file_settings(config: &Config) -> (PathBuf, Target, bool) {
-    let minimum = crate::file_version(config);
-    (
-        PathBuf::from(&config.dbfilename),
-        Target::for_disk(Contents::default(), minimum),
-        config.rdb_save_incremental_fsync,
-    )
+    (PathBuf::from(&config.dbfilename), file_target(config), config.rdb_save_incremental_fsync)
 }
 
-fn write_file(mut job: SaveJob, path: &Path, target: Target, sync: bool) -> Result<u64, String> {
+/// The version of the format that files are written in.
+pub(super) fn file_target(config: &Config) -> Target {
+    Target::for_disk(Contents::default(), crate::file_version(config))
+}
+
+/// Writes a snapshot to a file; one that is the base of an append-only file says so.
+pub(super) fn write_file(
+    mut job: SaveJob,
+    path: &Path,
+    target: Target,
+    sync: bool,
+    aof_base: bool,
+) -> Result<u64, String> {
     let failed = |error: io::Error| format!("{}: {error}", path.display());
     let file = Replacement::create(path).map_err(failed)?;
     let sink = FileSink { file, sync_every: sync.then_some(SYNC_EVERY_BYTES), unsynced: 0 };
     let mut encoder = Encoder::new(sink, options(&job.facts, target));
-    let written =
-        encode_snapshot(&mut job.snapshot, &header(&job.facts), &mut encoder).map_err(|error| match error {
-            EncodeError::Sink(error) => failed(error),
-            EncodeError::Unsupported(value) => value.to_string(),
-        })?;
+    let header = Header { aof_base, ..header(&job.facts) };
+    let written = encode_snapshot(&mut job.snapshot, &header, &mut encoder).map_err(|error| match error {
+        EncodeError::Sink(error) => failed(error),
+        EncodeError::Unsupported(value) => value.to_string(),
+    })?;
     let sink = encoder.into_sink().map_err(failed)?;
     sink.file.finish().map_err(failed)?;
     Ok(written.bytes)

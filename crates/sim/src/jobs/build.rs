@@ -66,7 +66,7 @@ pub(crate) fn load(
         offset: place.offset,
         stream_db: usize::try_from(place.stream_db).ok(),
     });
-    Ok(Loaded { keyspace: *keyspace, position, keys: report.keys_loaded, expired: dropped.0 })
+    Ok(Loaded { keyspace: *keyspace, position, keys: report.keys_loaded, expired: dropped.0, files: None })
 }
 
 /// The keys that were past their time.

@@ -276,6 +276,11 @@ impl Machine {
                 }
                 Output::AbortLoad => self.abort_load(env),
                 Output::Discard(discarded) => drop(discarded),
+                Output::WriteJournal(_)
+                | Output::SyncJournal { .. }
+                | Output::PrepareJournal(_)
+                | Output::WriteBase { .. }
+                | Output::PublishFiles(_) => unreachable!("simulated nodes have no append-only file yet"),
                 Output::Exit { code: 0 } => self.ended = true,
                 Output::Exit { code } => {
                     self.complaint.get_or_insert(format!("it wants to exit with code {code}"));

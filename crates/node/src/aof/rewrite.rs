@@ -1,0 +1,298 @@
+//! New files: for a new base, and wherever the stream gets a new id. The program creates files and replaces the
+//! manifest in its own time, one such task at a time.
+
+use std::time::Duration;
+
+use persist::aof::{FileInfo, Header, Manifest, format_ids};
+
+use super::{InFlight, Rewrite, State, Switch};
+use crate::host::{LogLevel, StreamPosition};
+use crate::node::Node;
+use crate::output::{JournalFile, Output, PublishedFiles};
+
+/// How long a rewrite waits after one that failed, in seconds; doubled up to the maximum with each that follows.
+const REWRITE_DELAY_SECONDS: u64 = 5;
+const REWRITE_DELAY_SECONDS_MAX: u64 = 3600;
+
+impl Node {
+    /// Wants a rewrite as soon as nothing else is under way.
+    pub(crate) fn want_rewrite(&mut self) {
+        self.aof.rewrite_wanted = true;
+        self.aof.rewrite_not_before = self.now;
+    }
+
+    /// Begins a rewrite if the files have grown as much as the settings say. Called by the timer.
+    pub(crate) fn check_rewrite(&mut self) {
+        let aof = &self.aof;
+        if aof.state == State::Off && aof.rewrite_wanted {
+            self.advance_files();
+            return;
+        }
+        let percentage = self.config.auto_aof_rewrite_percentage;
+        if aof.state != State::On || aof.rewrite.is_some() || aof.rewrite_wanted || percentage == 0 {
+            return;
+        }
+        let (bytes, base) = (aof.bytes(), aof.bytes_after_rewrite.max(1));
+        let growth = bytes.saturating_sub(base) as u128 * 100 / base as u128;
+        if bytes > self.config.auto_aof_rewrite_min_size
+            && growth >= u128::from(percentage)
+            && self.now >= aof.rewrite_not_before
+        {
+            self.log(LogLevel::Notice, &format!("Starting automatic rewriting of AOF on {growth}% growth"));
+            self.aof.rewrite_wanted = true;
+        }
+    }
+
+    /// Takes the next step that is possible.
+    pub(super) fn advance_files(&mut self) {
+        if self.aof.in_flight.is_none() {
+            self.start_file_task();
+        }
+        if self.aof.switch.as_ref().is_some_and(|switch| switch.prepared) && !self.aof.writing {
+            self.switch_file();
+        }
+        if self.aof.switch.is_none()
+            && let Some(at) = self.aof.id_changes.pop_front()
+        {
+            self.begin_switch(Some(at));
+        }
+        let idle = self.aof.switch.is_none() && self.aof.rewrite.is_none();
+        if self.aof.rewrite_wanted && idle && self.now >= self.aof.rewrite_not_before {
+            self.begin_rewrite();
+        }
+    }
+
+    fn start_file_task(&mut self) {
+        let ids = format_ids(self.replication.history.older());
+        if let Some(switch) = self.aof.switch.as_mut().filter(|switch| !switch.requested) {
+            switch.requested = true;
+            let (file, attached) = (switch.file.clone(), switch.attached);
+            let mut dropped = Vec::new();
+            let mut published = None;
+            if attached {
+                let mut manifest = self.aof.manifest.clone();
+                dropped = std::mem::take(&mut self.aof.empty_files);
+                manifest.incrs.retain(|incr| !dropped.contains(incr));
+                manifest.incrs.push(file.clone());
+                let remove = dropped.iter().map(|file| file.name.clone()).collect();
+                published = Some(PublishedFiles { manifest: manifest.format(), ids, remove });
+            }
+            let name = file.name.clone();
+            self.aof.in_flight = Some(InFlight::Prepare { file, attached, dropped });
+            self.outputs.push_back(Output::PrepareJournal(JournalFile { name, published }));
+            return;
+        }
+        let Some(rewrite) = self.aof.rewrite.as_ref().filter(|rewrite| rewrite.complete.is_some()) else { return };
+        if self.aof.switch.is_some() {
+            return; // The file behind the base must be in use before the manifest leads to it.
+        }
+        let manifest = Manifest { base: rewrite.base.clone(), incrs: rewrite.incrs.clone(), history: Vec::new() };
+        let old = self.aof.manifest.base.iter().chain(&self.aof.manifest.incrs);
+        let kept = |file: &FileInfo| Some(file) == manifest.base.as_ref() || manifest.incrs.contains(file);
+        let mut remove: Vec<String> = old.filter(|file| !kept(file)).map(|file| file.name.clone()).collect();
+        remove.append(&mut self.aof.garbage);
+        let published = PublishedFiles { manifest: manifest.format(), ids, remove };
+        self.aof.in_flight = Some(InFlight::Publish(manifest));
+        self.outputs.push_back(Output::PublishFiles(published));
+    }
+
+    /// The next file begins here, or where the snapshot of a rewrite will be.
+    pub(super) fn begin_switch(&mut self, at: Option<StreamPosition>) {
+        self.aof.last_seq += 1;
+        let seq = self.aof.last_seq;
+        let file = FileInfo { name: format!("{}.{seq}.incr.aof", self.config.appendfilename), seq };
+        let attached = self.aof.state == State::On;
+        if let Some(rewrite) = &mut self.aof.rewrite {
+            rewrite.incrs.push(file.clone());
+        }
+        self.aof.switch = Some(Switch { file, at, attached, requested: false, prepared: false });
+        if self.aof.in_flight.is_none() {
+            self.start_file_task();
+        }
+    }
+
+    fn begin_rewrite(&mut self) {
+        self.aof.rewrite_wanted = false;
+        self.aof.rewrite = Some(Rewrite {
+            started: self.unix,
+            base: None,
+            incrs: Vec::new(),
+            incr_bytes_before: self.aof.incr_bytes,
+            complete: None,
+        });
+        if self.aof.state == State::Off {
+            self.begin_base();
+        } else {
+            self.begin_switch(None);
+        }
+        self.log(LogLevel::Notice, "Background append only file rewriting started");
+    }
+
+    /// Takes the snapshot and has it written as the next base: where it stands in the stream.
+    fn begin_base(&mut self) -> StreamPosition {
+        let job = self.save_job();
+        let at = job.facts.history.unwrap_or(StreamPosition {
+            replid: self.replication.history.replid(),
+            offset: self.replication.offset(),
+            stream_db: None,
+        });
+        let base = self.aof.manifest.next_base(&self.config.appendfilename);
+        let name = base.name.clone();
+        if let Some(rewrite) = &mut self.aof.rewrite {
+            rewrite.base = Some(base);
+        }
+        self.outputs.push_back(Output::WriteBase { job, name });
+        at
+    }
+
+    /// The program has created the next file, or could not.
+    pub fn journal_prepared(&mut self, result: Result<(), String>) {
+        let Some(InFlight::Prepare { file, attached, dropped }) = self.aof.in_flight.take() else { return };
+        if let Err(reason) = result {
+            self.aof.empty_files.extend(dropped);
+            self.file_not_created(&file, reason);
+            return;
+        }
+        if attached {
+            self.aof.manifest.incrs.retain(|incr| !dropped.contains(incr));
+            self.aof.manifest.incrs.push(file.clone());
+        }
+        match &mut self.aof.switch {
+            Some(switch) if switch.file == file => switch.prepared = true,
+            // Nobody wants it any more; if it is in the manifest it is an empty file there.
+            _ if !attached => self.aof.garbage.push(file.name),
+            _ => {}
+        }
+    }
+
+    fn file_not_created(&mut self, file: &FileInfo, reason: String) {
+        let Some(switch) = self.aof.switch.as_mut().filter(|switch| switch.file == *file) else { return };
+        switch.requested = false;
+        if switch.at.is_some() {
+            // The stream is withheld until there is a file to write it to.
+            self.write_failed(reason);
+        } else {
+            self.aof.switch = None;
+            self.rewrite_failed(&reason);
+        }
+    }
+
+    /// The next file becomes the one that is written to, once the one before it is complete.
+    fn switch_file(&mut self) {
+        let Some(switch) = self.aof.switch.clone() else { return };
+        let at = match switch.at {
+            Some(at) => at,
+            None => {
+                let at = self.begin_base();
+                if let Some(switch) = &mut self.aof.switch {
+                    switch.at = Some(at);
+                }
+                at
+            }
+        };
+        let continues = self.aof.has_file;
+        if continues && self.aof.written < at.offset {
+            return;
+        }
+        let header = Header { replid: at.replid, offset: at.offset, selected_db: at.stream_db }.encode();
+        if let Err(error) = self.host.switch_journal(&header) {
+            return self.write_failed(error);
+        }
+        let aof = &mut self.aof;
+        aof.switch = None;
+        aof.has_file = true;
+        aof.written = at.offset;
+        if !continues {
+            aof.synced = at.offset;
+        }
+        if let Some(rewrite) = &mut aof.rewrite
+            && rewrite.incrs.first() == Some(&switch.file)
+        {
+            rewrite.incr_bytes_before = aof.incr_bytes;
+        }
+        aof.incr_bytes += header.len() as u64;
+    }
+
+    /// A new base is written, or not: its size in bytes.
+    pub fn base_written(&mut self, name: &str, result: Result<u64, String>) {
+        let current = self.aof.rewrite.as_mut().filter(|rewrite| rewrite.base.as_ref().is_some_and(|b| b.name == name));
+        match (current, result) {
+            (Some(rewrite), Ok(bytes)) => {
+                rewrite.complete = Some(bytes);
+                self.advance_files();
+            }
+            (Some(_), Err(reason)) => self.rewrite_failed(&reason),
+            // It was given up meanwhile.
+            (None, Ok(_)) => self.aof.garbage.push(name.to_owned()),
+            (None, Err(_)) => {}
+        }
+    }
+
+    /// The manifest leads to the new base, or does not.
+    pub fn files_published(&mut self, result: Result<(), String>) {
+        let Some(InFlight::Publish(manifest)) = self.aof.in_flight.take() else { return };
+        let rewrite = self.aof.rewrite.take_if(|rewrite| rewrite.base == manifest.base);
+        match (result, rewrite) {
+            (Ok(()), rewrite) => {
+                self.aof.manifest = manifest;
+                if let Some(rewrite) = rewrite {
+                    self.rewrite_done(&rewrite);
+                }
+            }
+            (Err(reason), Some(_)) => self.rewrite_failed(&reason),
+            (Err(_), None) => {}
+        }
+    }
+
+    fn rewrite_done(&mut self, rewrite: &Rewrite) {
+        let aof = &mut self.aof;
+        if matches!(aof.state, State::Starting { .. }) {
+            aof.state = State::On;
+        }
+        aof.base_bytes = rewrite.complete.unwrap_or(0);
+        aof.incr_bytes = aof.incr_bytes.saturating_sub(rewrite.incr_bytes_before);
+        aof.bytes_after_rewrite = aof.bytes();
+        aof.rewrites.done += 1;
+        aof.rewrites.failures = 0;
+        aof.rewrites.last_ok = true;
+        aof.rewrites.last_seconds = (self.unix - rewrite.started) / 1000;
+        self.log(LogLevel::Notice, "Background AOF rewrite finished successfully");
+    }
+
+    fn rewrite_failed(&mut self, reason: &str) {
+        self.log(LogLevel::Warning, &format!("Background AOF rewrite failed: {reason}"));
+        let aof = &mut self.aof;
+        if let Some(rewrite) = aof.rewrite.take() {
+            aof.rewrites.last_seconds = (self.unix - rewrite.started) / 1000;
+        }
+        aof.rewrites.last_ok = false;
+        aof.rewrites.failures += 1;
+        let doubled = REWRITE_DELAY_SECONDS << (aof.rewrites.failures - 1).min(16);
+        aof.rewrite_not_before = self.now + Duration::from_secs(doubled.min(REWRITE_DELAY_SECONDS_MAX));
+        // Without a base there is no append-only file: it is tried until there is one.
+        aof.rewrite_wanted = matches!(aof.state, State::Starting { .. });
+    }
+
+    /// Nothing that is on disk is the data set any more, or is to be trusted: a new base is due.
+    pub(super) fn start_anew(&mut self, state: State) {
+        let aof = &mut self.aof;
+        aof.state = state;
+        aof.has_file = false;
+        aof.syncing = None;
+        aof.write_error = None;
+        aof.id_changes.clear();
+        let abandoned = aof.rewrite.take().map_or(Vec::new(), |rewrite| rewrite.incrs);
+        let switch = aof.switch.take().map(|switch| switch.file);
+        let unpublished = abandoned.into_iter().chain(switch).filter(|file| !aof.manifest.incrs.contains(file));
+        let unpublished: Vec<String> = unpublished.map(|file| file.name).collect();
+        aof.garbage.extend(unpublished);
+        self.want_rewrite();
+    }
+
+    /// After a failed sync nobody knows what of a file is on disk. Writes are refused until there is a new base.
+    pub(super) fn distrust_files(&mut self, reason: String) {
+        self.log(LogLevel::Warning, &format!("The append-only file is not to be trusted any more: {reason}"));
+        self.aof.released = self.aof.released.min(self.replication.offset());
+        self.start_anew(State::Starting { hold: true, refuse: Some(reason) });
+    }
+}

@@ -1,0 +1,136 @@
+//! Takes over what a start has loaded, and follows the settings and the history.
+
+use base::ReplId;
+use persist::aof::{FileInfo, Manifest};
+
+use super::State;
+use crate::host::{LogLevel, StreamPosition};
+use crate::node::Node;
+
+/// The append-only files that a start has loaded.
+pub struct LoadedFiles {
+    /// What the manifest names.
+    pub manifest: Manifest,
+    /// Those of its incremental files in which there is nothing.
+    pub empty: Vec<FileInfo>,
+    /// Bytes of the base.
+    pub base_bytes: u64,
+    /// Bytes of the incremental files.
+    pub incr_bytes: u64,
+    /// Older ids of the stream and where they end.
+    pub older: Vec<(ReplId, u64)>,
+    /// The last bytes of the stream, up to the position that was loaded.
+    pub tail: Vec<u8>,
+}
+
+impl Node {
+    /// Begins the append-only file of a server that has loaded such files. The stream stands where they end.
+    pub(crate) fn resume_aof(&mut self, files: LoadedFiles) {
+        let end = self.replication.offset();
+        let aof = &mut self.aof;
+        aof.last_seq = files.manifest.incrs.last().map_or(0, |file| file.seq);
+        aof.manifest = files.manifest;
+        aof.empty_files = files.empty;
+        aof.base_bytes = files.base_bytes;
+        aof.incr_bytes = files.incr_bytes;
+        aof.bytes_after_rewrite = files.base_bytes + files.incr_bytes;
+        (aof.written, aof.synced, aof.released) = (end, end, end);
+        if aof.manifest.base.is_none() && aof.manifest.incrs.is_empty() {
+            self.start_anew(State::Starting { hold: true, refuse: None });
+        } else {
+            aof.state = State::On;
+            let at = self.stream_position();
+            self.begin_switch(Some(at));
+        }
+    }
+
+    /// Begins the append-only file of a server that has none: from what is in memory.
+    pub(crate) fn begin_aof(&mut self, hold: bool) {
+        if !self.replication.active {
+            self.turn_backlog(true);
+        }
+        self.aof.released = self.replication.offset();
+        self.start_anew(State::Starting { hold, refuse: None });
+    }
+
+    /// Ends the append-only file; what is on disk stays.
+    fn end_aof(&mut self) {
+        self.finish_aof();
+        self.aof.state = State::Off;
+        self.aof.rewrite = None;
+        self.aof.switch = None;
+        self.aof.has_file = false;
+        self.aof.id_changes.clear();
+        self.aof.rewrite_wanted = false;
+        self.aof.write_error = None;
+        self.release_held();
+    }
+
+    /// Follows the setting `appendonly`.
+    pub(crate) fn appendonly_changed(&mut self) {
+        match (self.config.appendonly, self.aof.is_on()) {
+            (true, false) if self.persistence.loading.is_none() => self.begin_aof(false),
+            (false, true) => self.end_aof(),
+            _ => {}
+        }
+    }
+
+    /// The stream goes on under another id from here: so does the next file.
+    pub(crate) fn note_new_id(&mut self) {
+        let undecided = self.aof.switch.as_ref().is_some_and(|switch| switch.at.is_none());
+        match self.aof.state {
+            State::Off => return,
+            // Its first file will say the id that holds then.
+            State::Starting { .. } if undecided || !self.aof.has_file && self.aof.switch.is_none() => return,
+            _ => {}
+        }
+        let at = self.stream_position();
+        match &mut self.aof.switch {
+            None => self.begin_switch(Some(at)),
+            Some(switch) if undecided => {
+                // The file serves the new id; the rewrite gets another.
+                switch.at = Some(at);
+                self.aof.rewrite = None;
+                self.aof.rewrite_wanted = true;
+            }
+            Some(_) => self.aof.id_changes.push_back(at),
+        }
+    }
+
+    /// The data set and its history were replaced by a master's.
+    pub(crate) fn restart_aof(&mut self) {
+        if self.aof.is_on() {
+            self.start_anew(State::Starting { hold: false, refuse: None });
+        }
+    }
+
+    /// Where the stream stands.
+    fn stream_position(&self) -> StreamPosition {
+        self.snapshot_facts().history.expect("with an append-only file the stream is kept")
+    }
+
+    /// Brings everything to disk before the program ends. False: that failed.
+    pub(crate) fn finish_aof(&mut self) -> bool {
+        if !self.aof.is_on() || !self.aof.has_file {
+            return true;
+        }
+        if self.aof.writing {
+            let (count, result) = self.host.await_journal_write();
+            self.journal_written(count, result);
+        }
+        self.aof.syncing = None;
+        self.aof.retry_at = self.now;
+        self.persist_stream();
+        let complete = self.aof.written >= self.aof.write_limit(self.replication.offset());
+        match self.host.sync_journal() {
+            Ok(()) => {
+                self.aof.synced = self.aof.written;
+                complete
+            }
+            Err(reason) => {
+                self.log(LogLevel::Warning, &format!("The append-only file could not be synced: {reason}"));
+                false
+            }
+        }
+    }
+}

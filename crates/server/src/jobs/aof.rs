@@ -1,0 +1,253 @@
+//! The files of the append-only kind: the one in use, to which the executor itself writes, and the threads that sync it,
+//! write to it while a sync is under way, create files and replace the manifest.
+
+use std::fs::{self, File};
+use std::io::{self, IoSlice, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use config::Config;
+use node::{JournalFile, PublishedFiles, SaveJob};
+
+use super::save::{file_target, write_file};
+use super::{Report, Reporter, beside};
+use crate::files;
+
+/// The append-only files of this server. One is shared by the loop, the host and the threads.
+pub struct AofFiles {
+    directory: PathBuf,
+    stem: String,
+    open: Mutex<OpenFiles>,
+    /// What the writing thread did, until the executor takes note.
+    written: Mutex<Option<(u64, Result<(), String>)>>,
+    write_done: Condvar,
+    threads: Mutex<Option<Threads>>,
+}
+
+#[derive(Default)]
+struct OpenFiles {
+    current: Option<Arc<File>>,
+    /// Was created and not used yet.
+    prepared: Option<Arc<File>>,
+    /// Were in use since the last sync.
+    before: Vec<Arc<File>>,
+}
+
+struct Threads {
+    sync: Sender<u64>,
+    write: Sender<Vec<Bytes>>,
+}
+
+impl AofFiles {
+    /// Those that these settings name, in the present directory.
+    pub fn new(config: &Config) -> io::Result<AofFiles> {
+        Ok(AofFiles {
+            directory: std::path::absolute(&config.appenddirname)?,
+            stem: config.appendfilename.clone(),
+            open: Mutex::default(),
+            written: Mutex::new(None),
+            write_done: Condvar::new(),
+            threads: Mutex::new(None),
+        })
+    }
+
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> PathBuf {
+        self.directory.join(format!("{}.manifest", self.stem))
+    }
+
+    /// The file of older replication ids.
+    pub fn ids(&self) -> PathBuf {
+        self.directory.join(format!("{}.ids", self.stem))
+    }
+
+    /// The name of the single file that older servers wrote.
+    pub fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    /// Writes to the file in use: how many bytes it took.
+    pub fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let open = lock(&self.open);
+        let mut file = open.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
+        match file.write_vectored(slices)? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            taken => Ok(taken),
+        }
+    }
+
+    /// The file that was created last becomes the one in use, and begins with this header.
+    pub fn switch(&self, header: &[u8]) -> Result<(), String> {
+        let mut open = lock(&self.open);
+        let next = open.prepared.clone().ok_or("no append-only file was created")?;
+        // Should a header be written in part, it is written again from the start.
+        let started =
+            next.set_len(0).and_then(|()| io::Seek::rewind(&mut &*next)).and_then(|()| (&*next).write_all(header));
+        started.map_err(|error| error.to_string())?;
+        open.prepared = None;
+        let before = open.current.replace(next);
+        open.before.extend(before);
+        Ok(())
+    }
+
+    /// Syncs what is written up to now.
+    pub fn sync(&self) -> Result<(), String> {
+        let (before, current) = {
+            let mut open = lock(&self.open);
+            (std::mem::take(&mut open.before), open.current.clone())
+        };
+        for file in before.iter().chain(&current) {
+            file.sync_data().map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the writing thread.
+    pub fn await_write(&self) -> (u64, Result<(), String>) {
+        let mut written = lock(&self.written);
+        loop {
+            if let Some(done) = written.take() {
+                return done;
+            }
+            written = self.write_done.wait(written).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What the writing thread did, if nobody took note yet.
+    pub fn take_written(&self) -> Option<(u64, Result<(), String>)> {
+        lock(&self.written).take()
+    }
+
+    /// Has a thread sync what is written up to now.
+    pub fn begin_sync(self: &Arc<Self>, ticket: u64, reporter: &Reporter) {
+        // If the thread is gone the program is ending.
+        self.with_threads(reporter, |threads| _ = threads.sync.send(ticket));
+    }
+
+    /// Has a thread write to the file in use.
+    pub fn begin_write(self: &Arc<Self>, pieces: Vec<Bytes>, reporter: &Reporter) {
+        self.with_threads(reporter, |threads| _ = threads.write.send(pieces));
+    }
+
+    fn with_threads(self: &Arc<Self>, reporter: &Reporter, call: impl FnOnce(&Threads)) {
+        let mut threads = lock(&self.threads);
+        call(threads.get_or_insert_with(|| Arc::clone(self).start_threads(reporter)));
+    }
+
+    fn start_threads(self: Arc<Self>, reporter: &Reporter) -> Threads {
+        let (sync, syncs) = channel::<u64>();
+        let (write, writes) = channel::<Vec<Bytes>>();
+        let (files, reports) = (Arc::clone(&self), reporter.clone());
+        beside("aof-sync", move || {
+            for ticket in syncs {
+                let result = files.sync();
+                reports.send(Report::JournalSynced { ticket, result });
+            }
+        });
+        let reports = reporter.clone();
+        beside("aof-write", move || {
+            for pieces in writes {
+                let done = self.write_all(&pieces);
+                *lock(&self.written) = Some(done);
+                self.write_done.notify_all();
+                reports.send(Report::JournalWritten);
+            }
+        });
+        Threads { sync, write }
+    }
+
+    fn write_all(&self, pieces: &[Bytes]) -> (u64, Result<(), String>) {
+        let Some(file) = lock(&self.open).current.clone() else {
+            return (0, Err("no append-only file is in use".to_owned()));
+        };
+        let mut count = 0;
+        for piece in pieces {
+            let mut rest = &piece[..];
+            while !rest.is_empty() {
+                match (&*file).write(rest) {
+                    Ok(0) => return (count, Err("the file takes no more".to_owned())),
+                    Ok(taken) => {
+                        count += taken as u64;
+                        rest = &rest[taken..];
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return (count, Err(error.to_string())),
+                }
+            }
+        }
+        (count, Ok(()))
+    }
+
+    /// Creates the next file beside the executor.
+    pub fn prepare(self: &Arc<Self>, wanted: JournalFile, reporter: &Reporter) {
+        let (files, reporter) = (Arc::clone(self), reporter.clone());
+        beside("aof-files", move || {
+            let result = files.create(&wanted).map_err(|error| error.to_string());
+            reporter.send(Report::JournalPrepared(result));
+        });
+    }
+
+    fn create(&self, wanted: &JournalFile) -> io::Result<()> {
+        self.make_directory()?;
+        let path = self.directory.join(&wanted.name);
+        let file = File::options().write(true).create(true).truncate(true).open(path)?;
+        match &wanted.published {
+            Some(published) => self.publish(published)?,
+            None => File::open(&self.directory)?.sync_all()?,
+        }
+        lock(&self.open).prepared = Some(Arc::new(file));
+        Ok(())
+    }
+
+    fn make_directory(&self) -> io::Result<()> {
+        if self.directory.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.directory)?;
+        let above = self.directory.parent().unwrap_or(Path::new("/"));
+        File::open(above)?.sync_all()
+    }
+
+    /// Replaces the manifest beside the executor.
+    pub fn begin_publish(self: &Arc<Self>, published: PublishedFiles, reporter: &Reporter) {
+        let (files, reporter) = (Arc::clone(self), reporter.clone());
+        beside("aof-files", move || {
+            let result = files.publish(&published).map_err(|error| error.to_string());
+            reporter.send(Report::FilesPublished(result));
+        });
+    }
+
+    /// Puts ids and manifest on disk, in this order: ids that no file needs do no harm.
+    pub fn publish(&self, published: &PublishedFiles) -> io::Result<()> {
+        files::replace(&self.ids(), published.ids.as_bytes())?;
+        files::replace(&self.manifest(), published.manifest.as_bytes())?;
+        for name in &published.remove {
+            // A file that stays behind does no harm either: nothing names it.
+            drop(fs::remove_file(self.directory.join(name)));
+        }
+        Ok(())
+    }
+
+    /// Writes a snapshot as a base beside the executor.
+    pub fn write_base(self: &Arc<Self>, job: SaveJob, name: String, config: &Config, reporter: &Reporter) {
+        let (files, reporter) = (Arc::clone(self), reporter.clone());
+        let target = file_target(config);
+        beside("aof-base", move || {
+            let made = files.make_directory().map_err(|error| error.to_string());
+            let result = made.and_then(|()| write_file(job, &files.directory.join(&name), target, true, true));
+            reporter.send(Report::BaseWritten { name, result });
+        });
+    }
+}
+
+/// A thread that panicked ends the program, so that nothing half-done is seen.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
