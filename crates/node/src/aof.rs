@@ -123,7 +123,9 @@ pub struct Aof {
     in_flight: Option<InFlight>,
     /// Files of the manifest in which there is nothing: they go when it is next replaced.
     empty_files: Vec<FileInfo>,
-    /// The number of the last incremental file that was ever named.
+    /// The numbers of the last base and of the last incremental file that were ever named: a name given up is not used
+    /// again, since a thread may still be busy with it.
+    last_base_seq: u64,
     last_seq: u64,
     /// Files that belong to nothing, to be deleted with the next manifest.
     garbage: Vec<String>,
@@ -165,6 +167,7 @@ impl Aof {
             in_flight: None,
             empty_files: Vec::new(),
             sync_ticket: 0,
+            last_base_seq: 0,
             last_seq: 0,
             garbage: Vec::new(),
             id_changes: VecDeque::new(),

@@ -59,7 +59,16 @@ pub enum ReplayError {
         /// What is wrong there.
         damage: Damage,
     },
-    /// Nothing is wrong with the file's form, but it can't be used.
+    /// A command in it can't be run.
+    Refused {
+        /// What was sound.
+        sound: FileReplayed,
+        /// Where the command stands, in bytes from the file's start.
+        at: u64,
+        /// Why not.
+        why: String,
+    },
+    /// The file could not be read, or is not the next one of its stream.
     Unusable(String),
 }
 
@@ -133,7 +142,7 @@ impl Replay {
                 Found::Command => {
                     let at = reader.position() - reader.bytes().len() as u64;
                     let outcome = self.command(&reader.args());
-                    outcome.map_err(|why| ReplayError::Unusable(format!("at byte {at}: {why}")))?;
+                    outcome.map_err(|why| ReplayError::Refused { sound, at, why })?;
                     if in_header {
                         in_header = false;
                     } else {

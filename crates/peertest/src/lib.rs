@@ -9,6 +9,7 @@
     reason = "tests on real processes: sockets, threads and the clock are their means"
 )]
 
+mod acknowledged;
 mod dataset;
 mod info;
 mod load;
@@ -19,6 +20,7 @@ mod server;
 pub mod transcript;
 mod wait;
 
+pub use acknowledged::{Acknowledged, Written};
 pub use client::{Client, Value};
 pub use dataset::{Dataset, Entry};
 pub use info::Info;

@@ -59,6 +59,7 @@ fn serve(config: Config, logger: Logger, signals: Signals, file: Option<PathBuf>
     let listeners = Rc::new(RefCell::new(Listeners { all, changed: false }));
     let aof = AofFiles::new(&config).map_err(|error| format!("{}: {error}", config.appenddirname))?;
     let aof = Arc::new(aof);
+    let (manifest, last_base, last_incr) = jobs::aof_load::survey(&aof);
     let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };
     let host = ServerHost::new(logger, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
     let unixsocket = config.unixsocket.clone();
@@ -66,8 +67,9 @@ fn serve(config: Config, logger: Logger, signals: Signals, file: Option<PathBuf>
     let systemd = config.supervised == config::Supervised::Systemd
         || (config.supervised == config::Supervised::Auto && std::env::var_os("NOTIFY_SOCKET").is_some());
     host.log(LogLevel::Notice, &format!("Server initialized, port {}", config.port));
-    let node =
+    let mut node =
         Node::new(Setup { config, host: Box::new(host), seeds: seeds(), now: clock::now(), unix: clock::unix_ms() });
+    node.note_old_files(manifest, last_base, last_incr);
     let failed = |error: std::io::Error| format!("Can't set up the event loop: {error}");
     let mut shell = Shell::new(node, signals, listeners, aof).map_err(failed)?;
     shell.node().begin_turn(clock::now(), clock::unix_ms());

@@ -136,7 +136,9 @@ impl Node {
             offset: self.replication.offset(),
             stream_db: None,
         });
-        let base = self.aof.manifest.next_base(&self.config.appendfilename);
+        self.aof.last_base_seq += 1;
+        let seq = self.aof.last_base_seq;
+        let base = FileInfo { name: format!("{}.{seq}.base.rdb", self.config.appendfilename), seq };
         let name = base.name.clone();
         if let Some(rewrite) = &mut self.aof.rewrite {
             rewrite.base = Some(base);

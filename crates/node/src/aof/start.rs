@@ -24,11 +24,17 @@ pub struct LoadedFiles {
 }
 
 impl Node {
+    /// Files of an earlier life are on disk: what their manifest says, and the highest numbers of bases and incremental
+    /// files among them. Their names are not used again, and those of the manifest go when there is a new one.
+    pub fn note_old_files(&mut self, manifest: Manifest, last_base: u64, last_incr: u64) {
+        self.aof.manifest = manifest;
+        (self.aof.last_base_seq, self.aof.last_seq) = (last_base, last_incr);
+    }
+
     /// Begins the append-only file of a server that has loaded such files. The stream stands where they end.
     pub(crate) fn resume_aof(&mut self, files: LoadedFiles) {
         let end = self.replication.offset();
         let aof = &mut self.aof;
-        aof.last_seq = files.manifest.incrs.last().map_or(0, |file| file.seq);
         aof.manifest = files.manifest;
         aof.empty_files = files.empty;
         aof.base_bytes = files.base_bytes;

@@ -235,6 +235,9 @@ impl Node {
                 return Ok(false);
             }
         }
+        if !client.outbox.is_empty() {
+            return Ok(false); // It waits for the disk, and the stream goes behind it.
+        }
         let Some(cursor) = replication.cursors.get_mut(&conn).filter(|cursor| cursor.live) else { return Ok(true) };
         while cursor.at < free_stream {
             let free = (free_stream - cursor.at).min(WRITE_BYTES_MAX as u64) as usize;

@@ -91,18 +91,6 @@ impl Manifest {
         let incrs = self.incrs.iter().map(|file| line(file, 'i'));
         base.chain(history).chain(incrs).collect()
     }
-
-    /// The next incremental file; `stem` is `appendfilename`.
-    pub fn next_incr(&self, stem: &str) -> FileInfo {
-        let seq = self.incrs.last().map_or(0, |last| last.seq) + 1;
-        FileInfo { name: format!("{stem}.{seq}.incr.aof"), seq }
-    }
-
-    /// The next base, an RDB file.
-    pub fn next_base(&self, stem: &str) -> FileInfo {
-        let seq = self.base.as_ref().map_or(0, |base| base.seq) + 1;
-        FileInfo { name: format!("{stem}.{seq}.base.rdb"), seq }
-    }
 }
 
 fn line(file: &FileInfo, kind: char) -> String {
@@ -171,8 +159,6 @@ mod tests {
         let manifest = Manifest::parse(newer).unwrap();
         assert_eq!(manifest.incrs[0].name, "a b.aof.2.incr.aof");
         assert_eq!(Manifest::parse(&manifest.format()).unwrap(), manifest);
-        assert_eq!(manifest.next_incr("a b.aof").name, "a b.aof.3.incr.aof");
-        assert_eq!(manifest.next_base("x").name, "x.1.base.rdb");
     }
 
     #[test]

@@ -23,6 +23,26 @@ pub struct FoundFiles {
     pub bytes: u64,
 }
 
+/// What is in the folder, in use or not: the manifest if it can be read, and the highest numbers of bases and incremental
+/// files.
+pub fn survey(files: &AofFiles) -> (Manifest, u64, u64) {
+    let manifest = fs::read_to_string(files.manifest()).ok().and_then(|text| Manifest::parse(&text).ok());
+    let (mut base, mut incr) = (0, 0);
+    for entry in fs::read_dir(files.directory()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(rest) = name.strip_prefix(files.stem()).and_then(|rest| rest.strip_prefix('.')) else { continue };
+        match rest.split_once('.').map(|(number, kind)| (number.parse::<u64>(), kind)) {
+            Some((Ok(number), kind)) if kind.starts_with("base") => base = base.max(number),
+            Some((Ok(number), "incr.aof")) => incr = incr.max(number),
+            _ => {}
+        }
+    }
+    let manifest = manifest.unwrap_or_default();
+    let named = |file: Option<&FileInfo>| file.map_or(0, |file| file.seq);
+    let (base, incr) = (base.max(named(manifest.base.as_ref())), incr.max(named(manifest.incrs.last())));
+    (manifest, base, incr)
+}
+
 /// Looks for append-only files. A single file of an older server is taken over as the base, as Redis 7 does.
 pub fn find(files: &AofFiles) -> Result<Option<FoundFiles>, String> {
     let path = files.manifest();
@@ -164,17 +184,14 @@ impl Loader<'_> {
         let sound = match outcome {
             Ok(sound) => sound,
             Err(ReplayError::Unusable(why)) => return Err(shown(&why)),
+            Err(ReplayError::Refused { sound, at, why }) => {
+                return Err(self.bad_format(path, from + at, &why, from + sound.length));
+            }
             Err(ReplayError::Damaged { sound, at, damage }) => {
                 let (whole, at) = (from + sound.length, from + at);
                 let name = path.display();
                 if damage != Damage::Truncated {
-                    return Err(format!(
-                        "Bad file format reading the append only file {name} at byte {at}: {damage}. Its last whole \
-                         command or transaction ends at byte {whole}. The file is left as it is. Make a backup of it, \
-                         then have redis-check-aof --fix mend {}, or cut the file to {whole} bytes, to start without \
-                         what is behind.",
-                        self.files.manifest().display()
-                    ));
+                    return Err(self.bad_format(path, at, &damage.to_string(), whole));
                 }
                 if !last || !self.config.aof_load_truncated {
                     return Err(format!(
@@ -199,6 +216,16 @@ impl Loader<'_> {
             self.last_header = None;
         }
         Ok(sound)
+    }
+
+    fn bad_format(&self, path: &Path, at: u64, what: &str, whole: u64) -> String {
+        format!(
+            "Bad file format reading the append only file {} at byte {at}: {what}. Its last whole command or transaction \
+             ends at byte {whole}. The file is left as it is. Make a backup of it, then have redis-check-aof --fix mend \
+             {}, or cut the file to {whole} bytes, to start without what is behind.",
+            path.display(),
+            self.files.manifest().display()
+        )
     }
 
     /// The first file behind a base of ours must begin where the base stands.
