@@ -1,6 +1,8 @@
 //! Append-only files with a torn end or flipped bits: the server starts with whole transactions only, or refuses and says
 //! where the damage is and what can be done.
 
+#![allow(clippy::disallowed_methods, reason = "tests on real processes: files are their means")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
