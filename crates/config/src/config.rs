@@ -100,6 +100,7 @@ settings! {
     masterauth: String = String::new(),
     replica_serve_stale_data: bool = true,
     replica_read_only: bool = true,
+    replica_guard_empty_master: bool = true,
     replica_priority: u32 = 100,
     replica_announced: bool = true,
     replica_announce_ip: String = String::new(),

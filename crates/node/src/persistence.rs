@@ -418,10 +418,13 @@ impl Node {
         self.follow_configured();
     }
 
-    /// Follows the master that the settings name.
+    /// Follows the master that the settings name. What files say came from a master is guarded as before the restart.
     fn follow_configured(&mut self) {
         if let Some((host, port)) = self.config.replicaof.clone() {
             self.follow(host, port);
+            if self.replication.active && !self.keyspace.is_empty() {
+                self.replication.guard.arm();
+            }
         }
     }
 

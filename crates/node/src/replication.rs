@@ -6,6 +6,7 @@
 
 mod apply;
 mod commands;
+mod guard;
 mod link;
 mod replicas;
 mod stream;
@@ -26,6 +27,7 @@ pub use commands::ROWS;
 pub(crate) use commands::is_over;
 
 use apply::Apply;
+use guard::Guard;
 
 /// Both roles of one server.
 pub struct Replication {
@@ -44,6 +46,8 @@ pub struct Replication {
     pub(crate) cursors: BTreeMap<ConnId, Cursor>,
     /// Which commands from the master failed here, for the log: one line per command and error.
     pub(crate) upstream: Upstream,
+    /// Against an empty master.
+    pub(crate) guard: Guard,
 }
 
 /// A replica's place in the stream.
@@ -71,6 +75,7 @@ impl Replication {
             apply: Apply::default(),
             cursors: BTreeMap::new(),
             upstream: Upstream::None,
+            guard: Guard::default(),
         }
     }
 
@@ -117,6 +122,9 @@ impl Replication {
             _ => Upstream::Down,
         };
         if upstream != self.upstream {
+            if upstream == Upstream::Up {
+                self.guard.arm();
+            }
             self.upstream = upstream;
             self.peers.handle(now, Event::UpstreamChanged(upstream));
         }

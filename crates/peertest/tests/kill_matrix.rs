@@ -1,6 +1,8 @@
 //! The kill matrix: whoever dies in a chain of three, however it dies, comes back with everything that was acknowledged
 //! and with partial resynchronisations only. Every cell is one line of the output.
 
+#![allow(clippy::disallowed_methods, reason = "a server is killed after a random time, which is no wait for anything")]
+
 use std::fmt;
 use std::time::Duration;
 

@@ -13,6 +13,8 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("masterauth", |c| Field::Text(&mut c.masterauth)).alias("primaryauth"),
     Directive::honoured("replica-serve-stale-data", |c| Field::Bool(&mut c.replica_serve_stale_data))
         .alias("slave-serve-stale-data"),
+    // Our own: a replica that has data does not replace it by a master's empty data set.
+    Directive::honoured("replica-guard-empty-master", |c| Field::Bool(&mut c.replica_guard_empty_master)),
     Directive::honoured("replica-read-only", |c| Field::Bool(&mut c.replica_read_only)).alias("slave-read-only"),
     // What Sentinel chooses by; 0: never a master.
     Directive::honoured("replica-priority", |c| Field::Number(&mut c.replica_priority))

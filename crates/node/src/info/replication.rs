@@ -44,6 +44,14 @@ pub(super) fn replication(node: &Node, out: &mut Fields) {
         out.put("lockstep_last_sync", kind);
         out.put("lockstep_last_sync_seconds_ago", node.now.seconds_since(last.at));
     }
+    if replication.is_replica() {
+        let guard = &replication.guard;
+        out.put("lockstep_guard_empty_master", guard.word());
+        out.put("lockstep_guard_refusals", guard.refusals);
+        if let Some(since) = guard.holding_since {
+            out.put("lockstep_guard_holding_seconds", node.now.seconds_since(since));
+        }
+    }
 }
 
 fn replica_part(node: &Node, out: &mut Fields) {

@@ -79,6 +79,7 @@ impl Node {
         }
         self.replication.apply.drop_unfinished();
         self.end_all_waits();
+        self.replication.guard.ordered();
         self.replication.link.handle(self.now, Input::Follow { host, port });
         self.drop_replicas("we follow another master now");
         self.run_link();
@@ -87,6 +88,7 @@ impl Node {
     /// Becomes a master: replicas of the old master, and our own, may go on under the second id.
     pub(crate) fn stop_following(&mut self) {
         self.config.set_replicaof(None);
+        self.replication.guard.ordered();
         self.replication.link.handle(self.now, Input::Unfollow);
         self.replication.apply.drop_unfinished();
         let fresh = base::ReplId::from_entropy(self.host.entropy());

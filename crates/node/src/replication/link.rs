@@ -4,6 +4,7 @@ use journal::Offset;
 use keyspace::Keyspace;
 use replication::replica::{Input, Output as Wish, Phase, Resume};
 
+use super::guard;
 use crate::host::LogLevel;
 use crate::node::Node;
 use crate::output::{Discarded, Output};
@@ -94,6 +95,10 @@ impl Node {
                 self.persistence.transfer_stream_db = None;
                 self.outputs.push_back(Output::Discard(Discarded::Keyspace(Box::new(late))));
                 return;
+            }
+            Ok(empty) if self.guard_refuses(&empty) => {
+                self.persistence.transfer_stream_db = None;
+                self.replication.link.handle(self.now, Input::LoadFailed(guard::REFUSED.to_owned()));
             }
             Ok(fresh) => {
                 let old = self.keyspace.replace_data(fresh);
