@@ -17,8 +17,14 @@ pub struct Marks {
 impl Marks {
     /// Notes that the stream ends at `end` now. Nothing is noted while the stream stands still.
     pub fn mark(&mut self, end: Offset, now: UnixMs) {
-        if self.marks.back().is_some_and(|(last, _)| *last >= end) {
-            return;
+        match self.marks.back_mut() {
+            Some((last, _)) if *last >= end => return,
+            // Within one millisecond only the end counts.
+            Some((last, time)) if *time == now => {
+                *last = end;
+                return;
+            }
+            _ => {}
         }
         if self.marks.len() == MARKS_MAX {
             let mut index = 0;
@@ -38,6 +44,16 @@ impl Marks {
             return None;
         }
         self.marks.get(next).map(|(_, time)| *time)
+    }
+
+    /// Bytes per second that were written since the given moment; 0 if the stream stood still or nothing is known.
+    pub fn rate_since(&self, since: UnixMs, now: UnixMs) -> u64 {
+        let first = self.marks.partition_point(|(_, time)| *time < since);
+        let (Some((from, _)), Some((to, _))) = (self.marks.get(first.saturating_sub(1)), self.marks.back()) else {
+            return 0;
+        };
+        let span = (now - since).max(1) as u64;
+        (*to - *from).saturating_mul(1000) / span
     }
 
     /// Forgets the marks at or before `first`, except the last of them, which says where the next one begins.
@@ -69,6 +85,19 @@ mod tests {
         assert_eq!(marks.time_at(Offset(199)), Some(UnixMs(2000)));
         assert_eq!(marks.time_at(Offset(200)), Some(UnixMs(3000)));
         assert_eq!(marks.time_at(Offset(300)), None, "nothing is missing");
+    }
+
+    #[test]
+    fn the_rate_counts_what_was_written_since_a_moment() {
+        let mut marks = Marks::default();
+        assert_eq!(marks.rate_since(UnixMs(0), UnixMs(10)), 0);
+        for second in 1..=20 {
+            marks.mark(Offset(second * 1000), UnixMs(second as i64 * 1000));
+        }
+        assert_eq!(marks.rate_since(UnixMs(10_000), UnixMs(20_000)), 1100, "from the last mark before");
+        assert_eq!(marks.rate_since(UnixMs(30_000), UnixMs(40_000)), 0);
+        marks.mark(Offset(20_500), UnixMs(20_000));
+        assert_eq!(marks.time_at(Offset(20_400)), Some(UnixMs(20_000)), "one mark a millisecond");
     }
 
     #[test]

@@ -205,6 +205,11 @@ impl Journal {
         self.marks.mark(self.end(), now);
     }
 
+    /// Bytes per second written since the given moment; see [`Marks::rate_since`].
+    pub fn rate_since(&self, since: UnixMs, now: UnixMs) -> u64 {
+        self.marks.rate_since(since, now)
+    }
+
     /// When the byte at `offset` was written; see [`Marks::time_at`].
     pub fn time_at(&self, offset: Offset) -> Option<UnixMs> {
         self.marks.time_at(offset)

@@ -6,7 +6,9 @@
 
 mod apply;
 mod commands;
+mod doctor;
 mod guard;
+mod lag;
 mod link;
 mod replicas;
 mod stream;
@@ -27,6 +29,7 @@ pub use commands::ROWS;
 pub(crate) use commands::is_over;
 
 use apply::Apply;
+pub(crate) use doctor::{FullSyncReason, advice};
 use guard::Guard;
 
 /// Both roles of one server.
@@ -48,6 +51,8 @@ pub struct Replication {
     pub(crate) upstream: Upstream,
     /// Against an empty master.
     pub(crate) guard: Guard,
+    /// Why a replica needed everything, the last time one did.
+    pub(crate) last_full_sync: Option<FullSyncReason>,
 }
 
 /// A replica's place in the stream.
@@ -59,6 +64,8 @@ pub(crate) struct Cursor {
     pub live: bool,
     /// Since when it is further behind than the soft limit.
     pub over_soft_limit_since: Option<Time>,
+    /// How old the oldest byte was that it lacked when it acknowledged last, in milliseconds.
+    pub lag_ms: Option<u64>,
 }
 
 impl Replication {
@@ -76,6 +83,7 @@ impl Replication {
             cursors: BTreeMap::new(),
             upstream: Upstream::None,
             guard: Guard::default(),
+            last_full_sync: None,
         }
     }
 

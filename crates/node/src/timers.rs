@@ -59,6 +59,7 @@ impl Node {
             self.run_peers();
         }
         self.resume_released();
+        self.mark_stream();
         self.settle_stream();
     }
 

@@ -4,6 +4,7 @@ use replication::replica::SyncKind;
 
 use super::Fields;
 use crate::node::Node;
+use crate::replication::advice;
 
 pub(super) fn replication(node: &Node, out: &mut Fields) {
     let replication = &node.replication;
@@ -43,6 +44,26 @@ pub(super) fn replication(node: &Node, out: &mut Fields) {
         let kind = if last.kind == SyncKind::Full { "full" } else { "partial" };
         out.put("lockstep_last_sync", kind);
         out.put("lockstep_last_sync_seconds_ago", node.now.seconds_since(last.at));
+    }
+    for (at, line) in lines.iter().enumerate() {
+        let lag = node.lag_of(line.conn, line.acked);
+        let number = |value: Option<u64>| value.map_or("-1".to_owned(), |value| value.to_string());
+        out.put(
+            &format!("lockstep_lag{at}"),
+            format_args!(
+                "ip={},port={},bytes_behind={},ms_behind={},backlog_seconds_left={}",
+                line.ip,
+                line.port,
+                lag.bytes,
+                number(lag.milliseconds),
+                number(lag.backlog_seconds)
+            ),
+        );
+    }
+    if let Some(reason) = &replication.last_full_sync {
+        out.put("lockstep_last_full_sync_replica", &reason.replica);
+        out.put("lockstep_last_full_sync_reason", reason.refusal);
+        out.put("lockstep_last_full_sync_advice", advice(&reason.refusal));
     }
     if replication.is_replica() {
         let guard = &replication.guard;

@@ -13,7 +13,7 @@ use crate::node::Node;
 use crate::table::{ServerFn, ServerRow};
 
 /// The commands of this group.
-pub const ROWS: &[ServerRow] = &[REPLICAOF, SLAVEOF, PSYNC, SYNC, REPLCONF, ROLE, WAIT];
+pub const ROWS: &[ServerRow] = &[REPLICAOF, SLAVEOF, PSYNC, SYNC, REPLCONF, ROLE, WAIT, super::doctor::REPLICATION];
 
 const FOLLOWING: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::STALE).with(Flags::NO_ASYNC_LOADING);
 const FOLLOW_USAGE: &str = "args<host-port{host:string port:integer} | no-one{NO ONE}>";
@@ -207,7 +207,7 @@ fn replconf(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let options: Vec<&[u8]> = args.tail(1).iter().collect();
     match node.replication.peers.replconf(node.now, conn, &options) {
         ReplconfOutcome::Reply(reply) => node.reply(conn).raw(&reply),
-        ReplconfOutcome::Silent => {}
+        ReplconfOutcome::Silent => node.note_lag(conn),
     }
     node.run_peers();
     node.finish_waits();
@@ -261,6 +261,7 @@ fn role(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 
 /// One replica as INFO and ROLE show it.
 pub(crate) struct ReplicaLine {
+    pub conn: ConnId,
     pub ip: String,
     pub port: i32,
     pub state: &'static str,
@@ -276,6 +277,7 @@ impl Node {
             let client = self.clients.get(replica.conn)?;
             let announced = replica.announced_ip.map(|ip| String::from_utf8_lossy(&ip).into_owned());
             Some(ReplicaLine {
+                conn: replica.conn,
                 ip: announced.unwrap_or_else(|| client.peer.ip.clone()),
                 port: replica.port,
                 state: replica.state,

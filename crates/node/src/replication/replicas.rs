@@ -7,8 +7,8 @@ use replication::Retained;
 use replication::master::{Event, PeersOutput, StreamView};
 use smallvec::SmallVec;
 
-use super::Cursor;
 use super::link::log_level;
+use super::{Cursor, FullSyncReason};
 use crate::client::{Client, ConnId, Kind};
 use crate::host::{LogLevel, SaveJob, StreamPosition};
 use crate::node::Node;
@@ -54,8 +54,10 @@ impl Node {
                 PeersOutput::CreateBacklog | PeersOutput::FreeBacklog => {
                     self.turn_backlog(wish == PeersOutput::CreateBacklog)
                 }
-                // The line in the log says why.
-                PeersOutput::FullSyncReason(..) => {}
+                PeersOutput::FullSyncReason(conn, refusal) => {
+                    let replica = self.clients.get(conn).map_or_else(String::new, |client| client.peer.addr.clone());
+                    self.replication.last_full_sync = Some(FullSyncReason { replica, refusal, at: self.now });
+                }
                 PeersOutput::Log(conn, level, text) => {
                     let who = self.clients.get(conn).map_or("?", |client| &client.peer.addr);
                     self.log(log_level(level), &format!("Replica {who}: {text}"));
@@ -66,7 +68,7 @@ impl Node {
 
     /// From now on the connection gets the stream from this offset.
     pub(super) fn start_stream(&mut self, conn: ConnId, from: u64) {
-        let cursor = Cursor { at: from, live: true, over_soft_limit_since: None };
+        let cursor = Cursor { at: from, live: true, over_soft_limit_since: None, lag_ms: None };
         self.replication.cursors.insert(conn, cursor);
         self.clients.mark_dirty(conn);
     }
@@ -120,7 +122,7 @@ impl Node {
             let preamble = client.outbox.to_vec();
             client.outbox.clear();
             client.transferring = true;
-            let cursor = Cursor { at: position.offset, live: false, over_soft_limit_since: None };
+            let cursor = Cursor { at: position.offset, live: false, over_soft_limit_since: None, lag_ms: None };
             self.replication.cursors.insert(target.conn, cursor);
             self.replication.peers.handle(self.now, Event::BulkStarted(target.conn));
             replicas.push(SyncTarget {

@@ -465,6 +465,11 @@ impl<K: Copy + Eq + Ord> Peers<K> {
         self.replicas.iter().filter(|replica| replica.is_online() && replica.acked >= offset.max(1)).count()
     }
 
+    /// What a replica has acknowledged.
+    pub fn acked(&self, conn: K) -> Option<u64> {
+        self.find(conn).map(|at| self.replicas[at].acked)
+    }
+
     /// How many online replicas have at least `offset` on disk (WAITAOF).
     pub fn fsynced_at_least(&self, offset: u64) -> usize {
         self.replicas.iter().filter(|replica| replica.is_online() && replica.fsynced >= offset.max(1)).count()
