@@ -357,9 +357,9 @@ mod tests {
         let mut replay = replay();
         let file = stream(&["SET a 1", "NOSUCH a"]);
         let refused = replay.file(&file[..], &mut |_| {});
-        assert!(
-            matches!(refused, Err(ReplayError::Unusable(why)) if why.starts_with("at byte 27: ERR unknown command"))
-        );
+        let Err(ReplayError::Refused { sound, at, why }) = refused else { panic!("it is run") };
+        assert_eq!((sound.length, at), (27, 27));
+        assert!(why.starts_with("ERR unknown command"), "{why}");
         assert!(replay.file(&stream(&["EXEC"])[..], &mut |_| {}).is_err());
     }
 }
