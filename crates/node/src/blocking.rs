@@ -144,7 +144,7 @@ impl Node {
     /// Serves those who wait for keys that the last unit touched; what they do may make further keys ready. While
     /// writes are paused it all waits.
     pub(crate) fn serve_waiters(&mut self) {
-        while !self.waiters.ready.is_empty() && self.pause.until.is_none() {
+        while !self.waiters.ready.is_empty() && !self.pause.holds_writes(self.now) {
             for (db, key) in std::mem::take(&mut self.waiters.ready) {
                 self.serve_line(db, &key);
             }
@@ -229,6 +229,11 @@ impl Node {
         {
             self.end_key_wait(conn, None);
         }
+    }
+
+    /// Has what a client sent while it waited looked at before the turn ends.
+    pub(crate) fn resume_later(&mut self, conn: ConnId) {
+        self.waiters.released.push(conn);
     }
 
     /// Looks at what the clients sent whose waits have ended.

@@ -332,19 +332,6 @@ impl Node {
         self.clients[conn].name = name.to_vec();
         Ok(())
     }
-
-    /// Ends CLIENT PAUSE and looks again at what was held back.
-    pub(crate) fn end_pause(&mut self) {
-        self.pause.until = None;
-        self.pause.all = false;
-        for waiting in std::mem::take(&mut self.pause.waiting) {
-            if let Some(client) = self.clients.get_mut(waiting) {
-                client.blocked = None;
-                self.resume(waiting);
-            }
-        }
-        self.serve_waiters();
-    }
 }
 
 fn get_name(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {

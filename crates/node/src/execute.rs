@@ -159,7 +159,7 @@ impl Node {
 
     /// What a client's command meets when a key is past its time.
     pub(crate) fn expiry_mode(&self) -> ExpiryMode {
-        let paused = self.pause.until.is_some_and(|until| self.now < until);
+        let paused = self.pause.holds_writes(self.now);
         if self.replication.is_replica() || paused { ExpiryMode::Hide } else { ExpiryMode::Delete }
     }
 

@@ -160,13 +160,12 @@ impl Node {
         })
     }
 
-    /// Whether CLIENT PAUSE holds the command back.
+    /// Whether CLIENT PAUSE or a waiting shutdown holds the command back.
     fn is_held_back(&self, conn: ConnId, id: CommandId) -> bool {
-        let Some(until) = self.pause.until else { return false };
-        if self.now >= until || self.clients[conn].kind == crate::client::Kind::Replica {
+        if !self.pause.holds_writes(self.now) || self.clients[conn].kind == crate::client::Kind::Replica {
             return false;
         }
         let flags = self.effective_flags(conn, id);
-        self.pause.all || flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE)
+        self.pause.holds_all(self.now) || flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE)
     }
 }

@@ -18,9 +18,11 @@ use crate::clients::Clients;
 use crate::host::{Host, LogLevel};
 use crate::latency::LatencyMonitor;
 use crate::output::Output;
+use crate::pause::Pause;
 use crate::persistence::Persistence;
 use crate::pubsub::PubSub;
 use crate::replication::Replication;
+use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use crate::table::{CommandId, CommandTable};
@@ -53,6 +55,8 @@ pub struct Node {
     pub(crate) started_at: Time,
     pub(crate) run_id: base::ReplId,
     pub(crate) pause: Pause,
+    /// A shutdown that waits for replicas.
+    pub(crate) shutdown: Option<Shutdown>,
     /// Who sees all commands.
     pub(crate) monitors: Vec<ConnId>,
     /// Who waits in WAIT.
@@ -72,17 +76,6 @@ pub struct Node {
     pub(crate) exiting: bool,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub(crate) active_expire: bool,
-}
-
-/// CLIENT PAUSE.
-#[derive(Default)]
-pub(crate) struct Pause {
-    /// Until when.
-    pub until: Option<Time>,
-    /// Reads are held back too.
-    pub all: bool,
-    /// Who waits for the end.
-    pub waiting: Vec<ConnId>,
 }
 
 /// What a node is made from.
@@ -130,6 +123,7 @@ impl Node {
             started_at: now,
             run_id,
             pause: Pause::default(),
+            shutdown: None,
             monitors: Vec::new(),
             waits: Vec::new(),
             outputs: VecDeque::new(),

@@ -10,6 +10,7 @@ pub const GROUPS: &[&[ServerRow]] = &[
     crate::pubsub::ROWS,
     crate::persistence::ROWS,
     crate::aof::ROWS,
+    crate::shutdown::ROWS,
     crate::replication::ROWS,
     crate::slowlog::ROWS,
     crate::info::ROWS,

@@ -27,6 +27,7 @@ impl Node {
             self.replication.peers.poll_timeout(),
             self.pause.until,
             self.waiters.next_deadline(),
+            self.shutdown_until(),
         ];
         machines.into_iter().flatten().chain(waits).chain([self.cycle_at]).min()
     }
@@ -46,6 +47,7 @@ impl Node {
             let period = Duration::from_millis(1000 / u64::from(self.config.hz.clamp(1, 500)));
             self.cycle_at = if more { self.now } else { self.now + period };
         }
+        self.check_shutdown();
         self.finish_key_waits();
         self.serve_waiters();
         self.resume_released();
@@ -81,7 +83,7 @@ impl Node {
 
     /// Deletes keys whose time has come, on a master: whether there are more.
     fn expire_due_keys(&mut self) -> bool {
-        let paused = self.pause.until.is_some();
+        let paused = self.pause.until.is_some() || self.pause.for_shutdown;
         if self.replication.is_replica() || paused || self.persistence.loading.is_some() || !self.active_expire {
             return false;
         }
