@@ -185,7 +185,7 @@ impl Node {
                 }
             }
             Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
-            Verdict::Queue(_) | Verdict::HoldBack => unreachable!("a waiting client is in no transaction or pause"),
+            Verdict::Queue(_) | Verdict::HoldBack | Verdict::Cut => unreachable!("a waiting client is in no transaction or pause"),
         }
         self.release(conn);
     }
@@ -199,7 +199,7 @@ impl Node {
     }
 
     /// A wait ended and the client has its reply.
-    fn release(&mut self, conn: ConnId) {
+    pub(crate) fn release(&mut self, conn: ConnId) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         client.blocked = None;
         if client.reply_mode == ReplyMode::Skip {

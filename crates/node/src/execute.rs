@@ -23,6 +23,10 @@ impl Node {
                 self.pause.waiting.push(conn);
                 return false;
             }
+            Verdict::Cut => {
+                self.cut_http(conn);
+                return true;
+            }
             Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
         }
         if let Some(client) = self.clients.get_mut(conn) {
@@ -35,6 +39,18 @@ impl Node {
             }
         }
         true
+    }
+
+    /// Cuts a connection whose client speaks HTTP: a page can make a browser send requests to a server that only the
+    /// browser's machine can reach, and commands may stand in their bodies.
+    fn cut_http(&mut self, conn: ConnId) {
+        let text = format!(
+            "Possible SECURITY ATTACK: POST or Host: came from {} as a command, as in a request of HTTP. Its connection \
+             is closed.",
+            self.clients[conn].peer.addr
+        );
+        self.log(crate::host::LogLevel::Warning, &text);
+        self.close_now(conn);
     }
 
     pub(crate) fn refuse(&mut self, conn: ConnId, error: &Error, id: Option<CommandId>) {
@@ -97,7 +113,6 @@ impl Node {
     pub(crate) fn call(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) {
         let started = self.clock_before(id);
         let outer = self.running.replace(id);
-        self.clients[conn].last_command = Some(id);
         self.clients[conn].commands += 1;
         self.stats.commands += 1;
         let outcome = match self.table.get(id).row {

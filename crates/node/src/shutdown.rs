@@ -252,11 +252,11 @@ impl Node {
     /// The server goes on: whoever waited for its end hears so, and writes run again.
     fn go_on_after(&mut self, shutdown: Shutdown) {
         for conn in shutdown.waiting {
-            let Some(client) = self.clients.get_mut(conn) else { continue };
-            client.blocked = None;
-            self.reply(conn).error(FAILED.as_bytes());
-            self.clients.mark_dirty(conn);
-            self.resume_later(conn);
+            if self.clients.get(conn).is_some() {
+                self.stats.count_error(FAILED.as_bytes());
+                self.reply(conn).error(FAILED.as_bytes());
+                self.release(conn);
+            }
         }
         if std::mem::take(&mut self.pause.for_shutdown) {
             self.release_paused();

@@ -62,6 +62,8 @@ impl Node {
         }
         self.resume_released();
         self.settle_stream();
+        self.stats.turns += 1;
+        self.stats.turns_usec += self.host.now().since(self.now).as_micros() as u64;
     }
 
     /// The regular work: whether there is more to do at once.

@@ -63,7 +63,17 @@ pub(super) fn memory(node: &Node, out: &mut Fields) {
     out.put("allocator_active", figures.active);
     out.put("allocator_resident", figures.resident);
     out.put_bytes("total_system_memory", figures.system);
-    out.put_bytes("used_memory_lua", 0);
+    out.put("used_memory_lua", 0);
+    out.put("used_memory_vm_eval", 0);
+    out.put("used_memory_lua_human", "0B");
+    out.put("used_memory_scripts_eval", 0);
+    out.put("number_of_cached_scripts", 0);
+    out.put("number_of_functions", 0);
+    out.put("number_of_libraries", 0);
+    out.put("used_memory_vm_functions", 0);
+    out.put("used_memory_vm_total", 0);
+    out.put("used_memory_vm_total_human", "0B");
+    out.put("used_memory_functions", 0);
     out.put("used_memory_scripts", 0);
     out.put("used_memory_scripts_human", "0B");
     out.put_bytes("maxmemory", node.config.maxmemory);
