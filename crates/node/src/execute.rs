@@ -4,7 +4,7 @@ use commands::{Blocking, Context, Error, Flags, Outcome};
 use keyspace::{Db, Effects, ExpiryMode, Keyspace};
 use resp::Args;
 
-use crate::client::{Blocked, ConnId, Kind, ReplyMode};
+use crate::client::{Blocked, ConnId, ReplyMode};
 use crate::gate::Verdict;
 use crate::node::{Node, reply_to};
 use crate::table::{CommandId, CommandRow};
@@ -203,28 +203,6 @@ impl Node {
         }
         self.latency.count(&self.config, id, took);
         self.latency.add(&self.config, self.unix, "command", took);
-    }
-
-    /// Closes a client whose outbox is over its limit, as client-output-buffer-limit says.
-    pub(crate) fn check_output_limit(&mut self, conn: ConnId) {
-        let client = &self.clients[conn];
-        let limit = match client.kind {
-            Kind::Replica => &self.config.client_output_buffer_limit.replica,
-            Kind::Normal if client.is_subscriber() => &self.config.client_output_buffer_limit.pubsub,
-            Kind::Normal => &self.config.client_output_buffer_limit.normal,
-        };
-        let held = client.outbox.memory_bytes() as u64;
-        let over_soft = limit.soft > 0 && held >= limit.soft;
-        let over_hard = limit.hard > 0 && held >= limit.hard;
-        let since = client.over_soft_limit_since.unwrap_or(self.now);
-        let over = over_hard || (over_soft && self.now.seconds_since(since) > limit.soft_seconds);
-        let line = format!("Closing client {}: its output buffer is over the limit.", client.peer.addr);
-        self.clients[conn].over_soft_limit_since = over_soft.then_some(since);
-        if over {
-            self.stats.output_buffer_limit_disconnections += 1;
-            self.log(crate::host::LogLevel::Warning, &line);
-            self.close_now(conn);
-        }
     }
 }
 

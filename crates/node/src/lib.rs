@@ -25,6 +25,7 @@ mod monitor;
 mod node;
 mod observe;
 mod output;
+mod output_limit;
 mod pause;
 mod persistence;
 mod pubsub;

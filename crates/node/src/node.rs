@@ -59,6 +59,8 @@ pub struct Node {
     pub(crate) shutdown: Option<Shutdown>,
     /// Who sees all commands.
     pub(crate) monitors: Vec<ConnId>,
+    /// Who was above the soft limit of its output.
+    pub(crate) over_soft_limit: Vec<ConnId>,
     /// Who waits in WAIT.
     pub(crate) waits: Vec<ConnId>,
     pub(crate) outputs: VecDeque<Output>,
@@ -125,6 +127,7 @@ impl Node {
             pause: Pause::default(),
             shutdown: None,
             monitors: Vec::new(),
+            over_soft_limit: Vec::new(),
             waits: Vec::new(),
             outputs: VecDeque::new(),
             args: ArgsBuf::new(),

@@ -75,6 +75,7 @@ impl Node {
         self.check_save_points();
         self.check_rewrite();
         self.close_idle_clients();
+        self.check_soft_limits();
         while let Some(garbage) = self.keyspace.take_garbage() {
             self.outputs.push_back(Output::Discard(Discarded::Table(garbage)));
         }
@@ -123,6 +124,7 @@ impl Node {
             .filter(|client| {
                 client.kind == Kind::Normal
                     && client.blocked.is_none()
+                    && !client.monitor
                     && !client.is_subscriber()
                     && self.now.seconds_since(client.active_at) > timeout
             })
