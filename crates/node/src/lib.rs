@@ -6,6 +6,7 @@ mod blocking;
 mod client;
 mod client_command;
 mod clients;
+mod cluster_command;
 mod command_command;
 mod command_keys;
 mod commit;

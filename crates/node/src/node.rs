@@ -166,12 +166,21 @@ impl Node {
             return Err(PROTECTED_MODE.as_bytes().to_vec());
         }
         self.stats.connections_received += 1;
+        self.log(LogLevel::Verbose, &format!("Accepted {}", peer.addr));
         let authenticated = self.config.requirepass.is_empty();
         Ok(self.clients.add(peer, authenticated, self.now))
     }
 
     /// A connection is gone: the peer closed it, or a read or write failed.
     pub fn disconnected(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get(conn) {
+            let line = format!("Client closed connection id={} addr={}", conn.id, client.peer.addr);
+            self.log(LogLevel::Verbose, &line);
+        }
+        self.forget(conn);
+    }
+
+    fn forget(&mut self, conn: ConnId) {
         let Some(client) = self.clients.remove(conn) else { return };
         self.pubsub.forget(conn);
         self.watches.forget(conn, &client.watching);
@@ -231,7 +240,7 @@ impl Node {
     /// Ends a connection as soon as possible: what it was not sent yet is lost.
     pub(crate) fn close_now(&mut self, conn: ConnId) {
         if self.clients.get(conn).is_some() {
-            self.disconnected(conn);
+            self.forget(conn);
             self.outputs.push_back(Output::Close(conn));
         }
     }

@@ -21,4 +21,5 @@ pub const GROUPS: &[&[ServerRow]] = &[
     crate::memory_command::ROWS,
     crate::latency_command::ROWS,
     crate::time_command::ROWS,
+    crate::cluster_command::ROWS,
 ];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base::{Time, UnixMs};
 use config::{Config, ProtectedAction};
-use node::{ConnId, Node, Output, PeerInfo, Setup};
+use node::{ConnId, Node, Output, PeerInfo, Setup, ShutdownSignal};
 
 use super::host::{TestHost, UNIX_START};
 use super::script::{Action, take_replies};
@@ -20,6 +20,7 @@ pub struct Session {
     node: Node,
     clock: Rc<Cell<Time>>,
     connections: BTreeMap<char, Connection>,
+    exit: Option<i32>,
 }
 
 struct Connection {
@@ -37,7 +38,7 @@ impl Session {
         config.enable_debug_command = ProtectedAction::Yes;
         let host = Box::new(TestHost { clock: Rc::clone(&clock), file: Vec::new() });
         let node = Node::new(Setup { config, host, seeds: [1, 2, 3], now: clock.get(), unix: UNIX_START });
-        Session { node, clock, connections: BTreeMap::new() }
+        Session { node, clock, connections: BTreeMap::new(), exit: None }
     }
 
     /// Carries out one step.
@@ -83,6 +84,16 @@ impl Session {
         all
     }
 
+    /// The exit code, once the server wants to end.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.exit
+    }
+
+    /// A signal came.
+    pub fn signal(&mut self, signal: ShutdownSignal) {
+        self.turn(|node| node.shut_down_on(signal));
+    }
+
     fn connection(&mut self, name: char) -> ConnId {
         let Session { node, connections, .. } = self;
         let port = 50_000 + u32::from(name);
@@ -124,7 +135,14 @@ impl Session {
                 Output::Close(id) => self.note_closed(id),
                 Output::StartSave(_) => self.node.save_done(Ok(0)),
                 Output::Discard(_) => {}
-                _ => panic!("the transcripts need no master, replica or end"),
+                Output::Exit { code } => self.exit = Some(code),
+                // Snapshots are sent in no time, and what is in them is no matter here.
+                Output::StartSync { replicas, .. } => {
+                    for replica in replicas {
+                        self.node.transfer_done(replica.conn, Ok(()));
+                    }
+                }
+                _ => panic!("the tests need no master"),
             }
         }
     }
