@@ -185,7 +185,9 @@ impl Node {
                 }
             }
             Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
-            Verdict::Queue(_) | Verdict::HoldBack | Verdict::Cut => unreachable!("a waiting client is in no transaction or pause"),
+            Verdict::Queue(_) | Verdict::HoldBack | Verdict::Cut => {
+                unreachable!("a waiting client is in no transaction or pause")
+            }
         }
         self.release(conn);
     }

@@ -22,7 +22,8 @@ const fn row(name: &'static str, flags: Flags, summary: &'static str) -> ServerR
 const READONLY: ServerRow = row("readonly", ANYTIME, "Lets the connection read from a replica of a cluster.");
 
 /// It no longer wants that.
-const READWRITE: ServerRow = row("readwrite", ANYTIME, "Sends the connection's reads back to the masters of a cluster.");
+const READWRITE: ServerRow =
+    row("readwrite", ANYTIME, "Sends the connection's reads back to the masters of a cluster.");
 
 /// A cluster client was sent here for its next command.
 const ASKING: ServerRow = row("asking", Flags::FAST, "Lets the next command use a slot that is being moved here.");

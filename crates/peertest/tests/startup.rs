@@ -178,7 +178,8 @@ fn news_until(socket: &UnixDatagram, last: &str) -> Vec<String> {
     let mut news = Vec::new();
     let mut buffer = [0; 1000];
     while news.last().is_none_or(|line| line != last) {
-        let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{last:?} did not come: {error}; {news:?}"));
+        let length =
+            socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{last:?} did not come: {error}; {news:?}"));
         news.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
     }
     news
@@ -257,6 +258,59 @@ fn a_damaged_data_set_keeps_the_server_from_starting() {
             assert!(peer != Peer::Ours || said.contains("Fatal error loading the DB"), "{name}: {said}");
             assert_eq!(std::fs::read(&path).expect("it is still there"), bytes, "{name}");
         }
+    }
+}
+
+/// A data set that comes slowly: through a pipe that nobody has written to yet.
+#[test]
+fn while_the_data_set_is_loaded_it_is_refused_and_a_signal_ends_the_server() {
+    let place = folder();
+    let made = Command::new("mkfifo").arg(place.path().join("dump.rdb")).status();
+    assert!(made.is_ok_and(|status| status.success()), "a named pipe");
+    let port = free_port();
+    let words = ["--port", &port.to_string(), "--save", "3600 1"];
+    let mut running = Running::start(program(Peer::Ours, place.path(), &words));
+    let address = format!("127.0.0.1:{port}");
+    let mut client = wait_for("the server to take connections", SHORT, || Client::connect(&address, SHORT).ok());
+    for (line, answer) in [
+        ("GET k", "LOADING Redis is loading the dataset in memory"),
+        ("PING", "LOADING Redis is loading the dataset in memory"),
+        ("SHUTDOWN ABORT", "ERR No shutdown in progress."),
+    ] {
+        let value = client.line(line).expect("an answer");
+        assert_eq!(value.as_error(), Some(answer.as_bytes()), "{line}");
+    }
+    let info = client.line("INFO persistence").expect("an answer");
+    let info = peertest::Info::parse(info.as_str().expect("a text"));
+    assert_eq!((info.text("loading"), info.text("loading_loaded_bytes")), ("1", "0"));
+    for field in ["loading_start_time", "loading_total_bytes", "loading_loaded_perc", "loading_eta_seconds"] {
+        info.text(field);
+    }
+    assert_eq!(running.end("TERM"), Some(0));
+    let kind = std::fs::symlink_metadata(place.path().join("dump.rdb")).expect("it is still there").file_type();
+    assert!(!kind.is_file(), "nothing was saved in its place");
+}
+
+/// upstart waits until the program that it started stops itself.
+#[test]
+fn upstart_sees_the_process_stop_when_it_is_ready() {
+    for peer in [Peer::Redis70, Peer::Ours] {
+        let place = folder();
+        let port = free_port();
+        let mut command = program(peer, place.path(), &["--port", &port.to_string(), "--supervised", "upstart"]);
+        let mut running = Running::start({
+            command.env("UPSTART_JOB", "redis");
+            command
+        });
+        let stat = format!("/proc/{}/stat", running.0.id());
+        wait_until("the process to stop", SHORT, || {
+            let text = std::fs::read_to_string(&stat).expect("it is there");
+            text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        });
+        kill(running.0.id(), "CONT");
+        let info = client(port).line("INFO server").expect("an answer");
+        assert!(info.as_str().expect("a text").contains("process_supervised:upstart"));
+        running.end("TERM");
     }
 }
 

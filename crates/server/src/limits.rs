@@ -14,8 +14,7 @@ pub fn clients_possible(wanted: u32, logger: &Logger) -> u32 {
     }
     let (now, refused) = system::raise_open_files(needed);
     if now >= needed {
-        let text =
-            format!("Increased maximum number of open files to {needed} (it was originally set to {before}).");
+        let text = format!("Increased maximum number of open files to {needed} (it was originally set to {before}).");
         logger.log(LogLevel::Notice, &text);
         return wanted;
     }
