@@ -270,8 +270,7 @@ impl RequestParser {
 
     /// Where `line` ends. The outer None: not within the limit; the inner: not yet.
     fn find_end(&mut self, line: &[u8], mark: u8) -> Option<Option<usize>> {
-        // The mark itself may stand behind the limit.
-        let window = &line[..line.len().min(LINE_BYTES_MAX + LINE_END.len())];
+        let window = &line[..line.len().min(LINE_BYTES_MAX + 1)];
         let from = std::mem::take(&mut self.searched).min(window.len());
         if let Some(end) = memchr::memchr(mark, &window[from..]) {
             return Some(Some(from + end));
