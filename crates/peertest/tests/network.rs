@@ -1,5 +1,7 @@
 //! Addresses and the changes of settings at run time, and the peers' own command-line tools. A real peer is asked first.
 
+#![allow(clippy::disallowed_methods, reason = "sockets of the test itself")]
+
 use std::process::{Command, Output};
 
 use peertest::{Client, Peer, SHORT, Server, free_port};

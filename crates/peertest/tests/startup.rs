@@ -1,6 +1,8 @@
 //! How a server starts and ends as a program: its words, its files, its supervisor. Where a real peer does the same, it is
 //! asked first.
 
+#![allow(clippy::disallowed_methods, reason = "files, sockets and processes of the test itself")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
