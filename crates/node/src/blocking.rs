@@ -144,7 +144,7 @@ impl Node {
     /// Serves those who wait for keys that the last unit touched; what they do may make further keys ready. While
     /// writes are paused it all waits.
     pub(crate) fn serve_waiters(&mut self) {
-        while !self.waiters.ready.is_empty() && self.pause.until.is_none() {
+        while !self.waiters.ready.is_empty() && !self.pause.holds_writes(self.now) {
             for (db, key) in std::mem::take(&mut self.waiters.ready) {
                 self.serve_line(db, &key);
             }
@@ -185,7 +185,9 @@ impl Node {
                 }
             }
             Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
-            Verdict::Queue(_) | Verdict::HoldBack => unreachable!("a waiting client is in no transaction or pause"),
+            Verdict::Queue(_) | Verdict::HoldBack | Verdict::Cut => {
+                unreachable!("a waiting client is in no transaction or pause")
+            }
         }
         self.release(conn);
     }
@@ -199,7 +201,7 @@ impl Node {
     }
 
     /// A wait ended and the client has its reply.
-    fn release(&mut self, conn: ConnId) {
+    pub(crate) fn release(&mut self, conn: ConnId) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         client.blocked = None;
         if client.reply_mode == ReplyMode::Skip {
@@ -229,6 +231,11 @@ impl Node {
         {
             self.end_key_wait(conn, None);
         }
+    }
+
+    /// Has what a client sent while it waited looked at before the turn ends.
+    pub(crate) fn resume_later(&mut self, conn: ConnId) {
+        self.waiters.released.push(conn);
     }
 
     /// Looks at what the clients sent whose waits have ended.

@@ -76,6 +76,8 @@ pub enum Blocked {
     Keys,
     /// CLIENT PAUSE held its command back.
     Paused,
+    /// Its SHUTDOWN waits for replicas.
+    Shutdown,
     /// More replies than it should have wait for the disk.
     Held,
 }

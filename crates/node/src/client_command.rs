@@ -146,7 +146,7 @@ fn list(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     if args.len() == 4 && is(&args[2], "TYPE") {
         wanted_type = Some(ClientType::parse(&args[3])?);
     } else if args.len() > 3 && is(&args[2], "ID") {
-        let ids: Option<Vec<u64>> = args.tail(3).iter().map(base::numbers::parse_u64).collect();
+        let ids: Option<Vec<i64>> = args.tail(3).iter().map(base::numbers::parse_i64).collect();
         wanted_ids = Some(ids.ok_or(Error::text("ERR Invalid client ID"))?);
     } else if args.len() != 2 {
         return Err(Error::Syntax);
@@ -154,7 +154,7 @@ fn list(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let mut text = Vec::new();
     for client in node.clients.iter() {
         let fits = wanted_type.is_none_or(|wanted| wanted.fits(client))
-            && wanted_ids.as_ref().is_none_or(|ids| ids.contains(&client.id.id));
+            && wanted_ids.as_ref().is_none_or(|ids| ids.contains(&(client.id.id as i64)));
         if fits {
             text.extend_from_slice(&describe(node, client));
             text.push(b'\n');
@@ -259,8 +259,8 @@ impl KillFilter {
             } else if is(option, "MAXAGE") {
                 let age = base::numbers::parse_i64(value)
                     .ok_or(Error::text("ERR maxage is not an integer or out of range"))?;
-                filter.age_min =
-                    Some(u64::try_from(age).map_err(|_| Error::text("ERR maxage should be greater than 0"))?);
+                let age = u64::try_from(age).ok().filter(|age| *age > 0);
+                filter.age_min = Some(age.ok_or(Error::text("ERR maxage should be greater than 0"))?);
             } else if is(option, "SKIPME") && is(value, "YES") {
                 filter.skip_me = true;
             } else if is(option, "SKIPME") && is(value, "NO") {
@@ -332,19 +332,6 @@ impl Node {
         self.clients[conn].name = name.to_vec();
         Ok(())
     }
-
-    /// Ends CLIENT PAUSE and looks again at what was held back.
-    pub(crate) fn end_pause(&mut self) {
-        self.pause.until = None;
-        self.pause.all = false;
-        for waiting in std::mem::take(&mut self.pause.waiting) {
-            if let Some(client) = self.clients.get_mut(waiting) {
-                client.blocked = None;
-                self.resume(waiting);
-            }
-        }
-        self.serve_waiters();
-    }
 }
 
 fn get_name(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
@@ -389,6 +376,9 @@ fn pause(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let timeout =
         base::numbers::parse_i64(&args[2]).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
     let timeout = u64::try_from(timeout).map_err(|_| Error::text("ERR timeout is negative"))?;
+    if node.unix.0.checked_add_unsigned(timeout).is_none() {
+        return Err(Error::text("ERR timeout is out of range"));
+    }
     let until = node.now + std::time::Duration::from_millis(timeout);
     // A second pause may make the first one longer or stricter, never shorter or laxer.
     node.pause.until = Some(node.pause.until.map_or(until, |before| before.max(until)));

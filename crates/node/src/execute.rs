@@ -4,7 +4,7 @@ use commands::{Blocking, Context, Error, Flags, Outcome};
 use keyspace::{Db, Effects, ExpiryMode, Keyspace};
 use resp::Args;
 
-use crate::client::{Blocked, ConnId, Kind, ReplyMode};
+use crate::client::{Blocked, ConnId, ReplyMode};
 use crate::gate::Verdict;
 use crate::node::{Node, reply_to};
 use crate::table::{CommandId, CommandRow};
@@ -23,6 +23,10 @@ impl Node {
                 self.pause.waiting.push(conn);
                 return false;
             }
+            Verdict::Cut => {
+                self.cut_http(conn);
+                return true;
+            }
             Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
         }
         if let Some(client) = self.clients.get_mut(conn) {
@@ -35,6 +39,18 @@ impl Node {
             }
         }
         true
+    }
+
+    /// Cuts a connection whose client speaks HTTP: a page can make a browser send requests to a server that only the
+    /// browser's machine can reach, and commands may stand in their bodies.
+    fn cut_http(&mut self, conn: ConnId) {
+        let text = format!(
+            "Possible SECURITY ATTACK: POST or Host: came from {} as a command, as in a request of HTTP. Its connection \
+             is closed.",
+            self.clients[conn].peer.addr
+        );
+        self.log(crate::host::LogLevel::Warning, &text);
+        self.close_now(conn);
     }
 
     pub(crate) fn refuse(&mut self, conn: ConnId, error: &Error, id: Option<CommandId>) {
@@ -97,7 +113,6 @@ impl Node {
     pub(crate) fn call(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) {
         let started = self.clock_before(id);
         let outer = self.running.replace(id);
-        self.clients[conn].last_command = Some(id);
         self.clients[conn].commands += 1;
         self.stats.commands += 1;
         let outcome = match self.table.get(id).row {
@@ -159,7 +174,7 @@ impl Node {
 
     /// What a client's command meets when a key is past its time.
     pub(crate) fn expiry_mode(&self) -> ExpiryMode {
-        let paused = self.pause.until.is_some_and(|until| self.now < until);
+        let paused = self.pause.holds_writes(self.now);
         if self.replication.is_replica() || paused { ExpiryMode::Hide } else { ExpiryMode::Delete }
     }
 
@@ -188,28 +203,6 @@ impl Node {
         }
         self.latency.count(&self.config, id, took);
         self.latency.add(&self.config, self.unix, "command", took);
-    }
-
-    /// Closes a client whose outbox is over its limit, as client-output-buffer-limit says.
-    pub(crate) fn check_output_limit(&mut self, conn: ConnId) {
-        let client = &self.clients[conn];
-        let limit = match client.kind {
-            Kind::Replica => &self.config.client_output_buffer_limit.replica,
-            Kind::Normal if client.is_subscriber() => &self.config.client_output_buffer_limit.pubsub,
-            Kind::Normal => &self.config.client_output_buffer_limit.normal,
-        };
-        let held = client.outbox.memory_bytes() as u64;
-        let over_soft = limit.soft > 0 && held >= limit.soft;
-        let over_hard = limit.hard > 0 && held >= limit.hard;
-        let since = client.over_soft_limit_since.unwrap_or(self.now);
-        let over = over_hard || (over_soft && self.now.seconds_since(since) > limit.soft_seconds);
-        let line = format!("Closing client {}: its output buffer is over the limit.", client.peer.addr);
-        self.clients[conn].over_soft_limit_since = over_soft.then_some(since);
-        if over {
-            self.stats.output_buffer_limit_disconnections += 1;
-            self.log(crate::host::LogLevel::Warning, &line);
-            self.close_now(conn);
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Hop 2: one ordered list of refusals, in the peers' order. Whoever passes may run, or be queued.
 
-use commands::{Error, Flags};
+use commands::{Error, Flags, is};
 use resp::Args;
 
 use crate::client::ConnId;
@@ -15,6 +15,8 @@ pub(crate) enum Verdict {
     Queue(CommandId),
     /// Writes (or everything) are paused: look at it again later.
     HoldBack,
+    /// It is a line of HTTP: somebody has a browser send requests here. Cut the connection.
+    Cut,
     /// Refuse it.
     Refuse(Error, Option<CommandId>),
 }
@@ -30,8 +32,10 @@ impl Node {
     pub(crate) fn judge(&mut self, conn: ConnId, args: &Args<'_>) -> Verdict {
         let id = match self.table.find(args) {
             Ok(id) => id,
+            Err(_) if is(&args[0], "POST") || is(&args[0], "HOST:") => return Verdict::Cut,
             Err(error) => return Verdict::Refuse(error, None),
         };
+        self.clients[conn].last_command = Some(id);
         match self.refusal(conn, id, args) {
             Some(error) => Verdict::Refuse(error, Some(id)),
             None if self.is_held_back(conn, id) => Verdict::HoldBack,
@@ -160,13 +164,12 @@ impl Node {
         })
     }
 
-    /// Whether CLIENT PAUSE holds the command back.
+    /// Whether CLIENT PAUSE or a waiting shutdown holds the command back.
     fn is_held_back(&self, conn: ConnId, id: CommandId) -> bool {
-        let Some(until) = self.pause.until else { return false };
-        if self.now >= until || self.clients[conn].kind == crate::client::Kind::Replica {
+        if !self.pause.holds_writes(self.now) || self.clients[conn].kind == crate::client::Kind::Replica {
             return false;
         }
         let flags = self.effective_flags(conn, id);
-        self.pause.all || flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE)
+        self.pause.holds_all(self.now) || flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE)
     }
 }

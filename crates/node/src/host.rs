@@ -63,6 +63,8 @@ pub struct ProcessFacts {
     pub tcp_port: u16,
     /// Who restarts the program: `no`, `systemd`, `upstart`.
     pub supervised: String,
+    /// What is listened on, as `name=tcp,bind=…,port=…`.
+    pub listeners: Vec<String>,
 }
 
 /// The program around the node.
@@ -75,6 +77,9 @@ pub trait Host {
     fn log(&self, level: LogLevel, text: &str);
     /// The server is a replica now, or a master: log lines say so.
     fn role_changed(&self, is_replica: bool);
+    /// Tells the supervisor that started the program how it is doing: lines of `NAME=value`, as systemd reads them. Nobody
+    /// need listen.
+    fn notify_supervisor(&self, _lines: &str) {}
     /// Memory figures.
     fn memory(&self) -> MemoryFigures;
     /// The allocator's own report: MEMORY MALLOC-STATS.

@@ -18,9 +18,11 @@ use crate::clients::Clients;
 use crate::host::{Host, LogLevel};
 use crate::latency::LatencyMonitor;
 use crate::output::Output;
+use crate::pause::Pause;
 use crate::persistence::Persistence;
 use crate::pubsub::PubSub;
 use crate::replication::Replication;
+use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use crate::table::{CommandId, CommandTable};
@@ -53,8 +55,12 @@ pub struct Node {
     pub(crate) started_at: Time,
     pub(crate) run_id: base::ReplId,
     pub(crate) pause: Pause,
+    /// A shutdown that waits for replicas.
+    pub(crate) shutdown: Option<Shutdown>,
     /// Who sees all commands.
     pub(crate) monitors: Vec<ConnId>,
+    /// Who was above the soft limit of its output.
+    pub(crate) over_soft_limit: Vec<ConnId>,
     /// Who waits in WAIT.
     pub(crate) waits: Vec<ConnId>,
     pub(crate) outputs: VecDeque<Output>,
@@ -72,17 +78,6 @@ pub struct Node {
     pub(crate) exiting: bool,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub(crate) active_expire: bool,
-}
-
-/// CLIENT PAUSE.
-#[derive(Default)]
-pub(crate) struct Pause {
-    /// Until when.
-    pub until: Option<Time>,
-    /// Reads are held back too.
-    pub all: bool,
-    /// Who waits for the end.
-    pub waiting: Vec<ConnId>,
 }
 
 /// What a node is made from.
@@ -130,7 +125,9 @@ impl Node {
             started_at: now,
             run_id,
             pause: Pause::default(),
+            shutdown: None,
             monitors: Vec::new(),
+            over_soft_limit: Vec::new(),
             waits: Vec::new(),
             outputs: VecDeque::new(),
             args: ArgsBuf::new(),
@@ -169,12 +166,21 @@ impl Node {
             return Err(PROTECTED_MODE.as_bytes().to_vec());
         }
         self.stats.connections_received += 1;
+        self.log(LogLevel::Verbose, &format!("Accepted {}", peer.addr));
         let authenticated = self.config.requirepass.is_empty();
         Ok(self.clients.add(peer, authenticated, self.now))
     }
 
     /// A connection is gone: the peer closed it, or a read or write failed.
     pub fn disconnected(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get(conn) {
+            let line = format!("Client closed connection id={} addr={}", conn.id, client.peer.addr);
+            self.log(LogLevel::Verbose, &line);
+        }
+        self.forget(conn);
+    }
+
+    fn forget(&mut self, conn: ConnId) {
         let Some(client) = self.clients.remove(conn) else { return };
         self.pubsub.forget(conn);
         self.watches.forget(conn, &client.watching);
@@ -234,7 +240,7 @@ impl Node {
     /// Ends a connection as soon as possible: what it was not sent yet is lost.
     pub(crate) fn close_now(&mut self, conn: ConnId) {
         if self.clients.get(conn).is_some() {
-            self.disconnected(conn);
+            self.forget(conn);
             self.outputs.push_back(Output::Close(conn));
         }
     }

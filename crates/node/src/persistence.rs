@@ -1,4 +1,4 @@
-//! SAVE, BGSAVE, save points, loading at the start, and the end: SHUTDOWN.
+//! SAVE, BGSAVE, save points, and loading at the start.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ impl Persistence {
 }
 
 /// The commands of this group.
-pub const ROWS: &[ServerRow] = &[SAVE, BGSAVE, LASTSAVE, SHUTDOWN];
+pub const ROWS: &[ServerRow] = &[SAVE, BGSAVE, LASTSAVE];
 
 /// Saves, and answers when it is done.
 const SAVE: ServerRow = Row {
@@ -171,83 +171,7 @@ fn lastsave(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// Ends the server.
-const SHUTDOWN: ServerRow = Row {
-    name: "shutdown",
-    meta: Meta::new(
-        "server",
-        "1.0.0",
-        -1,
-        Flags::ADMIN
-            .with(Flags::ALLOW_BUSY)
-            .with(Flags::LOADING)
-            .with(Flags::NOSCRIPT)
-            .with(Flags::NO_MULTI)
-            .with(Flags::STALE),
-    )
-    .about("Saves if save points are set, and ends the server.", "O(N) in the number of keys when it saves.")
-    .usage("[save-selector<NOSAVE | SAVE>] [NOW^7.0.0] [FORCE^7.0.0] [ABORT^7.0.0]"),
-    run: shutdown as ServerFn,
-    subcommands: &[],
-};
-
-/// What SHUTDOWN was asked for.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct ShutdownOptions {
-    /// Save or not, whatever the save points say.
-    pub save: Option<bool>,
-    /// End even if the save fails.
-    pub force: bool,
-}
-
-fn shutdown(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
-    let mut options = ShutdownOptions::default();
-    let mut abort = false;
-    for word in args.tail(1).iter() {
-        if is(word, "NOSAVE") && options.save.is_none() {
-            options.save = Some(false);
-        } else if is(word, "SAVE") && options.save.is_none() {
-            options.save = Some(true);
-        } else if is(word, "FORCE") {
-            options.force = true;
-        } else if is(word, "ABORT") {
-            abort = true;
-        } else if !is(word, "NOW") {
-            return Err(Error::Syntax);
-        }
-    }
-    if abort {
-        let alone = args.len() == 2;
-        return Err(if alone { Error::text("ERR No shutdown in progress.") } else { Error::Syntax });
-    }
-    node.log(LogLevel::Warning, "User requested shutdown...");
-    if !node.shut_down(options) {
-        return Err(Error::text("ERR Errors trying to SHUTDOWN. Check logs."));
-    }
-    node.close_now(conn);
-    Ok(())
-}
-
 impl Node {
-    /// Ends the server, with a last save where one is due. False: the save failed and the server goes on.
-    pub fn shut_down(&mut self, options: ShutdownOptions) -> bool {
-        let save = options.save.unwrap_or(!self.config.save.is_empty()) && self.persistence.loading.is_none();
-        if save {
-            self.log(LogLevel::Notice, "Saving the final RDB snapshot before exiting.");
-            if !self.save_now() && !options.force {
-                self.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
-                return false;
-            }
-        }
-        if !self.finish_aof() && !options.force {
-            self.log(LogLevel::Warning, "Error writing the append-only file, can't exit.");
-            return false;
-        }
-        self.exiting = true;
-        self.outputs.push_back(Output::Exit { code: 0 });
-        true
-    }
-
     /// What stands beside the keys in a file or a synchronisation.
     pub(crate) fn snapshot_facts(&self) -> SnapshotFacts {
         let replication = &self.replication;
@@ -358,6 +282,7 @@ impl Node {
     /// The load at the start begins: until it ends, commands about data are refused. The program reads the file.
     pub fn start_loading(&mut self, total: u64) -> Box<Keyspace> {
         self.persistence.loading = Some(Loading { started: self.unix, total, read: 0 });
+        self.host.notify_supervisor("STATUS=Lockstep is loading...\n");
         Box::new(self.keyspace.fresh(self.keyspace.seed()))
     }
 
@@ -407,7 +332,7 @@ impl Node {
             _ if self.config.appendonly => self.begin_aof(true),
             _ => {}
         }
-        self.follow_configured();
+        self.enter_service();
     }
 
     /// There is nothing to load.
@@ -415,17 +340,26 @@ impl Node {
         if self.config.appendonly {
             self.begin_aof(true);
         }
-        self.follow_configured();
+        self.enter_service();
     }
 
-    /// Follows the master that the settings name. What files say came from a master is guarded as before the restart.
-    fn follow_configured(&mut self) {
-        if let Some((host, port)) = self.config.replicaof.clone() {
+    /// The data set is there: the server follows its master if it has one, and says that it is ready. What files say came
+    /// from a master is guarded as before the restart.
+    fn enter_service(&mut self) {
+        let replicaof = self.config.replicaof.clone();
+        let status = match replicaof {
+            None => "Ready to accept connections",
+            Some(_) => "Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync",
+        };
+        if let Some((host, port)) = replicaof {
             self.follow(host, port);
             if self.replication.active && !self.keyspace.is_empty() {
                 self.replication.guard.arm();
             }
         }
+        self.log(LogLevel::Notice, "Ready to accept connections");
+        self.host.notify_supervisor(&format!("STATUS={status}\n"));
+        self.host.notify_supervisor("READY=1\n");
     }
 
     /// Goes on in the history that the file names. A replica keeps its id and asks to go on from there; a master

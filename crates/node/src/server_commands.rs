@@ -10,6 +10,7 @@ pub const GROUPS: &[&[ServerRow]] = &[
     crate::pubsub::ROWS,
     crate::persistence::ROWS,
     crate::aof::ROWS,
+    crate::shutdown::ROWS,
     crate::replication::ROWS,
     crate::slowlog::ROWS,
     crate::info::ROWS,
@@ -20,4 +21,5 @@ pub const GROUPS: &[&[ServerRow]] = &[
     crate::memory_command::ROWS,
     crate::latency_command::ROWS,
     crate::time_command::ROWS,
+    crate::cluster_command::ROWS,
 ];

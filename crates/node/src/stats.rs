@@ -40,6 +40,10 @@ pub struct Stats {
     pub reads: u64,
     /// Writes to connections.
     pub writes: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Time spent in them, in microseconds; waiting for something to do is not part of it.
+    pub turns_usec: u64,
     /// Memory that the empty server used, in bytes.
     pub memory_at_start: u64,
     /// Memory in use, in bytes: as of this turn while maxmemory is set, else as of the last cycle.
@@ -54,6 +58,10 @@ pub struct Stats {
     pub input_rate: Rate,
     /// Bytes to clients per second.
     pub output_rate: Rate,
+    /// Turns per second.
+    pub turns_rate: Rate,
+    /// Microseconds of turns per second.
+    pub turns_usec_rate: Rate,
 }
 
 impl Stats {
@@ -79,6 +87,8 @@ impl Stats {
         self.commands_rate.sample(now, self.commands);
         self.input_rate.sample(now, self.net_input_bytes);
         self.output_rate.sample(now, self.net_output_bytes);
+        self.turns_rate.sample(now, self.turns);
+        self.turns_usec_rate.sample(now, self.turns_usec);
     }
 }
 

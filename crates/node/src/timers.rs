@@ -27,6 +27,7 @@ impl Node {
             self.replication.peers.poll_timeout(),
             self.pause.until,
             self.waiters.next_deadline(),
+            self.shutdown_until(),
         ];
         machines.into_iter().flatten().chain(waits).chain([self.cycle_at]).min()
     }
@@ -46,6 +47,7 @@ impl Node {
             let period = Duration::from_millis(1000 / u64::from(self.config.hz.clamp(1, 500)));
             self.cycle_at = if more { self.now } else { self.now + period };
         }
+        self.check_shutdown();
         self.finish_key_waits();
         self.serve_waiters();
         self.resume_released();
@@ -61,6 +63,8 @@ impl Node {
         self.resume_released();
         self.mark_stream();
         self.settle_stream();
+        self.stats.turns += 1;
+        self.stats.turns_usec += self.host.now().since(self.now).as_micros() as u64;
     }
 
     /// The regular work: whether there is more to do at once.
@@ -72,6 +76,7 @@ impl Node {
         self.check_save_points();
         self.check_rewrite();
         self.close_idle_clients();
+        self.check_soft_limits();
         while let Some(garbage) = self.keyspace.take_garbage() {
             self.outputs.push_back(Output::Discard(Discarded::Table(garbage)));
         }
@@ -82,7 +87,7 @@ impl Node {
 
     /// Deletes keys whose time has come, on a master: whether there are more.
     fn expire_due_keys(&mut self) -> bool {
-        let paused = self.pause.until.is_some();
+        let paused = self.pause.until.is_some() || self.pause.for_shutdown;
         if self.replication.is_replica() || paused || self.persistence.loading.is_some() || !self.active_expire {
             return false;
         }
@@ -120,6 +125,7 @@ impl Node {
             .filter(|client| {
                 client.kind == Kind::Normal
                     && client.blocked.is_none()
+                    && !client.monitor
                     && !client.is_subscriber()
                     && self.now.seconds_since(client.active_at) > timeout
             })

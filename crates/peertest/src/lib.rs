@@ -28,5 +28,5 @@ pub use load::{Load, LoadReport, fill};
 pub use peer::Peer;
 pub use proxy::Proxy;
 pub use replication::{assert_equal, differences, offset, settle, wait_for_link, wait_for_writes};
-pub use server::Server;
+pub use server::{Server, free_port};
 pub use wait::{LONG, SHORT, wait_for, wait_until};

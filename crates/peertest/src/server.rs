@@ -162,6 +162,19 @@ impl Server {
         assert!(status.success(), "{} ended with {status}", self.peer.name());
     }
 
+    /// Waits until it has ended by itself: its exit code, None if a signal ended it.
+    pub fn wait_for_exit(&mut self) -> Option<i32> {
+        *self.connection.get_mut() = None;
+        let mut process = self.process.take().expect("it was started");
+        let status = wait_for("the end of a server", SHORT, || process.try_wait().expect("our own child"));
+        status.code()
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.try_wait().expect("our own child").is_none())
+    }
+
     /// Stops it without its knowing (SIGSTOP), until [`Server::resume`].
     pub fn pause(&self) {
         self.signal("STOP");
@@ -172,7 +185,8 @@ impl Server {
         self.signal("CONT");
     }
 
-    fn signal(&self, name: &str) {
+    /// Sends it a signal: `TERM`, `INT`, `HUP`.
+    pub fn signal(&self, name: &str) {
         let process = self.process.as_ref().unwrap_or_else(|| panic!("{} does not run", self.peer.name()));
         // The shell's kill: the standard library has none, and one call is no reason for unsafe code.
         let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", process.id())]).status();

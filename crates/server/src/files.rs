@@ -1,11 +1,38 @@
-//! Files are replaced whole or not at all: written beside, synced, renamed.
+//! Files are replaced whole or not at all: written beside, synced, renamed. Of two replacements of one file, the one that
+//! was begun later stays, whichever is finished first.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, MutexGuard};
+
+/// What is known of all replacements in this program.
+#[derive(Default)]
+struct Registry {
+    begun: u64,
+    /// The files being written, by their number.
+    unfinished: HashMap<u64, PathBuf>,
+    /// The number of the replacement that each target has now.
+    finished: HashMap<PathBuf, u64>,
+}
+
+fn registry() -> MutexGuard<'static, Registry> {
+    static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
+    // Nothing that holds it leaves it half-changed.
+    REGISTRY.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Removes the files that threads still write, at the end of the program: nobody will finish them.
+pub fn abandon_unfinished() {
+    for (_, temporary) in registry().unfinished.drain() {
+        drop(fs::remove_file(temporary)); // It was just finished, and is gone.
+    }
+}
 
 /// A file being written beside the one it will replace. Dropped unfinished, it is removed.
 pub struct Replacement {
+    number: u64,
     file: Option<File>,
     temporary: PathBuf,
     target: PathBuf,
@@ -14,10 +41,15 @@ pub struct Replacement {
 impl Replacement {
     /// Begins a file that will replace `target`.
     pub fn create(target: &Path) -> io::Result<Replacement> {
-        let directory = directory_of(target);
-        let temporary = directory.join(format!("temp-{}-{}", std::process::id(), unique()));
+        // A change of directory meanwhile must not move either of them.
+        let target = std::path::absolute(target)?;
+        let mut registry = registry();
+        registry.begun += 1;
+        let number = registry.begun;
+        let temporary = directory_of(&target).join(format!("temp-{}-{number}", std::process::id()));
         let file = File::create(&temporary)?;
-        Ok(Replacement { file: Some(file), temporary, target: target.to_owned() })
+        registry.unfinished.insert(number, temporary.clone());
+        Ok(Replacement { number, file: Some(file), temporary, target })
     }
 
     /// Has the system write out what it holds back.
@@ -30,7 +62,16 @@ impl Replacement {
         let file = self.file.take().expect("finished once");
         file.sync_all()?;
         drop(file);
+        let mut registry = registry();
+        if registry.finished.get(&self.target).is_some_and(|newest| *newest > self.number) {
+            return Err(io::Error::other("a newer file was written meanwhile"));
+        }
+        if registry.unfinished.remove(&self.number).is_none() {
+            return Err(io::Error::other("the program ends"));
+        }
         fs::rename(&self.temporary, &self.target)?;
+        registry.finished.insert(self.target.clone(), self.number);
+        drop(registry);
         File::open(directory_of(&self.target))?.sync_all()
     }
 }
@@ -47,6 +88,7 @@ impl Write for Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
+        registry().unfinished.remove(&self.number);
         // After a rename there is nothing to remove, which is fine.
         drop(fs::remove_file(&self.temporary));
     }
@@ -61,7 +103,12 @@ pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// A file without a name in this directory: it is gone when it is closed, whatever happens.
 pub fn unnamed(directory: &Path) -> io::Result<File> {
-    let path = directory.join(format!("temp-{}-{}", std::process::id(), unique()));
+    let number = {
+        let mut registry = registry();
+        registry.begun += 1;
+        registry.begun
+    };
+    let path = directory.join(format!("temp-{}-{number}", std::process::id()));
     let file = File::options().read(true).write(true).create_new(true).open(&path)?;
     fs::remove_file(&path)?;
     Ok(file)
@@ -72,12 +119,6 @@ fn directory_of(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-fn unique() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 #[cfg(test)]
@@ -96,6 +137,20 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"old");
         replace(&target, b"new").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_replacement_that_was_begun_earlier_does_not_undo_a_later_one() {
+        let directory = std::env::temp_dir().join(format!("lockstep-files-order-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let target = directory.join("data");
+        let mut early = Replacement::create(&target).unwrap();
+        early.write_all(b"early").unwrap();
+        replace(&target, b"late").unwrap();
+        assert!(early.finish().is_err());
+        assert_eq!(fs::read(&target).unwrap(), b"late");
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
         fs::remove_dir_all(&directory).unwrap();
     }

@@ -16,7 +16,8 @@ use node::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob};
 use crate::jobs::aof::AofFiles;
 use crate::logger::Logger;
 use crate::sockets::{self, Listener};
-use crate::{clock, files, jobs, system};
+use crate::supervisor::Supervisor;
+use crate::{clock, files, jobs, limits, system};
 
 /// The sockets that are listened on; the loop polls them, CONFIG SET replaces them.
 pub type SharedListeners = Rc<RefCell<Listeners>>;
@@ -34,6 +35,7 @@ pub struct Listeners {
 pub struct ServerHost {
     logger: Logger,
     listeners: SharedListeners,
+    supervisor: Supervisor,
     config_file: Option<PathBuf>,
     executable: String,
     /// A copy of the settings that files need: the directory and the names in it.
@@ -45,14 +47,28 @@ impl ServerHost {
     /// A host for a server that was started with this configuration.
     pub fn new(
         logger: Logger,
+        supervisor: Supervisor,
         listeners: SharedListeners,
         config: Config,
         config_file: Option<PathBuf>,
         aof: Arc<AofFiles>,
     ) -> ServerHost {
         let executable = std::env::current_exe().map_or(String::new(), |path| path.display().to_string());
-        ServerHost { logger, listeners, config_file, executable, config: RefCell::new(config), aof }
+        ServerHost { logger, supervisor, listeners, config_file, executable, config: RefCell::new(config), aof }
     }
+}
+
+/// What is listened on, as INFO shows it: a line for TCP, a line for the Unix socket.
+fn listener_lines(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    if config.port != 0 {
+        let addresses: String = config.bind.iter().map(|address| format!(",bind={address}")).collect();
+        lines.push(format!("name=tcp{addresses},port={}", config.port));
+    }
+    if !config.unixsocket.is_empty() {
+        lines.push(format!("name=unix,bind={}", config.unixsocket));
+    }
+    lines
 }
 
 impl Host for ServerHost {
@@ -70,6 +86,10 @@ impl Host for ServerHost {
 
     fn role_changed(&self, is_replica: bool) {
         self.logger.set_replica(is_replica);
+    }
+
+    fn notify_supervisor(&self, lines: &str) {
+        self.supervisor.notify(lines);
     }
 
     fn memory(&self) -> MemoryFigures {
@@ -95,7 +115,8 @@ impl Host for ServerHost {
             config_file: self.config_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
             os: system::os_name(),
             tcp_port: self.config.borrow().port,
-            supervised: self.config.borrow().supervised.name().to_owned(),
+            supervised: self.supervisor.name().to_owned(),
+            listeners: listener_lines(&self.config.borrow()),
         }
     }
 
@@ -140,7 +161,12 @@ impl Host for ServerHost {
             "loglevel" => self.logger.set_level(crate::log_level(config)),
             "dir" => std::env::set_current_dir(&config.dir).map_err(|error| error.to_string())?,
             "maxclients" => {
-                system::raise_open_files(u64::from(config.maxclients) + crate::RESERVED_FILES);
+                let possible = limits::clients_possible(config.maxclients, &self.logger);
+                if possible < config.maxclients {
+                    return Err(format!(
+                        "The operating system is not able to handle the specified number of clients, try with {possible}"
+                    ));
+                }
             }
             _ => {}
         }

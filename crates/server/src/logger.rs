@@ -3,26 +3,36 @@
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use node::LogLevel;
 
-/// Where log lines go, and which.
+/// Where log lines go, and which. Copies share their level and role.
+#[derive(Clone)]
 pub struct Logger {
     /// Lines below this level are dropped.
-    level: Cell<LogLevel>,
+    level: Rc<Cell<LogLevel>>,
     /// The file; None: standard output.
     file: Option<PathBuf>,
     /// `M` master, `S` replica, `C` a child, `X` a sentinel.
-    role: Cell<char>,
+    role: Rc<Cell<char>>,
 }
 
 impl Logger {
     /// A log at this level into this file, or to standard output if the name is empty.
     pub fn new(level: LogLevel, file: &str) -> Logger {
         let file = (!file.is_empty()).then(|| PathBuf::from(file));
-        Logger { level: Cell::new(level), file, role: Cell::new('M') }
+        Logger { level: Rc::new(Cell::new(level)), file, role: Rc::new(Cell::new('M')) }
+    }
+
+    /// Whether the file can be written to.
+    pub fn check(&self) -> io::Result<()> {
+        match &self.file {
+            Some(path) => OpenOptions::new().create(true).append(true).open(path).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Changes which lines are dropped.

@@ -6,17 +6,20 @@
     reason = "the shell: the only place that reads clocks, opens files and sockets, starts threads"
 )]
 
+mod checks;
 mod clock;
 mod demo;
 mod files;
 mod host;
 mod jobs;
+mod limits;
 mod logger;
 mod memory;
 mod shell;
 mod signals;
 mod sockets;
 mod startup;
+mod supervisor;
 mod system;
 
 use std::process::ExitCode;
@@ -79,6 +82,9 @@ fn server(words: &[String]) -> ExitCode {
         }
         _ => {}
     }
+    if let Some(code) = checks::answer(words.first().map(String::as_str)) {
+        return code;
+    }
     match startup::run(words) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(reason) => {
@@ -93,6 +99,15 @@ pub fn entropy() -> [u8; 20] {
     let mut bytes = [0; 20];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     bytes
+}
+
+/// An error of the system in its own words, without the number that Rust puts behind them.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
 }
 
 /// The level of the log that the settings ask for.

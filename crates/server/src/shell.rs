@@ -8,14 +8,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token, Waker};
-use node::{ConnId, Discarded, Node, Output, ShutdownOptions};
+use node::{ConnId, Discarded, Node, Output};
 
 use crate::clock;
 use crate::host::SharedListeners;
 use crate::jobs::aof::AofFiles;
 use crate::jobs::aof_load::FoundFiles;
 use crate::jobs::{self, LoadJob, Report, Reporter};
-use crate::signals::{Signal, Signals};
+use crate::signals::Signals;
 use crate::sockets::{Connection, connect};
 
 const WAKER: Token = Token(0);
@@ -49,6 +49,8 @@ pub struct Shell {
     aof: Arc<AofFiles>,
     free: Sender<Discarded>,
     buffer: Vec<u8>,
+    /// A signal asked for the end.
+    ending: bool,
     exit: Option<i32>,
 }
 
@@ -90,6 +92,7 @@ impl Shell {
             aof,
             free,
             buffer: vec![0; READ_BYTES_MAX],
+            ending: false,
             exit: None,
         };
         shell.signals.register(shell.poll.registry(), SIGNALS)?;
@@ -137,6 +140,7 @@ impl Shell {
             self.node.handle_timeout();
             self.settle();
             self.node.end_turn();
+            self.note_end_of_shutdown();
         }
     }
 
@@ -181,13 +185,16 @@ impl Shell {
 
     fn take_signals(&mut self) {
         for signal in self.signals.pending() {
-            match signal {
-                Signal::Shutdown => {
-                    self.node.log_notice("Received a signal to shut down, scheduling shutdown...");
-                    self.node.shut_down(ShutdownOptions::default());
-                }
-                Signal::ShutdownAtOnce => self.exit = Some(1),
-            }
+            self.node.shut_down_on(signal);
+        }
+        self.ending = true;
+    }
+
+    /// A shutdown that was aborted or failed leaves the next SIGINT a polite one.
+    fn note_end_of_shutdown(&mut self) {
+        if self.ending && !self.node.is_shutting_down() {
+            self.ending = false;
+            self.signals.set_ending(false);
         }
     }
 

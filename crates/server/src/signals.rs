@@ -1,28 +1,25 @@
-//! Signals: SIGTERM and SIGINT end the server, a second SIGINT at once; SIGHUP is ignored.
+//! Signals: SIGTERM and SIGINT ask for the end; SIGINT while it is under way ends the program at once, even when the
+//! executor is busy. SIGHUP is ignored.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
+use node::ShutdownSignal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// What a signal asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Signal {
-    /// Save if that is due, and end.
-    Shutdown,
-    /// End at once, with exit code 1.
-    ShutdownAtOnce,
-}
+/// The exit code after a SIGINT that did not want to wait.
+const AT_ONCE: i32 = 1;
 
 /// The signals that the loop waits for: a byte stands in a pipe for each that came.
 pub struct Signals {
     terminate: UnixStream,
     interrupt: UnixStream,
-    interrupts: usize,
+    /// The end was asked for: the next SIGINT does not wait for it. Set by the handlers themselves.
+    ending: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -30,7 +27,12 @@ impl Signals {
     pub fn new() -> io::Result<Signals> {
         // A handler that only sets a flag nobody reads: the signal is ignored.
         signal_hook::flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
-        Ok(Signals { terminate: pipe_for(SIGTERM)?, interrupt: pipe_for(SIGINT)?, interrupts: 0 })
+        let ending = Arc::new(AtomicBool::new(false));
+        // Handlers run in the order of their registration: the flag that the first looks at is that of signals before.
+        signal_hook::flag::register_conditional_shutdown(SIGINT, AT_ONCE, Arc::clone(&ending))?;
+        signal_hook::flag::register(SIGINT, Arc::clone(&ending))?;
+        signal_hook::flag::register(SIGTERM, Arc::clone(&ending))?;
+        Ok(Signals { terminate: pipe_for(SIGTERM)?, interrupt: pipe_for(SIGINT)?, ending })
     }
 
     /// Has the loop woken by signals.
@@ -40,16 +42,20 @@ impl Signals {
     }
 
     /// The signals that came.
-    pub fn pending(&mut self) -> Vec<Signal> {
-        let mut wishes = Vec::new();
-        let before = self.interrupts;
-        self.interrupts += drain(&mut self.interrupt);
-        if self.interrupts > 1 {
-            wishes.push(Signal::ShutdownAtOnce);
-        } else if self.interrupts > before || drain(&mut self.terminate) > 0 {
-            wishes.push(Signal::Shutdown);
+    pub fn pending(&mut self) -> Vec<ShutdownSignal> {
+        let mut came = Vec::new();
+        if drain(&mut self.interrupt) > 0 {
+            came.push(ShutdownSignal::Interrupt);
         }
-        wishes
+        if drain(&mut self.terminate) > 0 {
+            came.push(ShutdownSignal::Terminate);
+        }
+        came
+    }
+
+    /// Says whether the server is about to end: if not, a SIGINT asks for it politely again.
+    pub fn set_ending(&self, ending: bool) {
+        self.ending.store(ending, Ordering::Relaxed);
     }
 }
 

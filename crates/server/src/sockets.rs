@@ -13,6 +13,8 @@ use mio::{Interest, Registry, Token};
 use node::PeerInfo;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::reason;
+
 /// One address that is listened on.
 pub enum Listener {
     /// A TCP port.
@@ -184,7 +186,7 @@ pub fn listen(config: &Config) -> Result<Vec<Listener>, String> {
     Ok(listeners)
 }
 
-/// Opens the TCP port on each address.
+/// Opens the TCP port on each address that is there: maybe on none, if all may be missing.
 pub fn listen_tcp(config: &Config) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
     for text in &config.bind {
@@ -201,15 +203,13 @@ pub fn listen_tcp(config: &Config) -> Result<Vec<Listener>, String> {
                 Err(error) if optional && is_missing_address(&error) => {}
                 Err(error) => {
                     return Err(format!(
-                        "Could not create server TCP listening socket {text}:{}: {error}",
-                        config.port
+                        "Could not create server TCP listening socket {text}:{}: {}",
+                        config.port,
+                        reason(&error)
                     ));
                 }
             }
         }
-    }
-    if listeners.is_empty() && !config.bind.is_empty() {
-        return Err(format!("Failed listening on port {} (TCP): none of the addresses is there.", config.port));
     }
     Ok(listeners)
 }
@@ -247,7 +247,7 @@ fn listen_on(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
 fn listen_unix(config: &Config) -> Result<Listener, String> {
     use std::os::unix::fs::PermissionsExt;
     let path = Path::new(&config.unixsocket);
-    let failed = |error: io::Error| format!("Failed opening Unix socket {}: {error}", path.display());
+    let failed = |error: io::Error| format!("Failed opening Unix socket {}: {}", path.display(), reason(&error));
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}

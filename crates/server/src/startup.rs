@@ -14,63 +14,104 @@ use crate::jobs::{self, aof::AofFiles};
 use crate::logger::Logger;
 use crate::shell::Shell;
 use crate::signals::Signals;
-use crate::{RESERVED_FILES, clock, entropy, log_level, sockets, system};
+use crate::sockets::Listener;
+use crate::supervisor::Supervisor;
+use crate::{RESERVED_FILES, clock, entropy, limits, log_level, reason, sockets, system};
 
 /// What `--version` prints.
 pub fn version_line() -> String {
     format!("Lockstep server v={} redis={REDIS_VERSION} bits=64", env!("CARGO_PKG_VERSION"))
 }
 
-/// Runs a server with the settings of these words: the exit code.
+/// Runs a server with the settings of these words: the exit code. An error is one that stands in no log.
 pub fn run(words: &[String]) -> Result<i32, String> {
     let (sources, file) = read_sources(words)?;
-    let (config, warnings) = Config::load(&sources, &mut include).map_err(|error| error.to_string())?;
-    if config.daemonize {
-        system::daemonize().map_err(|error| format!("Can't go to the background: {error}"))?;
-    }
-    std::env::set_current_dir(&config.dir).map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    let (mut config, warnings) = Config::load(&sources, &mut include).map_err(|error| error.to_string())?;
+    let (supervisor, unsupervised) = Supervisor::find(&config);
+    // A supervisor watches the process that it started.
+    config.daemonize &= matches!(supervisor, Supervisor::None);
+    std::env::set_current_dir(&config.dir)
+        .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, reason(&error)))?;
     // Relative to `dir`, as with the peers, and there it stays when CONFIG SET changes `dir`.
     let log_file = absolute(&config.logfile)?;
     let logger = Logger::new(log_level(&config), &log_file);
+    logger.check().map_err(|error| format!("Can't open the log file: {}", reason(&error)))?;
+    if config.daemonize {
+        system::daemonize().map_err(|error| format!("Can't go to the background: {}", reason(&error)))?;
+    }
     logger.log(LogLevel::Warning, "Lockstep is starting");
     logger.log(LogLevel::Warning, &format!("{}, pid={}, just started", version_line(), std::process::id()));
     for warning in &warnings {
         logger.log(LogLevel::Warning, &warning.to_string());
     }
-    // Taken over before the pid file and the sockets, so that nobody can signal a server that would just die.
-    let signals = Signals::new().map_err(|error| format!("Can't handle signals: {error}"))?;
-    system::raise_open_files(u64::from(config.maxclients) + RESERVED_FILES);
-    let pidfile = write_pidfile(&config, &logger);
-    let code = serve(config, logger, signals, file);
-    if let Some(path) = pidfile {
-        drop(std::fs::remove_file(path)); // Nobody is told twice that the server is gone.
+    if let Some(why) = unsupervised {
+        logger.log(LogLevel::Warning, why);
     }
-    code
-}
-
-fn serve(config: Config, logger: Logger, signals: Signals, file: Option<PathBuf>) -> Result<i32, String> {
-    let all = match sockets::listen(&config) {
-        Ok(all) => all,
+    match start(config, &logger, supervisor, file) {
+        Ok(running) => Ok(running),
         Err(reason) => {
             logger.log(LogLevel::Warning, &reason);
-            return Err(reason);
+            Ok(1)
         }
-    };
+    }
+}
+
+fn start(mut config: Config, logger: &Logger, supervisor: Supervisor, file: Option<PathBuf>) -> Result<i32, String> {
+    // Taken over before the pid file and the sockets, so that nobody can signal a server that would just die.
+    let signals = Signals::new().map_err(|error| format!("Can't handle signals: {}", reason(&error)))?;
+    let possible = limits::clients_possible(config.maxclients, logger);
+    if possible == 0 {
+        let needed = RESERVED_FILES + 1;
+        let now = system::open_files();
+        return Err(format!(
+            "Your current 'ulimit -n' of {now} is not enough for the server to start. Please increase your open file \
+             limit to at least {needed}. Exiting."
+        ));
+    }
+    config.maxclients = possible;
+    limits::check_backlog(config.tcp_backlog, logger);
+    let pidfile = write_pidfile(&config, logger);
+    let listeners = sockets::listen(&config)?;
+    if listeners.is_empty() {
+        return Err("Configured to not listen anywhere, exiting.".to_owned());
+    }
+    let unixsocket = config.unixsocket.clone();
+    let code = serve(config, logger.clone(), supervisor, signals, listeners, file)?;
+    crate::files::abandon_unfinished();
+    if let Some(path) = pidfile {
+        logger.log(LogLevel::Notice, "Removing the pid file.");
+        drop(std::fs::remove_file(path)); // Nobody is told twice that the server is gone.
+    }
+    if !unixsocket.is_empty() {
+        logger.log(LogLevel::Notice, "Removing the unix socket file.");
+        drop(std::fs::remove_file(&unixsocket));
+    }
+    if code == 0 {
+        logger.log(LogLevel::Warning, "Lockstep is now ready to exit, bye bye...");
+    }
+    Ok(code)
+}
+
+fn serve(
+    config: Config,
+    logger: Logger,
+    supervisor: Supervisor,
+    signals: Signals,
+    all: Vec<Listener>,
+    file: Option<PathBuf>,
+) -> Result<i32, String> {
     let listeners = Rc::new(RefCell::new(Listeners { all, changed: false }));
     let aof = AofFiles::new(&config).map_err(|error| format!("{}: {error}", config.appenddirname))?;
     let aof = Arc::new(aof);
     let (manifest, last_base, last_incr) = jobs::aof_load::survey(&aof);
     let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };
-    let host = ServerHost::new(logger, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
-    let unixsocket = config.unixsocket.clone();
+    let host = ServerHost::new(logger, supervisor, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
     let data = PathBuf::from(&config.dbfilename);
-    let systemd = config.supervised == config::Supervised::Systemd
-        || (config.supervised == config::Supervised::Auto && std::env::var_os("NOTIFY_SOCKET").is_some());
     host.log(LogLevel::Notice, &format!("Server initialized, port {}", config.port));
     let mut node =
         Node::new(Setup { config, host: Box::new(host), seeds: seeds(), now: clock::now(), unix: clock::unix_ms() });
     node.note_old_files(manifest, last_base, last_incr);
-    let failed = |error: std::io::Error| format!("Can't set up the event loop: {error}");
+    let failed = |error: std::io::Error| format!("Can't set up the event loop: {}", reason(&error));
     let mut shell = Shell::new(node, signals, listeners, aof).map_err(failed)?;
     shell.node().begin_turn(clock::now(), clock::unix_ms());
     match (found, std::fs::metadata(&data)) {
@@ -78,17 +119,9 @@ fn serve(config: Config, logger: Logger, signals: Signals, file: Option<PathBuf>
         // With `appendonly yes` too: the append-only file then begins with what is in this one.
         (None, Ok(found)) => shell.start_loading(data, found.len()),
         (None, Err(error)) if error.kind() == std::io::ErrorKind::NotFound => shell.node().start_empty(),
-        (None, Err(error)) => return Err(format!("Can't read {}: {error}", data.display())),
+        (None, Err(error)) => return Err(format!("Can't read {}: {}", data.display(), reason(&error))),
     }
-    shell.node().log_notice("Ready to accept connections");
-    if systemd {
-        notify_systemd(&shell);
-    }
-    let code = shell.run().map_err(failed);
-    if !unixsocket.is_empty() {
-        drop(std::fs::remove_file(&unixsocket));
-    }
-    code
+    shell.run().map_err(failed)
 }
 
 /// The settings in the order in which they count: file, standard input, command line.
@@ -99,7 +132,7 @@ fn read_sources(words: &[String]) -> Result<(Sources, Option<PathBuf>), String> 
     if let Some(first) = rest.first().filter(|word| !word.starts_with('-')) {
         let path = std::path::absolute(first).map_err(|error| format!("{first}: {error}"))?;
         let text = std::fs::read_to_string(&path)
-            .map_err(|error| format!("Fatal error, can't open config file '{}': {error}", path.display()))?;
+            .map_err(|error| format!("Fatal error, can't open config file '{}': {}", path.display(), reason(&error)))?;
         sources.file = Some((path.display().to_string(), text));
         file = Some(path);
         rest = &rest[1..];
@@ -157,7 +190,7 @@ fn write_pidfile(config: &Config, logger: &Logger) -> Option<PathBuf> {
     match std::fs::write(path, format!("{}\n", std::process::id())) {
         Ok(()) => Some(PathBuf::from(path)),
         Err(error) => {
-            logger.log(LogLevel::Warning, &format!("Failed to write PID file {path}: {error}"));
+            logger.log(LogLevel::Warning, &format!("Failed to write PID file {path}: {}", reason(&error)));
             None
         }
     }
@@ -167,19 +200,4 @@ fn write_pidfile(config: &Config, logger: &Logger) -> Option<PathBuf> {
 fn seeds() -> [u64; 3] {
     let bytes = [entropy(), entropy()].concat();
     std::array::from_fn(|i| u64::from_le_bytes(bytes[8 * i..8 * i + 8].try_into().expect("eight bytes")))
-}
-
-/// Tells systemd that the server is ready: one datagram to the socket it named.
-fn notify_systemd(_shell: &Shell) {
-    use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::net::{SocketAddr, UnixDatagram};
-    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let name = name.to_string_lossy().into_owned();
-    let address = match name.strip_prefix('@') {
-        Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name),
-        None => SocketAddr::from_pathname(&name),
-    };
-    let message = format!("READY=1\nMAINPID={}\nSTATUS=Ready to accept connections\n", std::process::id());
-    let sent = address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address));
-    drop(sent); // A supervisor that is not there needs no answer.
 }

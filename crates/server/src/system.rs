@@ -82,21 +82,34 @@ pub fn total_memory() -> u64 {
     u64::try_from(pages).unwrap_or(0) * u64::try_from(page).unwrap_or(0)
 }
 
-/// Raises the limit of open files to `wanted`, as far as allowed: what it is afterwards.
-pub fn raise_open_files(wanted: u64) -> u64 {
+/// How many files the program may have open.
+pub fn open_files() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is valid for the call, and the zero limit stays if it fails.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    limit.rlim_cur
+}
+
+/// Raises the limit of open files to `wanted`, as far as allowed: what it is afterwards, and why it is not more.
+pub fn raise_open_files(wanted: u64) -> (u64, Option<std::io::Error>) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is valid for the call.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 || limit.rlim_cur >= wanted {
-        return limit.rlim_cur;
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return (0, Some(std::io::Error::last_os_error()));
+    }
+    if limit.rlim_cur >= wanted {
+        return (limit.rlim_cur, None);
     }
     let raised = libc::rlimit { rlim_cur: wanted, rlim_max: limit.rlim_max.max(wanted) };
     // SAFETY: the pointer is valid for the call. Only root may raise the hard limit, so a second try keeps to it.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } == 0 {
-        return wanted;
+        return (wanted, None);
     }
+    let refused = std::io::Error::last_os_error();
     let within = libc::rlimit { rlim_cur: limit.rlim_max.min(wanted), rlim_max: limit.rlim_max };
     // SAFETY: as above.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &within) } == 0 { within.rlim_cur } else { limit.rlim_cur }
+    let now = if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &within) } == 0 { within } else { limit };
+    (now.rlim_cur, Some(refused))
 }
 
 /// Goes to the background: the calling process ends, a child of its own session goes on. Must be called before any

@@ -17,6 +17,8 @@ pub(super) fn server(node: &Node, out: &mut Fields) {
     out.put("monotonic_clock", "POSIX clock_gettime");
     out.put("multiplexing_api", "epoll");
     out.put("atomicvar_api", "c11-builtin");
+    // No C compiler was at work: the peers then say this.
+    out.put("gcc_version", "0.0.0");
     out.put("process_id", process.pid);
     out.put("process_supervised", &process.supervised);
     out.put("run_id", node.run_id);
@@ -30,6 +32,12 @@ pub(super) fn server(node: &Node, out: &mut Fields) {
     out.put("executable", &process.executable);
     out.put("config_file", &process.config_file);
     out.put("io_threads_active", 0);
+    if let Some(remaining) = node.shutdown_remaining() {
+        out.put("shutdown_in_milliseconds", remaining.as_millis());
+    }
+    for (at, listener) in process.listeners.iter().enumerate() {
+        out.put(&format!("listener{at}"), listener);
+    }
     out.put("server_name", "lockstep");
     out.put("lockstep_version", env!("CARGO_PKG_VERSION"));
 }
@@ -55,7 +63,17 @@ pub(super) fn memory(node: &Node, out: &mut Fields) {
     out.put("allocator_active", figures.active);
     out.put("allocator_resident", figures.resident);
     out.put_bytes("total_system_memory", figures.system);
-    out.put_bytes("used_memory_lua", 0);
+    out.put("used_memory_lua", 0);
+    out.put("used_memory_vm_eval", 0);
+    out.put("used_memory_lua_human", "0B");
+    out.put("used_memory_scripts_eval", 0);
+    out.put("number_of_cached_scripts", 0);
+    out.put("number_of_functions", 0);
+    out.put("number_of_libraries", 0);
+    out.put("used_memory_vm_functions", 0);
+    out.put("used_memory_vm_total", 0);
+    out.put("used_memory_vm_total_human", "0B");
+    out.put("used_memory_functions", 0);
     out.put("used_memory_scripts", 0);
     out.put("used_memory_scripts_human", "0B");
     out.put_bytes("maxmemory", node.config.maxmemory);

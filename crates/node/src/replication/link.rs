@@ -107,6 +107,7 @@ impl Node {
                     self.touch_database(db);
                 }
                 self.replication.link.handle(self.now, Input::Loaded);
+                self.host.notify_supervisor("STATUS=MASTER <-> REPLICA sync: finished with success\n");
             }
             Err(reason) => {
                 self.log(LogLevel::Warning, &format!("The master's data set could not be loaded: {reason}"));
@@ -142,6 +143,7 @@ impl Node {
                 }
                 Wish::Send(bytes) => self.replication.link_outbox.extend_from_slice(&bytes),
                 Wish::BeginTransfer { .. } => {
+                    self.host.notify_supervisor("STATUS=MASTER <-> REPLICA sync: receiving the data set\n");
                     let seed = self.fresh_seed();
                     let fresh = self.keyspace.fresh(seed);
                     self.outputs.push_back(Output::BeginLoad(Box::new(fresh)));
@@ -156,6 +158,8 @@ impl Node {
                 Wish::Adopt { position } => self.adopt_history(position),
                 Wish::Continue { new_replid } => {
                     self.replication.apply.drop_unfinished();
+                    let status = "STATUS=MASTER <-> REPLICA sync: partial resynchronisation accepted\n";
+                    self.host.notify_supervisor(status);
                     if let Some(new) = new_replid {
                         let offset = self.replication.offset();
                         self.replication.history.continue_with_new_id(new, offset);

@@ -15,6 +15,8 @@ use persist::rdb::{EncodeError, Encoder, EncoderOptions, Header, LoadOptions, en
 pub struct TestHost {
     /// The monotonic clock; the wall clock goes with it.
     pub clock: Rc<Cell<Time>>,
+    /// How far the clock goes on with every look at it.
+    pub tick: Rc<Cell<Duration>>,
     /// What was saved last.
     pub file: Vec<u8>,
 }
@@ -24,7 +26,9 @@ pub const UNIX_START: UnixMs = UnixMs(1_750_000_000_000);
 
 impl Host for TestHost {
     fn now(&self) -> Time {
-        self.clock.get()
+        let now = self.clock.get();
+        self.clock.set(now + self.tick.get());
+        now
     }
 
     fn unix_micros(&self) -> i64 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base::{Time, UnixMs};
 use config::{Config, ProtectedAction};
-use node::{ConnId, Node, Output, PeerInfo, Setup};
+use node::{ConnId, Node, Output, PeerInfo, SaveJob, Setup, ShutdownSignal};
 
 use super::host::{TestHost, UNIX_START};
 use super::script::{Action, take_replies};
@@ -20,12 +20,26 @@ pub struct Session {
     node: Node,
     clock: Rc<Cell<Time>>,
     connections: BTreeMap<char, Connection>,
+    exit: Option<i32>,
+    /// How far the clock goes on with every look at it.
+    tick: Rc<Cell<Duration>>,
+    saves: Saves,
+}
+
+/// What becomes of saves beside the executor.
+enum Saves {
+    /// They are done at once.
+    Done,
+    /// They wait to be finished.
+    Held(Vec<SaveJob>),
 }
 
 struct Connection {
     id: ConnId,
     got: Vec<u8>,
     closed: bool,
+    /// It takes nothing.
+    stalled: bool,
 }
 
 impl Session {
@@ -35,9 +49,10 @@ impl Session {
         let mut config = Config::default();
         config.save.clear();
         config.enable_debug_command = ProtectedAction::Yes;
-        let host = Box::new(TestHost { clock: Rc::clone(&clock), file: Vec::new() });
+        let tick = Rc::new(Cell::new(Duration::ZERO));
+        let host = Box::new(TestHost { clock: Rc::clone(&clock), tick: Rc::clone(&tick), file: Vec::new() });
         let node = Node::new(Setup { config, host, seeds: [1, 2, 3], now: clock.get(), unix: UNIX_START });
-        Session { node, clock, connections: BTreeMap::new() }
+        Session { node, clock, connections: BTreeMap::new(), exit: None, tick, saves: Saves::Done }
     }
 
     /// Carries out one step.
@@ -83,6 +98,41 @@ impl Session {
         all
     }
 
+    /// The exit code, once the server wants to end.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.exit
+    }
+
+    /// From now on the clock goes on by so much whenever the node looks at it.
+    pub fn set_tick(&mut self, tick: Duration) {
+        self.tick.set(tick);
+    }
+
+    /// From now on saves beside the executor last until they are finished.
+    pub fn hold_saves(&mut self) {
+        self.saves = Saves::Held(Vec::new());
+    }
+
+    /// Finishes the saves that were held.
+    pub fn finish_saves(&mut self) {
+        let Saves::Held(jobs) = std::mem::replace(&mut self.saves, Saves::Done) else { return };
+        for job in jobs {
+            drop(job);
+            self.turn(|node| node.save_done(Ok(0)));
+        }
+    }
+
+    /// A client no longer takes what is sent to it.
+    pub fn stall(&mut self, name: char) {
+        self.connection(name);
+        self.connections.get_mut(&name).expect("it was just opened").stalled = true;
+    }
+
+    /// A signal came.
+    pub fn signal(&mut self, signal: ShutdownSignal) {
+        self.turn(|node| node.shut_down_on(signal));
+    }
+
     fn connection(&mut self, name: char) -> ConnId {
         let Session { node, connections, .. } = self;
         let port = 50_000 + u32::from(name);
@@ -97,7 +147,7 @@ impl Session {
                 certificate: None,
             };
             let id = node.connect(peer).expect("room for a connection");
-            Connection { id, got: Vec::new(), closed: false }
+            Connection { id, got: Vec::new(), closed: false, stalled: false }
         });
         opened.id
     }
@@ -122,9 +172,19 @@ impl Session {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Close(id) => self.note_closed(id),
-                Output::StartSave(_) => self.node.save_done(Ok(0)),
+                Output::StartSave(job) => match &mut self.saves {
+                    Saves::Done => self.node.save_done(Ok(0)),
+                    Saves::Held(jobs) => jobs.push(job),
+                },
                 Output::Discard(_) => {}
-                _ => panic!("the transcripts need no master, replica or end"),
+                Output::Exit { code } => self.exit = Some(code),
+                // Snapshots are sent in no time, and what is in them is no matter here.
+                Output::StartSync { replicas, .. } => {
+                    for replica in replicas {
+                        self.node.transfer_done(replica.conn, Ok(()));
+                    }
+                }
+                _ => panic!("the tests need no master"),
             }
         }
     }
@@ -140,6 +200,9 @@ impl Session {
             let Some(connection) = self.connections.values_mut().find(|connection| connection.id == id) else {
                 continue;
             };
+            if connection.stalled {
+                continue;
+            }
             let got = &mut connection.got;
             let written = self.node.write_connection(id, &mut |slices| {
                 slices.iter().for_each(|slice| got.extend_from_slice(slice));

@@ -1,0 +1,70 @@
+//! Limits on what clients leave untaken and on how long they say nothing, also while nobody writes to them.
+
+mod support;
+
+use support::script::Action;
+use support::session::Session;
+
+/// Sends a command on a connection: what came of it on each, as `name: lines`.
+fn send(session: &mut Session, name: char, line: &str) -> Vec<String> {
+    let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+    let mut bytes = Vec::new();
+    resp::encode::command(&mut bytes, &words);
+    session.act(&Action::Send(name, bytes));
+    taken(session)
+}
+
+fn taken(session: &mut Session) -> Vec<String> {
+    session.take_all(false).into_iter().map(|(name, lines)| format!("{name}: {}", lines.join(" "))).collect()
+}
+
+fn pass(session: &mut Session, ms: u64) -> Vec<String> {
+    session.act(&Action::Sleep(ms));
+    taken(session)
+}
+
+#[test]
+fn a_client_above_its_soft_limit_is_closed_even_if_nothing_is_added() {
+    let mut session = Session::new();
+    let big = format!("SET big {}", "x".repeat(100_000));
+    assert_eq!(send(&mut session, 'a', &big), ["a: +OK"]);
+    let limits = ["CONFIG", "SET", "client-output-buffer-limit", "normal 0 50000 2"];
+    let mut bytes = Vec::new();
+    resp::encode::command(&mut bytes, &limits.map(str::as_bytes));
+    session.act(&Action::Send('a', bytes));
+    assert_eq!(taken(&mut session), ["a: +OK"]);
+    session.stall('b');
+    assert!(send(&mut session, 'b', "GET big").is_empty());
+    assert!(pass(&mut session, 1900).is_empty());
+    assert_eq!(pass(&mut session, 1200), ["b: ! closed"]);
+    let info = send(&mut session, 'a', "INFO stats").concat();
+    assert!(info.contains("client_output_buffer_limit_disconnections:1"));
+}
+
+#[test]
+fn a_client_that_must_still_authenticate_cannot_pile_up_replies() {
+    let mut session = Session::new();
+    assert_eq!(send(&mut session, 'a', "CONFIG SET requirepass pw"), ["a: +OK"]);
+    session.stall('b');
+    let request = b"PING\r\n".repeat(200);
+    let mut closed = Vec::new();
+    for _ in 0..10 {
+        session.act(&Action::Send('b', request.clone()));
+        closed = taken(&mut session);
+        if !closed.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(closed, ["b: ! closed"]);
+}
+
+#[test]
+fn only_ordinary_clients_are_too_idle() {
+    let mut session = Session::new();
+    assert_eq!(send(&mut session, 'a', "CONFIG SET timeout 5"), ["a: +OK"]);
+    for (name, line) in [('i', "PING"), ('s', "SUBSCRIBE c"), ('m', "MONITOR"), ('b', "BLPOP k 0"), ('w', "WAIT 1 0")] {
+        send(&mut session, name, line);
+    }
+    let closed: Vec<String> = pass(&mut session, 7000).into_iter().filter(|line| line.contains('!')).collect();
+    assert_eq!(closed, ["a: ! closed", "i: ! closed"]);
+}
