@@ -1,4 +1,5 @@
-//! What holds commands back for a time: CLIENT PAUSE, and a shutdown that waits for its replicas. Held-back commands stay
+//! What holds commands back for a time: CLIENT PAUSE, a shutdown that waits for its replicas, and a
+//! failover. Held-back commands stay
 //! in their client's inbox and are judged again when a pause ends.
 
 use base::Time;
@@ -15,6 +16,8 @@ pub(crate) struct Pause {
     pub all: bool,
     /// The server is about to end, and replicas are to get what there is. CLIENT UNPAUSE does not end this one.
     pub for_shutdown: bool,
+    /// A replica is about to take over, and is to have all there is. CLIENT UNPAUSE does not end this one either.
+    pub for_failover: bool,
     /// Who waits for the end.
     pub waiting: Vec<ConnId>,
 }
@@ -22,7 +25,7 @@ pub(crate) struct Pause {
 impl Pause {
     /// Whether writes are held back, and with them whatever else would change the data set.
     pub fn holds_writes(&self, now: Time) -> bool {
-        self.for_shutdown || self.until.is_some_and(|until| now < until)
+        self.for_shutdown || self.for_failover || self.until.is_some_and(|until| now < until)
     }
 
     /// Whether every command is held back.

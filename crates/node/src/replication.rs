@@ -7,6 +7,7 @@
 mod apply;
 mod commands;
 mod doctor;
+mod failover;
 mod guard;
 mod lag;
 mod link;
@@ -30,6 +31,7 @@ pub(crate) use commands::is_over;
 
 use apply::Apply;
 pub(crate) use doctor::{FullSyncReason, advice};
+use failover::Failover;
 use guard::Guard;
 
 /// Both roles of one server.
@@ -51,6 +53,8 @@ pub struct Replication {
     pub(crate) upstream: Upstream,
     /// Against an empty master.
     pub(crate) guard: Guard,
+    /// FAILOVER.
+    pub(crate) failover: Failover,
     /// Why a replica needed everything, the last time one did.
     pub(crate) last_full_sync: Option<FullSyncReason>,
 }
@@ -83,6 +87,7 @@ impl Replication {
             cursors: BTreeMap::new(),
             upstream: Upstream::None,
             guard: Guard::default(),
+            failover: Failover::None,
             last_full_sync: None,
         }
     }

@@ -27,6 +27,7 @@ impl Node {
             self.replication.peers.poll_timeout(),
             self.pause.until,
             self.waiters.next_deadline(),
+            self.failover_deadline(),
             self.shutdown_until(),
         ];
         machines.into_iter().flatten().chain(waits).chain([self.cycle_at]).min()
@@ -48,6 +49,7 @@ impl Node {
             self.cycle_at = if more { self.now } else { self.now + period };
         }
         self.check_shutdown();
+        self.advance_failover();
         self.finish_key_waits();
         self.serve_waiters();
         self.resume_released();
@@ -87,7 +89,7 @@ impl Node {
 
     /// Deletes keys whose time has come, on a master: whether there are more.
     fn expire_due_keys(&mut self) -> bool {
-        let paused = self.pause.until.is_some() || self.pause.for_shutdown;
+        let paused = self.pause.until.is_some() || self.pause.for_shutdown || self.pause.for_failover;
         if self.replication.is_replica() || paused || self.persistence.loading.is_some() || !self.active_expire {
             return false;
         }

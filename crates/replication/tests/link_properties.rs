@@ -79,7 +79,7 @@ impl Node {
                 Output::AckDue => self.link.send_ack(1, None),
                 Output::TransferBytes(bytes) => assert!(!bytes.is_empty()),
                 Output::Send(_) => assert!(self.connected),
-                Output::EndTransfer | Output::Continue { .. } | Output::Log(..) => {}
+                Output::EndTransfer | Output::Continue { .. } | Output::TakeOver(_) | Output::Log(..) => {}
             }
             assert!((0..=1).contains(&self.transfers_open));
         }

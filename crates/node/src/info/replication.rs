@@ -31,7 +31,7 @@ pub(super) fn replication(node: &Node, out: &mut Fields) {
     let (first, end) = (replication.journal.first().0, replication.journal.end().0);
     // What stands before the backlog's start is only kept for replicas that are still reading it.
     let first = first.max(end.saturating_sub(config.repl_backlog_size));
-    out.put("master_failover_state", "no-failover");
+    out.put("master_failover_state", replication.failover.word());
     out.put("master_replid", replication.history.replid());
     out.put("master_replid2", replication.history.replid2());
     out.put("master_repl_offset", end);

@@ -13,7 +13,8 @@ use crate::node::Node;
 use crate::table::{ServerFn, ServerRow};
 
 /// The commands of this group.
-pub const ROWS: &[ServerRow] = &[REPLICAOF, SLAVEOF, PSYNC, SYNC, REPLCONF, ROLE, WAIT, super::doctor::REPLICATION];
+pub const ROWS: &[ServerRow] =
+    &[REPLICAOF, SLAVEOF, PSYNC, SYNC, REPLCONF, ROLE, WAIT, super::doctor::REPLICATION, super::failover::FAILOVER];
 
 const FOLLOWING: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::STALE).with(Flags::NO_ASYNC_LOADING);
 const FOLLOW_USAGE: &str = "args<host-port{host:string port:integer} | no-one{NO ONE}>";
@@ -100,7 +101,7 @@ impl Node {
         self.run_link();
     }
 
-    fn end_all_waits(&mut self) {
+    pub(super) fn end_all_waits(&mut self) {
         let waiting: Vec<ConnId> = self
             .clients
             .iter()
@@ -211,6 +212,7 @@ fn replconf(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     }
     node.run_peers();
     node.finish_waits();
+    node.advance_failover();
     Ok(())
 }
 

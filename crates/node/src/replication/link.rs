@@ -167,6 +167,7 @@ impl Node {
                         self.drop_replicas("the history goes on under another id");
                     }
                 }
+                Wish::TakeOver(result) => self.handed_over(result),
                 Wish::AckDue => {
                     let applied = self.replication.offset();
                     let synced = self.aof.is_on().then_some(self.aof.synced);

@@ -58,11 +58,12 @@ pub(super) fn introduce(settings: &LinkSettings) -> (Vec<u8>, Vec<Introduction>)
     (out, expected)
 }
 
-pub(super) fn psync(resume: Option<Resume>) -> Vec<u8> {
+pub(super) fn psync(resume: Option<Resume>, hand_over: bool) -> Vec<u8> {
     match resume {
         Some(Resume { replid, offset }) => {
             let wanted = offset.saturating_add(1).to_string();
-            request(&[b"PSYNC", replid.as_bytes(), wanted.as_bytes()])
+            let words: [&[u8]; 4] = [b"PSYNC", replid.as_bytes(), wanted.as_bytes(), b"FAILOVER"];
+            request(if hand_over { &words } else { &words[..3] })
         }
         None => request(&[b"PSYNC", b"?", b"-1"]),
     }
@@ -173,9 +174,9 @@ mod tests {
     #[test]
     fn psync_asks_for_the_byte_after_the_last_one() {
         let replid = ReplId::from_entropy([1; 20]);
-        let text = String::from_utf8(psync(Some(Resume { replid, offset: 41 }))).unwrap();
+        let text = String::from_utf8(psync(Some(Resume { replid, offset: 41 }), false)).unwrap();
         assert!(text.ends_with("$2\r\n42\r\n"), "{text}");
-        assert_eq!(psync(None), b"*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n");
+        assert_eq!(psync(None, false), b"*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n");
     }
 
     #[test]

@@ -22,6 +22,13 @@ pub enum Input {
         /// TCP port.
         port: u16,
     },
+    /// FAILOVER: make a master of one of our replicas and follow it. [`Output::TakeOver`] tells how it ended.
+    HandOver {
+        /// Name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
     /// REPLICAOF NO ONE.
     Unfollow,
     /// The connection asked for stands. `resume` is what PSYNC will ask to continue; None asks for everything.
@@ -77,6 +84,8 @@ pub enum Output {
         /// The master's id if it is not the one offered: [`crate::History::continue_with_new_id`].
         new_replid: Option<ReplId>,
     },
+    /// The replica that was to become the master did, or why not. After an error the link tries no more by itself.
+    TakeOver(Result<(), String>),
     /// Time to acknowledge: call [`super::Link::send_ack`] with what is applied.
     AckDue,
     /// A line for the log.

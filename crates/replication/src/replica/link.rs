@@ -115,6 +115,8 @@ pub struct Link {
     rng: fastrand::Rng,
     state: State,
     target: Option<(String, u16)>,
+    /// The target is to become the master (FAILOVER): there is one attempt.
+    hand_over: bool,
     backoff: BackOff,
     /// What PSYNC asks to continue in this attempt.
     resume: Option<Resume>,
@@ -138,6 +140,7 @@ impl Link {
             rng,
             state: State::Idle,
             target: None,
+            hand_over: false,
             backoff: BackOff::default(),
             resume: None,
             last_io: Time::default(),
@@ -163,6 +166,12 @@ impl Link {
             (_, Input::Follow { host, port }) => {
                 self.leave("another master was given");
                 self.target = Some((host, port));
+                self.connect(now);
+            }
+            (_, Input::HandOver { host, port }) => {
+                self.leave("a replica takes over");
+                self.target = Some((host, port));
+                self.hand_over = true;
                 self.connect(now);
             }
             (_, Input::Unfollow) => self.leave("no master is followed any more"),
@@ -377,7 +386,7 @@ impl Link {
                     _ => return self.refuse(now, asked.name(), line),
                 }
                 if last {
-                    self.outputs.push_back(Output::Send(handshake::psync(self.resume)));
+                    self.outputs.push_back(Output::Send(handshake::psync(self.resume, self.hand_over)));
                     self.state = State::PsyncAsked;
                 }
             }
@@ -403,6 +412,7 @@ impl Link {
                 let reason = format!("the master asks to come back later: {}", shown(line));
                 self.give_up(now, Connection::Open, Wait::Shortest, reason);
             }
+            (PsyncReply::Unsupported, _) if self.hand_over => self.refuse(now, "PSYNC FAILOVER", line),
             (PsyncReply::Unsupported, _) => {
                 self.log(Level::Notice, format!("The master does not take PSYNC, trying SYNC: {}", shown(line)));
                 self.outputs.push_back(Output::Send(handshake::sync()));
@@ -413,6 +423,7 @@ impl Link {
     }
 
     fn await_header(&mut self, now: Time, position: Option<Resume>) {
+        self.note_take_over();
         self.state = State::HeaderAwaited { sync: FullSync { position, since: now, total: -1, read: 0 } };
     }
 
@@ -428,6 +439,7 @@ impl Link {
     }
 
     fn resume_stream(&mut self, now: Time, resume: Resume, replid: Option<ReplId>) {
+        self.note_take_over();
         let new_replid = replid.filter(|&id| id != resume.replid);
         let named = new_replid.map_or(String::new(), |id| format!(" under the new id {id}"));
         self.log(Level::Notice, format!("Partial synchronisation from offset {}{named}", resume.offset));
@@ -482,6 +494,9 @@ impl Link {
 
     /// Ends an attempt that has not reached the stream.
     fn give_up(&mut self, now: Time, connection: Connection, wait: Wait, reason: String) {
+        if std::mem::take(&mut self.hand_over) {
+            self.outputs.push_back(Output::TakeOver(Err(reason.clone())));
+        }
         let wait = match wait {
             Wait::Longer => self.backoff.lengthen(&self.settings, &mut self.rng),
             Wait::Shortest => self.backoff.shortest(&self.settings, &mut self.rng),
@@ -505,8 +520,16 @@ impl Link {
         }
     }
 
+    /// The replica that was to become the master answers as one.
+    fn note_take_over(&mut self) {
+        if std::mem::take(&mut self.hand_over) {
+            self.outputs.push_back(Output::TakeOver(Ok(())));
+        }
+    }
+
     /// REPLICAOF ends whatever goes on.
     fn leave(&mut self, reason: &str) {
+        self.hand_over = false;
         let connection = match self.state {
             State::Idle | State::BackOff { .. } | State::Loading { connected: false, .. } => Connection::Gone,
             _ => Connection::Open,
