@@ -271,6 +271,9 @@ impl Node {
         aof.rewrites.failures += 1;
         let doubled = REWRITE_DELAY_SECONDS << (aof.rewrites.failures - 1).min(16);
         aof.rewrite_not_before = self.now + Duration::from_secs(doubled.min(REWRITE_DELAY_SECONDS_MAX));
+        if let State::Starting { hold: true, refuse } = &mut aof.state {
+            refuse.get_or_insert_with(|| reason.to_owned());
+        }
         // Without a base there is no append-only file: it is tried until there is one.
         aof.rewrite_wanted = matches!(aof.state, State::Starting { .. });
     }

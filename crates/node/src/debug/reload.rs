@@ -43,6 +43,8 @@ pub(super) fn reload(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome 
     } else {
         merge(node, &loaded, options.merge)?;
     }
+    // What the stream says is no longer the whole of it.
+    node.restart_aof();
     node.log(LogLevel::Warning, "DB reloaded by DEBUG RELOAD");
     node.reply(conn).ok();
     Ok(())
