@@ -15,6 +15,7 @@ pub mod usage;
 mod bitmap;
 mod collection;
 mod hash;
+mod hyperloglog;
 mod keys;
 mod list;
 mod set;
@@ -30,4 +31,4 @@ pub use row::{Meta, Row};
 
 /// Every data command, by group.
 pub const GROUPS: &[&[DataRow]] =
-    &[string::ROWS, bitmap::ROWS, keys::ROWS, list::ROWS, hash::ROWS, set::ROWS, zset::ROWS];
+    &[string::ROWS, bitmap::ROWS, keys::ROWS, list::ROWS, hash::ROWS, set::ROWS, zset::ROWS, hyperloglog::ROWS];
