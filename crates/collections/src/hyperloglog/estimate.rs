@@ -11,7 +11,7 @@ pub(super) type Histogram = [u32; 64];
 const VALUE_BITS: usize = (u64::BITS - INDEX_BITS) as usize;
 
 /// 1 / (2 ln 2)
-const ALPHA: f64 = 0.721_347_520_444_481_703_680;
+const ALPHA: f64 = 0.721_347_520_444_481_7;
 
 /// The number of different elements.
 pub(super) fn count(histogram: &Histogram) -> u64 {
