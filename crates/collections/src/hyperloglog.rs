@@ -170,8 +170,8 @@ impl<'a> HyperLogLogMut<'a> {
         added
     }
 
-    /// Raises every register to at least that of `registers`.
-    pub fn merge(&mut self, registers: &Registers, sparse_bytes_max: usize) -> Result<(), Corrupt> {
+    /// Raises every register to that of `registers`, which these were merged into before.
+    pub fn raise_to(&mut self, registers: &Registers, sparse_bytes_max: usize) -> Result<(), Corrupt> {
         if self.form == Form::Sparse {
             let mut walk = sparse::Walk::default();
             for (index, value) in registers.raised() {
@@ -182,7 +182,7 @@ impl<'a> HyperLogLogMut<'a> {
             }
         }
         if self.form == Form::Dense {
-            dense::merge(self.bytes, registers.values());
+            dense::pack(self.bytes, registers.values());
         }
         Ok(())
     }

@@ -83,7 +83,7 @@ fn geoadd(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         first += 1;
     }
     let places = args.tail(first);
-    if places.is_empty() || places.len() % 3 != 0 || (options.only_new && options.only_existing) {
+    if places.is_empty() || !places.len().is_multiple_of(3) || (options.only_new && options.only_existing) {
         return Err(Error::Syntax);
     }
     let scores = (0..places.len())

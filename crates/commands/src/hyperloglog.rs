@@ -182,7 +182,7 @@ fn pfmerge(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         if any_dense {
             hll.make_dense().expect("its runs were read above");
         }
-        hll.merge(&registers, bytes_max).expect("its runs were read above");
+        hll.raise_to(&registers, bytes_max).expect("its runs were read above");
         hll.forget_count();
     })?;
     ctx.reply.ok();

@@ -1,11 +1,15 @@
 //! The registers of several HyperLogLogs together: for each the highest value.
 
-use super::dense::{self, Tally};
+use super::dense::{self, Values};
 use super::{Form, HyperLogLog, REGISTERS, estimate, sparse};
 use crate::Corrupt;
 
 /// A value for each register.
-pub struct Registers(pub(super) Box<[u8; REGISTERS]>);
+pub struct Registers {
+    values: Box<Values>,
+    /// All values are 0.
+    untouched: bool,
+}
 
 impl Default for Registers {
     fn default() -> Registers {
@@ -16,43 +20,47 @@ impl Default for Registers {
 impl Registers {
     /// All 0.
     pub fn new() -> Registers {
-        Registers(Box::new([0; REGISTERS]))
+        Registers { values: Box::new([0; REGISTERS]), untouched: true }
     }
 
     /// Raises every register to at least that of `other`. After an error some are raised.
     pub fn merge(&mut self, other: &HyperLogLog<'_>) -> Result<(), Corrupt> {
-        if other.form == Form::Dense {
-            self.merge_dense(other.bytes);
-            return Ok(());
+        let untouched = std::mem::replace(&mut self.untouched, false);
+        match other.form {
+            Form::Dense if untouched => dense::unpack(other.bytes, &mut self.values),
+            Form::Dense => {
+                let mut values = [0; REGISTERS];
+                dense::unpack(other.bytes, &mut values);
+                self.values.iter_mut().zip(values).for_each(|(mine, other)| *mine = other.max(*mine));
+            }
+            Form::Sparse => {
+                return sparse::for_each_value(other.bytes, |run, value| {
+                    self.values[run].iter_mut().for_each(|mine| *mine = value.max(*mine));
+                });
+            }
         }
-        sparse::for_each_value(other.bytes, |run, value| {
-            self.0[run].iter_mut().for_each(|register| *register = value.max(*register));
-        })
-    }
-
-    fn merge_dense(&mut self, bytes: &[u8]) {
-        let (mine, _) = self.0.as_chunks_mut::<8>();
-        let mut mine = mine.iter_mut();
-        dense::for_each_eight(bytes, |eight| {
-            let Some(block) = mine.next() else { return };
-            *block = dense::higher(u64::from_le_bytes(*block), eight).to_le_bytes();
-        });
+        Ok(())
     }
 
     /// The estimate of all elements together.
     pub fn count(&self) -> u64 {
-        let mut tally = Tally::default();
-        self.0.as_chunks::<8>().0.iter().for_each(|eight| tally.add(u64::from_le_bytes(*eight)));
-        estimate::count(&tally.sum())
+        estimate::count(&dense::histogram_of(&self.values))
     }
 
     /// All values in order.
     pub fn values(&self) -> &[u8; REGISTERS] {
-        &self.0
+        &self.values
     }
 
     /// The registers that are not 0, in order.
     pub(super) fn raised(&self) -> impl Iterator<Item = (usize, u8)> {
-        self.0.iter().copied().enumerate().filter(|(_, value)| *value > 0)
+        self.values.iter().copied().enumerate().filter(|(_, value)| *value > 0)
+    }
+
+    /// Raises one register.
+    #[cfg(test)]
+    pub(super) fn raise(&mut self, index: usize, value: u8) {
+        self.untouched = false;
+        self.values[index] = value.max(self.values[index]);
     }
 }
