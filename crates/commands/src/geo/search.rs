@@ -201,6 +201,7 @@ fn reply_found(reply: &mut Reply<'_>, found: &[Found<'_>], query: &Query<'_>) {
 
 fn to_zset(found: &[Found<'_>], query: &Query<'_>, limits: &Limits) -> ZSet {
     let mut result = ZSet::new();
+    result.prepare(found.len(), limits);
     for Found { member, score, distance, .. } in found {
         let score = if query.store_distance { distance / query.metres_per_unit } else { *score };
         member.with_bytes(|member| result.insert(member, score, limits));
