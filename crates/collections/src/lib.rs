@@ -1,5 +1,5 @@
 //! Collections as Redis knows them: list, hash, set and sorted set, each with a compact byte encoding while small
-//! and a tree of shared nodes when large. Owns encodings and their conversion rules; knows nothing of keys, expiry
+//! and a tree of shared nodes when large; and HyperLogLog, which is a string. Owns encodings and their conversion rules; knows nothing of keys, expiry
 //! or commands.
 //!
 //! Every collection is a handle on reference-counted nodes: `clone` is O(1), and a write to a shared collection copies
@@ -11,6 +11,7 @@ mod element;
 mod growth;
 mod hash;
 mod hashing;
+pub mod hyperloglog;
 mod intset;
 mod limits;
 mod list;

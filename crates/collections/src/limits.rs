@@ -1,6 +1,6 @@
 //! The settings that decide when a compact encoding gives way to a large one.
 
-/// The `*-max-listpack-*`, `set-max-intset-entries` and `list-*` settings, handed in with every mutation that can
+/// The `*-max-listpack-*`, `set-max-intset-entries`, `list-*` and `hll-*` settings, handed in with every mutation that can
 /// convert. Lengths are bytes of one element, entries are elements (fields of a hash, members of a set).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -22,6 +22,8 @@ pub struct Limits {
     pub zset_max_listpack_entries: usize,
     /// `zset-max-listpack-value`: longest member of a listpack sorted set, bytes.
     pub zset_max_listpack_value: usize,
+    /// `hll-sparse-max-bytes`: longest sparse HyperLogLog in bytes, its header included.
+    pub hll_sparse_max_bytes: usize,
 }
 
 impl Default for Limits {
@@ -37,6 +39,7 @@ impl Default for Limits {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            hll_sparse_max_bytes: 3000,
         }
     }
 }

@@ -135,9 +135,49 @@ impl Sample {
         }
     }
 
-    /// Draws from a collection of `len` > 0 elements, given as a walk over all and as access by position. A sample of
-    /// more than a third is taken in one walk, a smaller one by drawing positions until enough are different.
-    pub(crate) fn draw<T>(
+    /// Replies a sample of a collection of `len` > 0 elements, given as a walk over all and as access by position: as
+    /// an array, of pairs if `pairs`. Refuses if that would be more than may wait for the client.
+    pub(crate) fn reply<T>(
+        self,
+        reply: &mut Reply<'_>,
+        rng: &mut fastrand::Rng,
+        (len, pairs): (usize, bool),
+        all: impl Iterator<Item = T>,
+        nth: impl Fn(usize) -> Option<T>,
+        mut each: impl FnMut(&mut Reply<'_>, T),
+    ) -> Outcome {
+        let size = self.size(len);
+        // Only repetitions can be more than the collection holds, and nobody should have to wait for their refusal.
+        let bounded = size <= len;
+        if !bounded && size.saturating_mul(ELEMENT_BYTES_MIN) > reply.room() {
+            return Err(REPLY_TOO_LARGE);
+        }
+        if reply.is_silent() {
+            return Ok(());
+        }
+        let mark = reply.mark();
+        if pairs {
+            reply_pairs(reply, size);
+        } else {
+            reply.array(size);
+        }
+        if matches!(self, Sample::Distinct(_)) {
+            self.draw(rng, len, all, nth, |item| each(reply, item));
+            return Ok(());
+        }
+        for _ in 0..size {
+            each(reply, nth(rng.usize(..len)).expect("positions are below the length"));
+            if !bounded && reply.room() == 0 {
+                reply.take_back(mark);
+                return Err(REPLY_TOO_LARGE);
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws elements that are all different: a sample of more than a third in one walk, a smaller one by drawing
+    /// positions until enough are different.
+    fn draw<T>(
         self,
         rng: &mut fastrand::Rng,
         len: usize,
@@ -145,30 +185,32 @@ impl Sample {
         nth: impl Fn(usize) -> Option<T>,
         mut each: impl FnMut(T),
     ) {
-        let mut at = |position: usize| each(nth(position).expect("positions are below the length"));
-        match self {
-            Sample::Repeating(count) => (0..count).for_each(|_| at(rng.usize(..len))),
-            Sample::Distinct(count) if count < len / 3 => {
-                let mut drawn = BTreeSet::new();
-                while drawn.len() < count {
-                    let position = rng.usize(..len);
-                    if drawn.insert(position) {
-                        at(position);
-                    }
+        let count = self.size(len);
+        if count < len / 3 {
+            let mut drawn = BTreeSet::new();
+            while drawn.len() < count {
+                let position = rng.usize(..len);
+                if drawn.insert(position) {
+                    each(nth(position).expect("positions are below the length"));
                 }
             }
-            Sample::Distinct(count) => {
-                let mut wanted = count.min(len);
-                for (position, item) in all.enumerate().take(len) {
-                    if rng.usize(..len - position) < wanted {
-                        wanted -= 1;
-                        each(item);
-                    }
-                }
+            return;
+        }
+        let mut wanted = count;
+        for (position, item) in all.enumerate().take(len) {
+            if rng.usize(..len - position) < wanted {
+                wanted -= 1;
+                each(item);
             }
         }
     }
 }
+
+/// The least that an element takes in a reply.
+const ELEMENT_BYTES_MIN: usize = b"$0\r\n\r\n".len();
+
+const REPLY_TOO_LARGE: Error =
+    Error::text("ERR so many repetitions are more than may wait for this client; ask for fewer at a time");
 
 /// The arguments of HSCAN, SSCAN and ZSCAN behind the cursor.
 pub(crate) struct ElementScan<'a> {
@@ -269,6 +311,20 @@ mod tests {
         out
     }
 
+    /// What a sample of ten elements of a thousand bytes replies behind a reply that waits already.
+    fn replied(count: i64, bytes_max: usize) -> Result<usize, Error> {
+        let mut out = resp::Outbox::new();
+        out.extend(b"+OK\r\n");
+        let mut reply = Reply::new(&mut out, Protocol::Resp2);
+        reply.set_bytes_max(bytes_max);
+        let mut rng = fastrand::Rng::with_seed(7);
+        let element = [b'x'; 1000];
+        let each = |reply: &mut Reply<'_>, _| reply.bulk(&element);
+        let outcome = Sample::of(count).reply(&mut reply, &mut rng, (10, false), 0..10, Some, each);
+        assert!(outcome.is_ok() || out.to_vec() == b"+OK\r\n", "a refused reply leaves nothing behind");
+        outcome.map(|()| out.len())
+    }
+
     #[test]
     fn a_distinct_sample_has_its_size_and_no_element_twice() {
         for (count, len) in [(0, 10), (1, 10), (3, 100), (60, 100), (99, 100), (100, 100), (500, 100)] {
@@ -278,6 +334,15 @@ mod tests {
             sample.dedup();
             assert_eq!(sample.len(), count.min(len));
         }
-        assert_eq!(drawn(Sample::Repeating(50), 3).len(), 50);
+    }
+
+    #[test]
+    fn repetitions_are_refused_when_they_are_more_than_may_wait() {
+        assert_eq!(replied(-100, 1 << 20), Ok(5 + 6 + 100 * 1009));
+        assert_eq!(replied(-2000, 1 << 20), Err(REPLY_TOO_LARGE));
+        assert_eq!(replied(-i64::MAX, 1 << 20), Err(REPLY_TOO_LARGE));
+        assert_eq!(replied(-i64::MAX, usize::MAX), Err(REPLY_TOO_LARGE));
+        // What the collection holds may be asked for, whatever it comes to: the client's limit decides then.
+        assert_eq!(replied(10, 100), Ok(5 + 5 + 10 * 1009));
     }
 }

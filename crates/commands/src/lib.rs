@@ -14,7 +14,9 @@ pub mod usage;
 
 mod bitmap;
 mod collection;
+mod geo;
 mod hash;
+mod hyperloglog;
 mod keys;
 mod list;
 mod set;
@@ -29,5 +31,14 @@ pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
 pub use row::{Meta, Row};
 
 /// Every data command, by group.
-pub const GROUPS: &[&[DataRow]] =
-    &[string::ROWS, bitmap::ROWS, keys::ROWS, list::ROWS, hash::ROWS, set::ROWS, zset::ROWS];
+pub const GROUPS: &[&[DataRow]] = &[
+    string::ROWS,
+    bitmap::ROWS,
+    keys::ROWS,
+    list::ROWS,
+    hash::ROWS,
+    set::ROWS,
+    zset::ROWS,
+    hyperloglog::ROWS,
+    geo::ROWS,
+];

@@ -2,7 +2,7 @@
 //! with `bounds.rs`, `sample.rs` (ZRANDMEMBER, ZSCAN), `algebra.rs` with `sources.rs` (union, intersection, difference).
 //! `blocking.rs` has those that wait for a member.
 
-mod add;
+pub(crate) mod add;
 mod algebra;
 mod blocking;
 mod bounds;
@@ -86,7 +86,7 @@ fn reply_members<'z>(
 }
 
 /// Stores a result, or deletes the destination if there is none, and replies its size.
-fn store(ctx: &mut Context<'_>, destination: &[u8], result: ZSet, name: &'static str) {
+pub(crate) fn store(ctx: &mut Context<'_>, destination: &[u8], result: ZSet, name: &'static str) {
     let len = result.len();
     if len == 0 {
         ctx.db.discard(destination, DEL_EVENT);

@@ -80,3 +80,22 @@ fn a_write_to_a_writable_replica_begins_anew_where_a_key_is_past_its_time() {
         assert_eq!(run(&mut keyspace, ExpiryMode::Hide, later, "TTL k").0, ":-1", "{line}");
     }
 }
+
+#[test]
+fn a_destination_past_its_time_that_nothing_is_stored_in_goes_as_the_command_says() {
+    for line in [
+        "BITOP AND k none",
+        "SORT none STORE k",
+        "ZUNIONSTORE k 1 none",
+        "SINTERSTORE k none",
+        "GEOSEARCHSTORE k none FROMLONLAT 0 0 BYRADIUS 1 m",
+        "GEORADIUS none 0 0 1 m STORE k",
+    ] {
+        for expiry in [ExpiryMode::Delete, ExpiryMode::Ignore] {
+            let mut keyspace = keyspace_with("SET k v PX 10");
+            // One command in the stream: itself, and no DEL of the key before it.
+            assert_eq!(run(&mut keyspace, expiry, UnixMs(NOW.0 + 20), line), (":0".to_owned(), 1), "{line}");
+            assert!(!keyspace.contains(0, b"k"), "{line}");
+        }
+    }
+}

@@ -139,6 +139,7 @@ settings! {
     set_max_listpack_value: u64 = 64,
     zset_max_listpack_entries: u64 = 128,
     zset_max_listpack_value: u64 = 64,
+    hll_sparse_max_bytes: u64 = 3000,
     hz: u32 = 10,
     slowlog_log_slower_than: i64 = 10_000,
     slowlog_max_len: u64 = 128,

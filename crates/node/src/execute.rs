@@ -150,7 +150,12 @@ impl Node {
         let mut db = Db::new(&mut self.keyspace, db_index, &mut self.effects, self.unix, expiry);
         db.touch_on_read = !client.no_touch;
         let blocking = if self.in_exec { Blocking::Refused } else { Blocking::Allowed };
-        let mut context = Context { db, reply: reply_to(client), rng: &mut self.rng, blocking };
+        let mut reply = reply_to(client);
+        let hard_limit = self.config.client_output_buffer_limit.normal.hard;
+        if hard_limit > 0 {
+            reply.set_bytes_max(hard_limit as usize);
+        }
+        let mut context = Context { db, reply, rng: &mut self.rng, blocking };
         let outcome = run(&mut context, args);
         self.asked_wait = context.blocking.into_wait();
         self.effects.end_command(db_index, args.iter());

@@ -65,7 +65,8 @@ impl Node {
         if client.transaction.is_some() && meta.flags.has(Flags::NO_MULTI) {
             return Some(Error::text("ERR Command not allowed inside a transaction"));
         }
-        let write = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
+        // What only may replicate is paused as a write is, but not refused as one.
+        let write = flags.has(Flags::WRITE);
         let is_replica = self.replication.is_replica();
         if flags.has(Flags::DENYOOM) && !is_replica && self.is_over_maxmemory() {
             return Some(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
@@ -76,7 +77,7 @@ impl Node {
         if write && !self.replication.has_enough_replicas(&self.config, self.now) {
             return Some(Error::text("NOREPLICAS Not enough good replicas to write."));
         }
-        if is_replica && self.config.replica_read_only && flags.has(Flags::WRITE) {
+        if is_replica && self.config.replica_read_only && write {
             return Some(Error::text("READONLY You can't write against a read only replica."));
         }
         if client.in_subscribed_context() && !SUBSCRIBED_CONTEXT.contains(&command.row.name()) {

@@ -18,6 +18,7 @@ pub(crate) fn keyspace_settings(config: &Config) -> keyspace::Settings {
             set_max_listpack_value: config.set_max_listpack_value as usize,
             zset_max_listpack_entries: config.zset_max_listpack_entries as usize,
             zset_max_listpack_value: config.zset_max_listpack_value as usize,
+            hll_sparse_max_bytes: config.hll_sparse_max_bytes as usize,
         },
         string_bytes_max: config.proto_max_bulk_len,
         lazyfree_lazy_expire: config.lazyfree_lazy_expire,

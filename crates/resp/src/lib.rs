@@ -19,7 +19,7 @@ pub use args::{ArgRange, Args, ArgsBuf, OwnedArgs, SHARED_ARG_MIN};
 pub use inline::{UnbalancedQuotes, split_inline};
 pub use line::read_line;
 pub use outbox::{Outbox, SHARED_SEGMENT_MIN};
-pub use reply::{Deferred, Protocol, Reply};
+pub use reply::{BYTES_MAX_DEFAULT, Deferred, Mark, Protocol, Reply};
 pub use reply_parser::{ReplyError, ReplyLimits, ReplyParser};
 pub use request::{ParseLimits, Parsed, ProtocolError, RequestParser};
 pub use value::Value;

@@ -168,6 +168,30 @@ impl Outbox {
         self.advance(self.len());
     }
 
+    /// Takes back what was appended since `position`, none of which may be written yet.
+    pub(crate) fn truncate(&mut self, position: u64) {
+        assert!(self.start() <= position && position <= self.end(), "only what waits can be taken back");
+        let mut excess = (self.end() - position) as usize;
+        while excess > self.tail.len() {
+            excess -= self.tail.len();
+            let last = self.closed.pop_back().expect("there is as much as was appended");
+            self.closed_bytes -= last.as_slice().len();
+            self.closed_memory -= last.memory_bytes();
+            self.tail = match last {
+                Segment::Owned(bytes) => bytes,
+                Segment::Shared(bytes) => {
+                    let kept = bytes.len().saturating_sub(excess);
+                    excess -= bytes.len() - kept;
+                    if kept > 0 {
+                        self.close(Segment::Shared(bytes.slice(..kept)));
+                    }
+                    Vec::new()
+                }
+            };
+        }
+        self.tail.truncate(self.tail.len() - excess);
+    }
+
     /// Gives back the memory of an idle outbox.
     pub fn shrink(&mut self) {
         if self.is_empty() {
@@ -269,6 +293,34 @@ mod tests {
             assert_eq!((outbox.start(), outbox.end()), (expected.len() as u64, expected.len() as u64));
             outbox.shrink();
             assert_eq!(outbox.memory_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_taken_back_leaves_what_was_there_before() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..300 {
+            let mut outbox = Outbox::new();
+            let mut append = |outbox: &mut Outbox| {
+                for _ in 0..rng.usize(..8) {
+                    match rng.u8(..3) {
+                        0 => outbox.extend(b"short"),
+                        1 => outbox.extend(&vec![b'l'; rng.usize(..150_000)]),
+                        _ => outbox.push_shared(&Bytes::from(vec![b's'; rng.usize(..40_000)])),
+                    }
+                }
+                rng.usize(..=outbox.len())
+            };
+            let written = append(&mut outbox);
+            outbox.advance(written);
+            let (before, end) = (outbox.to_vec(), outbox.end());
+            append(&mut outbox);
+            outbox.truncate(end);
+            assert!(outbox.to_vec() == before && outbox.end() == end && outbox.len() == before.len());
+            outbox.extend(b"more");
+            outbox.advance(before.len() + 4);
+            outbox.shrink();
+            assert_eq!((outbox.end(), outbox.memory_bytes()), (end + 4, 0));
         }
     }
 

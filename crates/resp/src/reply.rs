@@ -27,12 +27,20 @@ pub struct Deferred {
     position: u64,
 }
 
+/// What may wait in an outbox, in bytes, unless its client's limit says otherwise (512 MiB).
+pub const BYTES_MAX_DEFAULT: usize = 512 * 1024 * 1024;
+
+/// A place in the replies to which one can return.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u64);
+
 /// Appends replies to an [`Outbox`].
 #[derive(Debug)]
 pub struct Reply<'a> {
     out: &'a mut Outbox,
     proto: Protocol,
     silent: bool,
+    bytes_max: usize,
     errors: u32,
     last_error_code: SmallVec<[u8; 16]>,
 }
@@ -40,7 +48,7 @@ pub struct Reply<'a> {
 impl<'a> Reply<'a> {
     /// A writer of `proto` replies behind what waits in `out`.
     pub fn new(out: &'a mut Outbox, proto: Protocol) -> Reply<'a> {
-        Reply { out, proto, silent: false, errors: 0, last_error_code: SmallVec::new() }
+        Reply { out, proto, silent: false, bytes_max: BYTES_MAX_DEFAULT, errors: 0, last_error_code: SmallVec::new() }
     }
 
     /// Discards (true) or writes what follows: CLIENT REPLY OFF and SKIP. Errors are counted all the same.
@@ -51,6 +59,27 @@ impl<'a> Reply<'a> {
     /// Whether replies are discarded.
     pub fn is_silent(&self) -> bool {
         self.silent
+    }
+
+    /// Sets how many bytes may wait before a command should give up a reply that has no end of its own.
+    pub fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
+    /// How many more bytes may wait. A command whose reply can be of any size, whatever the data set holds, asks before
+    /// it begins and while it writes; others are only bounded by what they read.
+    pub fn room(&self) -> usize {
+        self.bytes_max.saturating_sub(self.out.len())
+    }
+
+    /// The place behind what is written.
+    pub fn mark(&self) -> Mark {
+        Mark(self.out.end())
+    }
+
+    /// Takes back what was written since `mark`, in the same command.
+    pub fn take_back(&mut self, mark: Mark) {
+        self.out.truncate(mark.0);
     }
 
     /// The protocol written.

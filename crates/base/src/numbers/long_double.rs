@@ -115,6 +115,12 @@ fn write_fixed_17(value: X87DoubleExtended, out: &mut Vec<u8>) {
     let mantissa = bits as u64;
     // value = mantissa * 2^power
     let power = if exponent == 0 { 1 } else { exponent } - 16383 - 63;
+    if negative {
+        out.push(b'-');
+    }
+    if (-127..=0).contains(&power) {
+        return write_moderate(mantissa, -power as u32, out);
+    }
     let mut scaled = Big::from(mantissa);
     for _ in 0..17 {
         scaled.multiply(10);
@@ -128,15 +134,27 @@ fn write_fixed_17(value: X87DoubleExtended, out: &mut Vec<u8>) {
     while digits.len() < 18 {
         digits.push(b'0');
     }
-    if negative {
-        out.push(b'-');
-    }
     for (i, digit) in digits.iter().enumerate().rev() {
         out.push(*digit);
         if i == 17 {
             out.push(b'.');
         }
     }
+}
+
+/// The same for mantissa / 2^shift of moderate size, which fits a machine integer: coordinates, and nearly every counter.
+fn write_moderate(mantissa: u64, shift: u32, out: &mut Vec<u8>) {
+    const ONE: u128 = 10u128.pow(17);
+    let scaled = u128::from(mantissa) * ONE;
+    let (quotient, rest) = (scaled >> shift, scaled & ((1 << shift) - 1));
+    let half = if shift == 0 { u128::MAX } else { 1 << (shift - 1) };
+    let rounded = quotient + u128::from(rest > half || rest == half && quotient & 1 == 1);
+    let mut digits = itoa::Buffer::new();
+    out.extend_from_slice(digits.format((rounded / ONE) as u64).as_bytes());
+    out.push(b'.');
+    let fraction = digits.format((rounded % ONE) as u64).as_bytes();
+    out.resize(out.len() + 17 - fraction.len(), b'0');
+    out.extend_from_slice(fraction);
 }
 
 /// A non-negative integer of any size, least significant limb first: only what the expansion needs.
@@ -273,6 +291,24 @@ mod tests {
         assert_eq!(sum("0x1.8p1", "0X10"), "19");
         assert_eq!(sum("1.", ".5"), "1.5");
         assert_eq!(sum("0e99999999999", "1E+2"), "100");
+    }
+
+    #[test]
+    fn numbers_of_moderate_size_print_as_all_others_do() {
+        let mut rng = fastrand::Rng::with_seed(4);
+        for _ in 0..2000 {
+            let (mantissa, shift) = (rng.u64(..) >> rng.u32(0..64) | 1 << 63, rng.u32(0..128));
+            let mut fast = Vec::new();
+            super::write_moderate(mantissa, shift, &mut fast);
+            let mut scaled = super::Big::from(mantissa);
+            (0..17).for_each(|_| scaled.multiply(10));
+            scaled.shift_right_round_even(shift as usize);
+            let mut digits = scaled.into_decimal();
+            digits.resize(digits.len().max(18), b'0');
+            digits.insert(17, b'.');
+            digits.reverse();
+            assert_eq!(String::from_utf8(fast).unwrap(), String::from_utf8(digits).unwrap(), "{mantissa} >> {shift}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn bitop(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     }
     let target = &args[2];
     if length == 0 {
-        ctx.db.remove(target, DEL_EVENT);
+        ctx.db.discard(target, DEL_EVENT);
     } else {
         let mut result = Vec::with_capacity(length);
         for (nth, key) in sources.iter().enumerate() {

@@ -3,7 +3,7 @@
 use collections::Hash;
 use resp::Args;
 
-use crate::collection::{ElementScan, Sample, reply_element, reply_empty_scan, reply_pair, reply_pairs, scan_cursor};
+use crate::collection::{ElementScan, Sample, reply_element, reply_empty_scan, reply_pair, scan_cursor};
 use crate::context::{Context, DataFn, DataRow};
 use crate::error::Outcome;
 use crate::flags::{Categories, Flags};
@@ -35,25 +35,23 @@ fn hrandfield(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         ctx.reply.array(0);
         return Ok(());
     };
-    let (reply, len) = (&mut ctx.reply, hash.len());
-    if with_values {
-        reply_pairs(reply, sample.size(len));
-        sample.draw(
-            ctx.rng,
-            len,
-            hash.iter(),
-            |at| hash.nth(at),
-            |(field, value)| {
+    let shape = (hash.len(), with_values);
+    sample.reply(
+        &mut ctx.reply,
+        ctx.rng,
+        shape,
+        hash.iter(),
+        |at| hash.nth(at),
+        |reply, (field, value)| {
+            if with_values {
                 reply_pair(reply);
-                reply_element(reply, field);
+            }
+            reply_element(reply, field);
+            if with_values {
                 reply_element(reply, value);
-            },
-        );
-    } else {
-        reply.array(sample.size(len));
-        sample.draw(ctx.rng, len, hash.iter(), |at| hash.nth(at), |(field, _)| reply_element(reply, field));
-    }
-    Ok(())
+            }
+        },
+    )
 }
 
 /// Walks over the fields of a hash, some per call.

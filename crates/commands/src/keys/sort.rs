@@ -261,7 +261,7 @@ fn each_result(
 /// Stores the results as a list; without any, the target is deleted.
 fn store(ctx: &mut Context<'_>, target: &[u8], elements: &[Vec<u8>], options: &Options<'_>) {
     if elements.is_empty() {
-        ctx.db.remove(target, DEL_EVENT);
+        ctx.db.discard(target, DEL_EVENT);
         return;
     }
     let mut list = List::new();

@@ -120,10 +120,8 @@ fn srandmember(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         ctx.reply.array(0);
         return Ok(());
     };
-    let (sample, len) = (Sample::of(count), set.len());
-    ctx.reply.array(sample.size(len));
-    sample.draw(ctx.rng, len, set.iter(), |at| set.nth(at), |member| reply_element(&mut ctx.reply, member));
-    Ok(())
+    let shape = (set.len(), false);
+    Sample::of(count).reply(&mut ctx.reply, ctx.rng, shape, set.iter(), |at| set.nth(at), reply_element)
 }
 
 /// Walks over the members of a set, some per call.

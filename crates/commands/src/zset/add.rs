@@ -37,8 +37,7 @@ fn zadd(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
             None => ctx.reply.null(),
         }
     } else {
-        let count = if options.count_changes { tally.added + tally.updated } else { tally.added };
-        ctx.reply.int(count as i64);
+        ctx.reply.int(tally.reply(&options));
     }
     Ok(())
 }
@@ -66,28 +65,40 @@ fn zincrby(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 
 /// What ZADD may do to a member.
 #[derive(Default)]
-struct Options {
+pub(crate) struct Options {
     /// NX: members that are there stay as they are.
-    only_new: bool,
+    pub(crate) only_new: bool,
     /// XX: no member is added.
-    only_existing: bool,
+    pub(crate) only_existing: bool,
     /// GT: a score may only rise.
     only_greater: bool,
     /// LT: a score may only fall.
     only_less: bool,
     /// CH: the reply counts changed members too.
-    count_changes: bool,
+    pub(crate) count_changes: bool,
     /// INCR: the score given is added to the old one.
     increment: bool,
 }
 
 /// What ZADD did.
 #[derive(Default)]
-struct Tally {
+pub(crate) struct Tally {
     added: usize,
     updated: usize,
     /// The score of the last member that no condition excluded.
     score: Option<f64>,
+}
+
+impl Tally {
+    /// How many changes there were.
+    pub(crate) fn changes(&self) -> usize {
+        self.added + self.updated
+    }
+
+    /// The number that the options ask for.
+    pub(crate) fn reply(&self, options: &Options) -> i64 {
+        (if options.count_changes { self.changes() } else { self.added }) as i64
+    }
 }
 
 impl Options {
@@ -149,7 +160,8 @@ impl Options {
     }
 }
 
-fn add<'m>(
+/// Adds members or gives them new scores, as far as the options allow.
+pub(crate) fn add<'m>(
     ctx: &mut Context<'_>,
     key: &[u8],
     options: &Options,
@@ -191,7 +203,7 @@ fn add<'m>(
             }
         }
     }
-    let changes = tally.added + tally.updated;
+    let changes = tally.changes();
     if changes > 0 {
         edit.changed(event(if options.increment { "zincr" } else { "zadd" }), changes as u64);
     } else {

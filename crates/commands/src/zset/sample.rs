@@ -3,7 +3,7 @@
 use collections::ZSet;
 use resp::Args;
 
-use crate::collection::{ElementScan, Sample, reply_element, reply_empty_scan, reply_pair, reply_pairs, scan_cursor};
+use crate::collection::{ElementScan, Sample, reply_element, reply_empty_scan, reply_pair, scan_cursor};
 use crate::context::{Context, DataFn, DataRow};
 use crate::error::Outcome;
 use crate::flags::{Categories, Flags};
@@ -38,27 +38,24 @@ fn zrandmember(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         ctx.reply.array(0);
         return Ok(());
     };
-    let (reply, len) = (&mut ctx.reply, zset.len());
-    // All of them come from the highest score down, as with the peers.
-    let all = zset.iter_back_from(len - 1);
-    if with_scores {
-        reply_pairs(reply, sample.size(len));
-        sample.draw(
-            ctx.rng,
-            len,
-            all,
-            |at| zset.get(at),
-            |(member, score)| {
+    let len = zset.len();
+    sample.reply(
+        &mut ctx.reply,
+        ctx.rng,
+        (len, with_scores),
+        // All of them come from the highest score down, as with the peers.
+        zset.iter_back_from(len - 1),
+        |at| zset.get(at),
+        |reply, (member, score)| {
+            if with_scores {
                 reply_pair(reply);
-                reply_element(reply, member);
+            }
+            reply_element(reply, member);
+            if with_scores {
                 reply.double(score);
-            },
-        );
-    } else {
-        reply.array(sample.size(len));
-        sample.draw(ctx.rng, len, all, |at| zset.get(at), |(member, _)| reply_element(reply, member));
-    }
-    Ok(())
+            }
+        },
+    )
 }
 
 /// Walks over the members of a sorted set and their scores, some per call.

@@ -55,11 +55,14 @@ impl Session {
             "set-max-listpack-value" => settings.limits.set_max_listpack_value = number() as usize,
             "zset-max-listpack-entries" => settings.limits.zset_max_listpack_entries = number() as usize,
             "zset-max-listpack-value" => settings.limits.zset_max_listpack_value = number() as usize,
+            "hll-sparse-max-bytes" => settings.limits.hll_sparse_max_bytes = number() as usize,
             "list-max-listpack-size" => {
                 settings.limits.list_max_listpack_size = value.parse().expect("a number");
             }
             _ => panic!("the runner does not know the setting {name}"),
         }
+        // The bytes of a HyperLogLog depend on its setting, and are compared with the replica's.
+        self.replica.settings = settings.clone();
     }
 
     /// Replaces the placeholders for moments.

@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("zset-max-listpack-value", |c| Field::Number(&mut c.zset_max_listpack_value))
         .alias("zset-max-ziplist-value")
         .bytes(0, I64),
-    Directive::accepted("hll-sparse-max-bytes", Kind::Number, "3000", "there is no HyperLogLog yet").bytes(0, I64),
+    Directive::honoured("hll-sparse-max-bytes", |c| Field::Number(&mut c.hll_sparse_max_bytes)).bytes(0, I64),
     Directive::accepted("stream-node-max-bytes", Kind::Number, "4096", NO_STREAMS).bytes(0, I64),
     Directive::accepted("stream-node-max-entries", Kind::Number, "100", NO_STREAMS).range(0, I64),
     Directive::accepted("activerehashing", Kind::Bool, "yes", "the table grows a node at a time"),
