@@ -194,6 +194,7 @@ impl Node {
 
     fn run_again_as(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) -> Option<Box<Wait>> {
         self.begin_unit();
+        self.clients[conn].executing = true;
         self.call(conn, id, args);
         let wait = self.asked_wait.take();
         self.end_unit(conn);

@@ -123,6 +123,8 @@ pub struct Client {
     pub executing: bool,
     /// Those messages.
     pub pushes: Outbox,
+    /// To be closed as soon as its own command has ended: until then that command finds it in its place.
+    pub closing: bool,
     /// RESP2 or RESP3.
     pub proto: Protocol,
     /// The selected database.
@@ -193,6 +195,7 @@ impl Client {
             outbox: Outbox::new(),
             executing: false,
             pushes: Outbox::new(),
+            closing: false,
             proto: Protocol::Resp2,
             db: 0,
             authenticated,

@@ -77,8 +77,8 @@ impl Node {
     /// Runs a command for a client and commits what it did.
     fn run(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) {
         self.begin_unit();
-        self.feed_monitors(conn, id, args);
         self.clients[conn].executing = true;
+        self.feed_monitors(conn, id, args);
         self.call(conn, id, args);
         if let Some(wait) = self.asked_wait.take() {
             self.block(conn, args, *wait);
@@ -106,6 +106,9 @@ impl Node {
             && wrote
         {
             client.write_offset = self.replication.offset();
+        }
+        if self.clients.get(conn).is_some_and(|client| client.closing) {
+            self.close_now(conn);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use resp::{ParseLimits, Parsed};
 
-use crate::client::{ConnId, Kind};
+use crate::client::{Blocked, Client, ConnId, Kind};
 use crate::host::LogLevel;
 use crate::node::Node;
 
@@ -30,6 +30,16 @@ impl Node {
         self.check_query_buffer(conn);
     }
 
+    /// A connection sends no more. True: it is to be closed now; else when the replies that wait for the disk are written.
+    pub fn input_ended(&mut self, conn: ConnId) -> bool {
+        let waits = |client: &Client| client.waits_for_disk && matches!(client.blocked, None | Some(Blocked::Held));
+        let stays = self.clients.get(conn).is_some_and(waits);
+        if stays {
+            self.close_after_reply(conn);
+        }
+        !stays
+    }
+
     /// Runs what waits in the inbox of a connection: it was held back, or more of it has arrived.
     pub(crate) fn resume(&mut self, conn: ConnId) {
         let Some(client) = self.clients.get_mut(conn) else { return };
@@ -52,7 +62,9 @@ impl Node {
         let mut done = 0;
         let mut args = std::mem::take(&mut self.args);
         while let Some(client) = self.clients.get_mut(conn) {
-            if client.blocked.is_some() || client.close_after_reply || done == input.len() {
+            // What is written behind the last save would be acknowledged and lost.
+            let over = self.exiting || client.close_after_reply;
+            if over || client.blocked.is_some() || done == input.len() {
                 break;
             }
             let limits =

@@ -237,12 +237,18 @@ impl Node {
         reply_to(client)
     }
 
-    /// Ends a connection as soon as possible: what it was not sent yet is lost.
+    /// Ends a connection as soon as possible: what it was not sent yet is lost. While its own command runs it stays in
+    /// its place, without a voice, until that has ended.
     pub(crate) fn close_now(&mut self, conn: ConnId) {
-        if self.clients.get(conn).is_some() {
-            self.forget(conn);
-            self.outputs.push_back(Output::Close(conn));
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        if client.executing {
+            client.closing = true;
+            client.outbox.clear();
+            client.pushes.clear();
+            return;
         }
+        self.forget(conn);
+        self.outputs.push_back(Output::Close(conn));
     }
 
     /// Ends a connection when its outbox is written.
@@ -256,7 +262,7 @@ impl Node {
 
 /// A reply to a client that obeys CLIENT REPLY.
 pub(crate) fn reply_to(client: &mut Client) -> Reply<'_> {
-    let silent = matches!(client.reply_mode, ReplyMode::Off | ReplyMode::Skip);
+    let silent = client.closing || matches!(client.reply_mode, ReplyMode::Off | ReplyMode::Skip);
     let mut reply = Reply::new(&mut client.outbox, client.proto);
     reply.set_silent(silent);
     reply

@@ -13,6 +13,9 @@ impl Node {
     /// Closes a client whose outbox is over its limit.
     pub(crate) fn check_output_limit(&mut self, conn: ConnId) {
         let client = &self.clients[conn];
+        if client.closing {
+            return;
+        }
         let limit = match client.kind {
             Kind::Replica => &self.config.client_output_buffer_limit.replica,
             Kind::Normal if client.is_subscriber() => &self.config.client_output_buffer_limit.pubsub,

@@ -165,7 +165,9 @@ impl Node {
 /// complete.
 fn push_to(client: &mut Client) -> Reply<'_> {
     let out = if client.executing { &mut client.pushes } else { &mut client.outbox };
-    Reply::new(out, client.proto)
+    let mut reply = Reply::new(out, client.proto);
+    reply.set_silent(client.closing);
+    reply
 }
 
 fn subscribe_to(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic) -> Outcome {

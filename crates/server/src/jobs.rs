@@ -81,6 +81,24 @@ pub fn beside(name: &str, job: impl FnOnce() + Send + 'static) {
     drop(started.expect("the system starts a thread"));
 }
 
+/// Runs a job on a thread of its own. If the system starts none, this is reported in its stead.
+pub fn beside_or_report(
+    name: &str,
+    reporter: &Reporter,
+    job: impl FnOnce() + Send + 'static,
+    failed: impl FnOnce(String) -> Report,
+) {
+    if let Err(reason) = try_beside(name, job) {
+        reporter.send(failed(reason));
+    }
+}
+
+/// Runs a job on a thread of its own, if the system starts one.
+fn try_beside(name: &str, job: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(job);
+    started.map(drop).map_err(|error| format!("no thread could be started: {error}"))
+}
+
 /// The thread that frees what is large.
 pub fn start_free_thread() -> io::Result<Sender<Discarded>> {
     let (sender, receiver) = channel::<Discarded>();

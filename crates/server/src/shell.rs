@@ -58,6 +58,8 @@ pub struct Shell {
 struct Socket {
     conn: ConnId,
     connection: Connection,
+    /// Nothing more will come behind what is there, and nobody will say so again: it is read up to its end.
+    ended: bool,
 }
 
 /// The connection to the master.
@@ -66,7 +68,13 @@ struct Link {
     connected: bool,
     /// Tells the answer to an old attempt from that to the present one.
     attempt: u64,
+    /// This attempt has reached the master.
+    reached: bool,
+    /// Which of the addresses of the master's name this attempt takes: the next after one that was not reached.
+    turn: usize,
     may_have_more: bool,
+    /// As of a [`Socket`].
+    ended: bool,
 }
 
 impl Shell {
@@ -132,10 +140,11 @@ impl Shell {
                 other => other?,
             }
             self.node.begin_turn(clock::now(), clock::unix_ms());
+            // Before the events: what these leave unread waits for the next turn, when its replies are written.
+            self.continue_unread();
             for event in &events {
                 self.handle_event(event);
             }
-            self.continue_unread();
             self.take_reports();
             self.node.handle_timeout();
             self.settle();
@@ -166,14 +175,20 @@ impl Shell {
             WAKER => {}
             SIGNALS => self.take_signals(),
             LINK => {
-                self.link_ready(event.is_writable(), event.is_readable() || event.is_read_closed() || event.is_error())
+                let ended = event.is_read_closed() || event.is_error();
+                if let Some(link) = &mut self.link {
+                    link.ended |= ended;
+                }
+                self.link_ready(event.is_writable(), event.is_readable() || ended);
             }
             Token(at) if at < CONNECTIONS => self.accept(at - LISTENERS),
             Token(at) => {
                 let slot = at - CONNECTIONS;
-                let Some(Some(socket)) = self.connections.get(slot) else { return };
+                let Some(Some(socket)) = self.connections.get_mut(slot) else { return };
                 let conn = socket.conn;
-                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                let ended = event.is_read_closed() || event.is_error();
+                socket.ended |= ended;
+                if event.is_readable() || ended {
                     self.read(conn);
                 }
                 if event.is_writable() {
@@ -251,7 +266,7 @@ impl Shell {
                 if self.connections.len() <= slot {
                     self.connections.resize_with(slot + 1, || None);
                 }
-                self.connections[slot] = Some(Socket { conn, connection });
+                self.connections[slot] = Some(Socket { conn, connection, ended: false });
             }
         }
     }
@@ -277,15 +292,16 @@ impl Shell {
 
     fn read(&mut self, conn: ConnId) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let outcome = match self.socket(conn) {
-            Some(socket) => socket.connection.read(&mut buffer),
-            None => Err(ErrorKind::WouldBlock.into()),
+        let (outcome, ended) = match self.socket(conn) {
+            Some(socket) => (socket.connection.read(&mut buffer), socket.ended),
+            None => (Err(ErrorKind::WouldBlock.into()), false),
         };
         match outcome {
-            Ok(0) => self.lost(conn),
+            Ok(0) if self.node.input_ended(conn) => self.lost(conn),
+            Ok(0) => {}
             Ok(count) => {
                 self.node.handle_input(conn, &buffer[..count]);
-                if count == buffer.len() {
+                if ended || count == buffer.len() {
                     self.unread.push(conn);
                 }
             }
@@ -335,17 +351,25 @@ impl Shell {
 
     fn connect_master(&mut self, host: String, port: u16) {
         self.close_link();
-        let attempt = self.link.as_ref().map_or(0, |link| link.attempt) + 1;
-        self.link = Some(Link { connection: None, connected: false, attempt, may_have_more: false });
+        let before = self.link.as_ref();
+        let attempt = before.map_or(0, |link| link.attempt) + 1;
+        let turn = before.map_or(0, |link| link.turn.wrapping_add(usize::from(!link.reached)));
+        self.link = Some(Link {
+            connection: None,
+            connected: false,
+            attempt,
+            reached: false,
+            turn,
+            may_have_more: false,
+            ended: false,
+        });
         match host.parse().map(|ip| SocketAddr::new(ip, port)) {
             Ok(address) => self.open_link(address),
             Err(_) => {
                 let reporter = self.reporter.clone();
-                jobs::beside("resolve", move || {
-                    let found = (host.as_str(), port).to_socket_addrs().map_err(|error| error.to_string());
-                    let address = found.and_then(|mut found| found.next().ok_or_else(|| "no address found".to_owned()));
-                    reporter.send(Report::Resolved { attempt, address });
-                });
+                let resolve = move || reporter.send(Report::Resolved { attempt, address: resolve(&host, port, turn) });
+                let failed = |reason| Report::Resolved { attempt, address: Err(reason) };
+                jobs::beside_or_report("resolve", &self.reporter, resolve, failed);
             }
         }
     }
@@ -380,6 +404,7 @@ impl Shell {
             match connection.take_error() {
                 Ok(None) if connection.is_connected() => {
                     link.connected = true;
+                    link.reached = true;
                     self.node.link_connected();
                 }
                 Ok(None) => return,
@@ -416,7 +441,7 @@ impl Shell {
                 self.node.link_closed("the master closed the connection".to_owned());
             }
             Ok(count) => {
-                link.may_have_more = count == buffer.len();
+                link.may_have_more = link.ended || count == buffer.len();
                 self.node.link_input(&buffer[..count]);
                 // What was read may be for the loading thread: it gets it before more is read.
                 self.carry_out();
@@ -429,6 +454,13 @@ impl Shell {
             }
         }
         self.buffer = buffer;
+    }
+
+    /// The link was left alone while what came from it was more than could be taken.
+    fn go_on_reading_link(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.may_have_more = true;
+        }
     }
 
     fn write_link(&mut self) {
@@ -508,6 +540,7 @@ impl Shell {
                     if current {
                         self.load = None;
                         self.node.load_done(result.map(|loaded| *loaded));
+                        self.go_on_reading_link();
                     }
                 }
                 Report::Log(line) => self.node.log_warning(&line),
@@ -520,11 +553,7 @@ impl Shell {
                 Report::JournalPrepared(result) => self.node.journal_prepared(result),
                 Report::BaseWritten { name, result } => self.node.base_written(&name, result),
                 Report::FilesPublished(result) => self.node.files_published(result),
-                Report::LoadHasRoom => {
-                    if let Some(link) = &mut self.link {
-                        link.may_have_more = true;
-                    }
-                }
+                Report::LoadHasRoom => self.go_on_reading_link(),
                 Report::Sent { conn, result } => self.node.transfer_done(conn, result),
                 Report::Sending(conn) => self.node.transfer_progress(conn),
                 Report::Resolved { attempt, address } => {
@@ -539,4 +568,12 @@ impl Shell {
             }
         }
     }
+}
+
+/// One of the addresses of a name: another with each turn.
+fn resolve(host: &str, port: u16, turn: usize) -> Result<SocketAddr, String> {
+    let found = (host, port).to_socket_addrs().map_err(|error| error.to_string())?;
+    let addresses: Vec<SocketAddr> = found.collect();
+    let nth = turn.checked_rem(addresses.len()).ok_or_else(|| "no address found".to_owned())?;
+    Ok(addresses[nth])
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use base::{Time, UnixMs};
 use config::{Config, ProtectedAction};
-use node::{ConnId, Node, Output, PeerInfo, SaveJob, Setup, ShutdownSignal};
+use keyspace::Keyspace;
+use node::{ConnId, Loaded, Node, Output, PeerInfo, SaveJob, Setup, ShutdownSignal};
 
 use super::host::{TestHost, UNIX_START};
 use super::script::{Action, take_replies};
@@ -24,6 +25,8 @@ pub struct Session {
     /// How far the clock goes on with every look at it.
     tick: Rc<Cell<Duration>>,
     saves: Saves,
+    /// What a master sends.
+    loading: Option<Box<Keyspace>>,
 }
 
 /// What becomes of saves beside the executor.
@@ -52,7 +55,32 @@ impl Session {
         let tick = Rc::new(Cell::new(Duration::ZERO));
         let host = Box::new(TestHost { clock: Rc::clone(&clock), tick: Rc::clone(&tick), file: Vec::new() });
         let node = Node::new(Setup { config, host, seeds: [1, 2, 3], now: clock.get(), unix: UNIX_START });
-        Session { node, clock, connections: BTreeMap::new(), exit: None, tick, saves: Saves::Done }
+        Session { node, clock, connections: BTreeMap::new(), exit: None, tick, saves: Saves::Done, loading: None }
+    }
+
+    /// Follows a master that has nothing: its stream begins at offset 0.
+    pub fn follow_master(&mut self) {
+        const ANSWERS: &[u8] = b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC 0123456789012345678901234567890123456789 0\r\n";
+        self.turn(|node| node.follow("127.0.0.1".to_owned(), 1));
+        self.turn(Node::link_connected);
+        self.from_master(ANSWERS);
+        self.from_master(b"$1\r\nx");
+    }
+
+    /// Bytes come from the master.
+    pub fn from_master(&mut self, bytes: &[u8]) {
+        self.turn(|node| node.link_input(bytes));
+    }
+
+    /// What was sent to the master since the last time.
+    pub fn to_master(&mut self) -> String {
+        let mut sent = Vec::new();
+        let written = self.node.write_link(&mut |bytes| {
+            sent.extend_from_slice(bytes);
+            Ok(bytes.len())
+        });
+        assert!(written.expect("memory takes all"));
+        String::from_utf8_lossy(&sent).into_owned()
     }
 
     /// Carries out one step.
@@ -184,7 +212,16 @@ impl Session {
                         self.node.transfer_done(replica.conn, Ok(()));
                     }
                 }
-                _ => panic!("the tests need no master"),
+                // The master is played by the test.
+                Output::ConnectMaster { .. } | Output::CloseLink | Output::LoadBytes(_) => {}
+                Output::BeginLoad(empty) => self.loading = Some(empty),
+                Output::EndLoad => {
+                    let keyspace = *self.loading.take().expect("a load that began");
+                    let loaded = Loaded { keyspace, position: None, keys: 0, expired: Vec::new(), files: None };
+                    self.node.load_done(Ok(loaded));
+                }
+                Output::AbortLoad => self.loading = None,
+                _ => panic!("the tests have no append-only file"),
             }
         }
     }

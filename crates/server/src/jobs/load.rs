@@ -13,7 +13,7 @@ use keyspace::Keyspace;
 use node::{Loaded, StreamPosition};
 use persist::rdb::{LoadOptions, LoadReport, LoadWatch, load_into};
 
-use super::{Report, Reporter, beside};
+use super::{Report, Reporter, beside_or_report};
 use crate::clock;
 
 /// How many bytes may wait for the loading thread before the master's socket is left alone.
@@ -22,16 +22,18 @@ const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Loads the file of the data set at the start.
 pub fn load_file(path: PathBuf, mut keyspace: Box<Keyspace>, config: &Config, reporter: Reporter) {
     let options = options(config, config.replicaof.is_none());
-    beside("load", move || {
-        let mut watch = Watch { reporter: Some(reporter.clone()), expired: Vec::new() };
+    let sender = reporter.clone();
+    let load = move || {
+        let mut watch = Watch { reporter: Some(sender.clone()), expired: Vec::new() };
         let result = File::open(&path)
             .map_err(|error| error.to_string())
             .and_then(|file| load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string()));
         let result = result
             .map(|report| loaded(*keyspace, &report, watch.expired))
             .map_err(|reason| format!("{}: {reason}. The file is left as it is.", path.display()));
-        reporter.send(Report::Loaded { attempt: 0, result });
-    });
+        sender.send(Report::Loaded { attempt: 0, result });
+    };
+    beside_or_report("load", &reporter, load, |reason| Report::Loaded { attempt: 0, result: Err(reason) });
 }
 
 /// Loads the file of the data set before it returns: DEBUG RELOAD.
@@ -103,13 +105,15 @@ impl LoadJob {
         let options = options(config, false);
         let source =
             Source { receiver, waiting: Arc::clone(&waiting), reporter: reporter.clone(), piece: Vec::new(), at: 0 };
-        beside("load", move || {
+        let sender = reporter.clone();
+        let load = move || {
             let mut watch = Watch { reporter: None, expired: Vec::new() };
             let result = load_into(&mut keyspace, source, &options, &mut watch);
             let result =
                 result.map(|report| loaded(*keyspace, &report, watch.expired)).map_err(|error| error.to_string());
-            reporter.send(Report::Loaded { attempt, result });
-        });
+            sender.send(Report::Loaded { attempt, result });
+        };
+        beside_or_report("load", &reporter, load, |reason| Report::Loaded { attempt, result: Err(reason) });
         LoadJob { pieces: Some(pieces), waiting, attempt }
     }
 

@@ -9,7 +9,7 @@ use persist::rdb::{
     Contents, EncodeError, Encoder, EncoderOptions, Header, ReplicationInfo, Sink, Target, encode_snapshot,
 };
 
-use super::{Report, Reporter, beside};
+use super::{Report, Reporter, beside_or_report};
 use crate::files::Replacement;
 
 /// Bytes between two syncs of a file being written, so that the last one does not stall the disk.
@@ -18,7 +18,9 @@ const SYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
 /// Writes beside the executor.
 pub fn save_beside(job: SaveJob, config: &Config, reporter: Reporter) {
     let (path, target, sync) = file_settings(config);
-    beside("save", move || reporter.send(Report::Saved(write_file(job, &path, target, sync, false))));
+    let sender = reporter.clone();
+    let write = move || sender.send(Report::Saved(write_file(job, &path, target, sync, false)));
+    beside_or_report("save", &reporter, write, |reason| Report::Saved(Err(reason)));
 }
 
 /// Writes before it returns: the file's size in bytes.
@@ -28,7 +30,10 @@ pub fn save(job: SaveJob, config: &Config) -> Result<u64, String> {
 }
 
 fn file_settings(config: &Config) -> (PathBuf, Target, bool) {
-    (PathBuf::from(&config.dbfilename), file_target(config), config.rdb_save_incremental_fsync)
+    let path = PathBuf::from(&config.dbfilename);
+    // A change of directory while a thread writes must not move it. Without a present directory nothing can be written.
+    let path = std::path::absolute(&path).unwrap_or(path);
+    (path, file_target(config), config.rdb_save_incremental_fsync)
 }
 
 /// The version of the format that files are written in.

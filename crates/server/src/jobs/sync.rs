@@ -1,7 +1,6 @@
 //! Sends a full synchronisation: one walk over the snapshot, encoded once for each version of the format and way of
 //! framing, and written straight to the sockets of all replicas that share it.
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -13,7 +12,7 @@ use persist::rdb::{EncodeError, Encoder, PIECE_BYTES_MAX, Sink, Target, Written,
 use replication::framing::{self, Framing, MARK_LENGTH};
 
 use super::save::{header, options};
-use super::{Report, Reporter, beside};
+use super::{Report, Reporter, try_beside};
 use crate::sockets::Connection;
 use crate::{files, system};
 
@@ -26,14 +25,19 @@ pub fn sync_beside(job: SaveJob, targets: Vec<(SyncTarget, Connection)>, config:
         return;
     }
     let stall_max = Duration::from_secs(config.repl_timeout.max(1));
-    beside("sync", move || {
+    let conns: Vec<ConnId> = targets.iter().map(|(target, _)| target.conn).collect();
+    let sender = reporter.clone();
+    let started = try_beside("sync", move || {
         let receivers = targets.into_iter().map(|(target, connection)| {
-            let reporter = reporter.clone();
+            let reporter = sender.clone();
             let now = Instant::now();
             Receiver { conn: target.conn, connection, stall_max, reporter, reported_at: now, failed: None, target }
         });
         send(job, receivers.collect());
     });
+    if let Err(reason) = started {
+        conns.into_iter().for_each(|conn| reporter.send(Report::Sent { conn, result: Err(reason.clone()) }));
+    }
 }
 
 /// One replica that is sent a data set.
@@ -100,11 +104,14 @@ enum GroupOut {
     File { file: File, length: u64, alive_at: Instant },
 }
 
-impl Sink for Group {
-    type Error = Infallible;
+/// No replica of a group is left: what it was to be sent need not be made.
+struct NobodyLeft;
+
+impl Sink for &mut Group {
+    type Error = NobodyLeft;
 
     /// Failures stay with the receivers they concern, so that one does not end the others' transfer.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), NobodyLeft> {
         match &mut self.out {
             GroupOut::Marked(_) => self.receivers.iter_mut().for_each(|receiver| receiver.write(bytes)),
             GroupOut::File { file, length, alive_at } => {
@@ -119,14 +126,15 @@ impl Sink for Group {
                 }
             }
         }
-        Ok(())
+        let left = self.receivers.iter().any(|receiver| receiver.failed.is_none());
+        if left { Ok(()) } else { Err(NobodyLeft) }
     }
 }
 
 fn send(mut job: SaveJob, receivers: Vec<Receiver>) {
-    let groups = group(receivers);
-    let mut encoders: Vec<Encoder<Group>> = groups
-        .into_iter()
+    let mut groups = group(receivers);
+    let mut encoders: Vec<Encoder<&mut Group>> = groups
+        .iter_mut()
         .map(|group| {
             let options = options(&job.facts, group.target);
             Encoder::new(group, options)
@@ -135,12 +143,11 @@ fn send(mut job: SaveJob, receivers: Vec<Receiver>) {
     let results = encode_snapshot_many(&mut job.snapshot, &header(&job.facts), &mut encoders);
     // The walk is over: what the keyspace kept for it may go while the rest is sent.
     drop(job);
-    for (encoder, result) in encoders.into_iter().zip(results) {
-        match encoder.into_sink() {
-            Ok(group) => group.finish(result),
-            Err(never) => match never {},
-        }
-    }
+    let flush = |(encoder, result): (Encoder<&mut Group>, Result<Written, _>)| {
+        result.and_then(|_| encoder.into_sink().map(drop).map_err(EncodeError::Sink))
+    };
+    let results: Vec<_> = encoders.into_iter().zip(results).map(flush).collect();
+    groups.into_iter().zip(results).for_each(|(group, result)| group.finish(result));
 }
 
 /// Puts together who gets the same bytes, and writes what stands before them.
@@ -187,15 +194,15 @@ fn fresh_mark() -> [u8; MARK_LENGTH] {
 
 impl Group {
     /// Writes what stands behind the data, or all of it where it went to a file first.
-    fn finish(mut self, result: Result<Written, EncodeError<Infallible>>) {
-        if let Err(error) = result {
-            let reason = match error {
-                EncodeError::Sink(never) => match never {},
-                EncodeError::Unsupported(value) => value.to_string(),
-            };
-            self.receivers.iter_mut().for_each(|receiver| receiver.fail(&reason));
-        } else {
-            match &mut self.out {
+    fn finish(mut self, result: Result<(), EncodeError<NobodyLeft>>) {
+        match result {
+            // Each has failed for a reason of its own.
+            Err(EncodeError::Sink(NobodyLeft)) => {}
+            Err(EncodeError::Unsupported(value)) => {
+                let reason = value.to_string();
+                self.receivers.iter_mut().for_each(|receiver| receiver.fail(&reason));
+            }
+            Ok(()) => match &mut self.out {
                 GroupOut::Marked(mark) => self.receivers.iter_mut().for_each(|receiver| receiver.write(&*mark)),
                 GroupOut::File { file, length, .. } => {
                     for receiver in &mut self.receivers {
@@ -205,7 +212,7 @@ impl Group {
                         }
                     }
                 }
-            }
+            },
         }
         self.receivers.into_iter().for_each(Receiver::finish);
     }
