@@ -1,8 +1,10 @@
 //! What has been acknowledged is on disk after a polite end, whatever was going on when it came.
 
+#![allow(clippy::disallowed_methods, reason = "many writers at once are threads")]
+
 use std::thread::spawn;
 
-use peertest::{Peer, Server};
+use peertest::{LONG, Peer, Server, wait_until};
 
 const WRITERS: usize = 24;
 
@@ -32,7 +34,7 @@ fn nothing_that_was_acknowledged_is_missing_after_sigterm() {
                 spawn(move || count_up(&address, &format!("counter{nth}")))
             })
             .collect();
-        std::thread::sleep(std::time::Duration::from_millis(150));
+        wait_until("some writes", LONG, || server.info().number("total_commands_processed") > 500);
         server.terminate();
         let acknowledged: Vec<u64> = writers.into_iter().map(|writer| writer.join().expect("a writer")).collect();
         server.start_again(&[]);
