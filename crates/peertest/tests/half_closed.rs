@@ -1,6 +1,8 @@
 //! A client may end its own direction of a connection right behind its last request, as `nc` does: it gets the reply,
 //! and the connection is closed.
 
+#![allow(clippy::disallowed_methods, reason = "half of a connection is closed, which takes a bare socket")]
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 

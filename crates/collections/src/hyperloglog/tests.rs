@@ -1,3 +1,5 @@
+//! HyperLogLogs against facts recorded from a peer, and against their own other form.
+
 use super::*;
 use crate::Corrupt;
 

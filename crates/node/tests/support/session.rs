@@ -60,7 +60,8 @@ impl Session {
 
     /// Follows a master that has nothing: its stream begins at offset 0.
     pub fn follow_master(&mut self) {
-        const ANSWERS: &[u8] = b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC 0123456789012345678901234567890123456789 0\r\n";
+        const ANSWERS: &[u8] =
+            b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC 0123456789012345678901234567890123456789 0\r\n";
         self.turn(|node| node.follow("127.0.0.1".to_owned(), 1));
         self.turn(Node::link_connected);
         self.from_master(ANSWERS);
