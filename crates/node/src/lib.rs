@@ -27,6 +27,7 @@ mod observe;
 mod output;
 mod persistence;
 mod pubsub;
+mod redact;
 mod replay;
 mod replication;
 mod server_commands;

@@ -69,6 +69,7 @@ fn exec(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     node.in_exec = true;
     for (id, args) in &transaction.queued {
         node.call(conn, *id, &args.as_args());
+        node.feed_monitors(conn, *id, &args.as_args());
         if node.clients.get(conn).is_none() {
             break; // The transaction killed its own connection; what it did stands.
         }
