@@ -9,7 +9,7 @@ use server::Server;
 #[test]
 fn a_range_of_the_alphabet_over_different_scores_is_journalled_as_what_it_removed() {
     let mut server = Server::new();
-    server.run("ZADD z 1 d 2 a 3 c 4 b");
+    server.run("ZADD z 1 a 2 d 3 b 4 c");
     let before = server.run("ZRANGE z 0 -1").bulks;
     let removed = server.run("ZREMRANGEBYLEX z [a [c");
     let after = server.run("ZRANGE z 0 -1").bulks;
@@ -31,7 +31,7 @@ fn a_range_of_the_alphabet_over_one_score_is_journalled_as_it_was_sent() {
 #[test]
 fn a_stored_range_of_the_alphabet_over_different_scores_is_journalled_as_the_value() {
     let mut server = Server::new();
-    server.run("ZADD z 1 d 2.5 a 3 c 4 b");
+    server.run("ZADD z 1 a 2.5 b 3 z 4 c");
     server.run("SET y old");
     let stored = server.run("ZRANGESTORE y z [a [c BYLEX");
     let value = server.run("ZRANGE y 0 -1 WITHSCORES").bulks;
@@ -48,6 +48,7 @@ fn a_sort_with_ties_is_journalled_as_the_list() {
     let mut server = Server::new();
     let names: Vec<String> = (0..2500).map(|i| format!("m{i}")).collect();
     server.run(&format!("SADD s {}", names.join(" ")));
+    server.run("SET l old");
     let stored = server.run("SORT s BY w_* ALPHA STORE l");
     let list = server.run("LRANGE l 0 -1").bulks;
     assert_eq!(stored.journal[0], ["DEL", "l"]);
