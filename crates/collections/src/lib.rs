@@ -30,5 +30,5 @@ pub use intset::Intset;
 pub use limits::Limits;
 pub use list::{List, ListIter, ListNode, ListNodes};
 pub use listpack::{Listpack, ListpackIter};
-pub use set::{Set, SetIter};
+pub use set::{PoppedMembers, Set, SetIter};
 pub use zset::{LexBound, ZSet, ZSetIter};

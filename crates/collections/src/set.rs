@@ -26,6 +26,49 @@ impl Default for Set {
     }
 }
 
+/// Pops of at least this part of all members take one pass over them.
+const MANY: usize = 8;
+
+/// What [`Set::pop_many`] removed.
+pub struct PoppedMembers(Popped);
+
+enum Popped {
+    Few(Vec<Vec<u8>>),
+    /// The set as it was, and a flag for each of its members.
+    Many {
+        before: Set,
+        chosen: Vec<bool>,
+    },
+}
+
+impl PoppedMembers {
+    /// The members.
+    pub fn iter(&self) -> impl Iterator<Item = Element<'_>> {
+        let (few, many) = match &self.0 {
+            Popped::Few(members) => (Some(members.iter().map(|member| Element::Bytes(member))), None),
+            Popped::Many { before, chosen } => (None, Some(before.iter().zip(chosen))),
+        };
+        let many = many.into_iter().flatten().filter(|(_, chosen)| **chosen).map(|(member, _)| member);
+        few.into_iter().flatten().chain(many)
+    }
+}
+
+/// Flags for `len` places, `count` of them set, every choice with the same probability.
+fn draw(len: usize, count: usize, rng: &mut fastrand::Rng) -> Vec<bool> {
+    let mut chosen = vec![false; len];
+    // The smaller part is drawn, by Floyd's method: a place drawn twice gives way to the last one in reach.
+    let few = count.min(len - count);
+    for reach in len - few..len {
+        let place = rng.usize(..=reach);
+        let place = if chosen[place] { reach } else { place };
+        chosen[place] = true;
+    }
+    if few < count {
+        chosen.iter_mut().for_each(|chosen| *chosen = !*chosen);
+    }
+    chosen
+}
+
 impl Set {
     /// Without members.
     pub fn new() -> Set {
@@ -207,6 +250,30 @@ impl Set {
         let member = self.random(rng)?.to_vec();
         self.remove(&member);
         Some(member)
+    }
+
+    /// Removes `count` members (or all if there are fewer), every choice with the same probability: what was removed. Many
+    /// of them take one pass instead of a search for each.
+    pub fn pop_many(&mut self, count: usize, rng: &mut fastrand::Rng) -> PoppedMembers {
+        let len = self.len();
+        let count = count.min(len);
+        if count < len / MANY {
+            return PoppedMembers(Popped::Few((0..count).filter_map(|_| self.pop_random(rng)).collect()));
+        }
+        let chosen = draw(len, count, rng);
+        let before = self.clone();
+        match &mut self.0 {
+            Repr::Table(table) => {
+                let mut stays = chosen.iter().map(|chosen| !chosen);
+                table.retain(|_, _| stays.next().expect("a place for each member"));
+            }
+            _ => {
+                for (member, _) in before.iter().zip(&chosen).filter(|(_, chosen)| **chosen) {
+                    member.with_bytes(|member| self.remove(member));
+                }
+            }
+        }
+        PoppedMembers(Popped::Many { before, chosen })
     }
 
     /// Emits about `count` members from `cursor` on (all of them while small) and returns the next cursor, 0 at the end.

@@ -75,6 +75,12 @@ impl Table {
         true
     }
 
+    /// Keeps the entries for which `keep` holds; it is asked in the order of [`Table::iter`]. Takes one pass over all
+    /// entries, and so less than removing many of them one by one.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+        self.root.retain(&mut keep);
+    }
+
     /// All entries, in hash order.
     pub(crate) fn iter(&self) -> TableIter<'_> {
         let (leaf, end) = self.root.leaf(0);

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use collections::Element;
+use keyspace::Db;
 use keyspace::notify::{Class, Event};
 use resp::{Args, Protocol, Reply, encode};
 
@@ -12,6 +13,32 @@ use crate::error::{Error, Outcome};
 
 /// The event of a key that went because it was overwritten with nothing.
 pub(crate) const DEL_EVENT: Event = Event::new(Class::GENERIC, "del");
+
+/// The most elements that one command journalled by [`journal_outcome`] names; even, so that pairs stay together.
+const OUTCOME_ELEMENTS_MAX: usize = 1024;
+
+/// Journals, in place of the command that runs, what became of it: `word key element…`, in as many commands as it takes.
+pub(crate) fn journal_outcome(db: &mut Db<'_>, word: &[u8], key: &[u8], elements: &[Vec<u8>]) {
+    db.effects.replicate_nothing();
+    if !db.effects.journal_wanted {
+        return;
+    }
+    let index = db.index();
+    for batch in elements.chunks(OUTCOME_ELEMENTS_MAX) {
+        let mut command = vec![word, key];
+        command.extend(batch.iter().map(Vec::as_slice));
+        db.effects.replicate_instead(index, &command);
+    }
+}
+
+/// Journals, in place of the command that runs, the deletion of a key that will be written anew.
+pub(crate) fn journal_removal(db: &mut Db<'_>, key: &[u8]) {
+    db.effects.replicate_nothing();
+    if db.kind(key).is_some() {
+        let index = db.index();
+        db.effects.replicate_instead(index, &[b"DEL", key]);
+    }
+}
 
 /// Replies an element as a bulk string.
 pub(crate) fn reply_element(reply: &mut Reply<'_>, element: Element<'_>) {

@@ -31,6 +31,12 @@ pub fn int(arg: &[u8]) -> Result<i64, Error> {
     base::numbers::parse_i64(arg).ok_or(Error::NotInteger)
 }
 
+/// Reads an argument as a 32-bit integer: the number of a database.
+pub fn int32(arg: &[u8]) -> Result<i32, Error> {
+    i32::try_from(int(arg)?)
+        .map_err(|_| Error::text("ERR value is out of range, value must between -2147483648 and 2147483647"))
+}
+
 /// Reads an argument as a 64-bit integer within a range; `message` refuses what is outside.
 pub fn int_in(arg: &[u8], range: std::ops::RangeInclusive<i64>, message: Error) -> Result<i64, Error> {
     let value = int(arg)?;

@@ -57,11 +57,6 @@ fn get_without_touch<'d>(db: &'d mut Db<'_>, key: &[u8]) -> Option<ValueRef<'d>>
     if db.exists(key) { db.peek(key) } else { db.get(key) }
 }
 
-/// Reads the number of a database, which may not exist; `refusal` is for what is no number.
-fn database_number(arg: &[u8], refusal: Error) -> Result<i32, Error> {
-    base::numbers::parse_i64(arg).and_then(|number| i32::try_from(number).ok()).ok_or(refusal)
-}
-
 /// The database of that number.
 fn database(db: &Db<'_>, number: i32) -> Result<usize, Error> {
     usize::try_from(number).ok().filter(|index| *index < db.count()).ok_or(Error::DbIndex)

@@ -24,7 +24,7 @@ mod string;
 mod zset;
 
 pub use blocking::{Blocking, Wait};
-pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, is};
+pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, int32, is};
 pub use error::{Error, Outcome};
 pub use flags::{Categories, Flags};
 pub use keyspec::{Begin, Find, KeyAccess, KeySpec};

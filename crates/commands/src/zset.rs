@@ -85,6 +85,12 @@ fn reply_members<'z>(
     }
 }
 
+/// Whether all members have the same score, as ranges of the alphabet suppose.
+fn has_one_score(zset: &ZSet) -> bool {
+    let score = |rank: usize| zset.get(rank).map(|(_, score)| score);
+    score(0) == score(zset.len().saturating_sub(1))
+}
+
 /// Stores a result, or deletes the destination if there is none, and replies its size.
 pub(crate) fn store(ctx: &mut Context<'_>, destination: &[u8], result: ZSet, name: &'static str) {
     let len = result.len();

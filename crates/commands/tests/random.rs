@@ -3,61 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use base::UnixMs;
-use commands::{Context, GROUPS};
-use keyspace::{Db, Effects, ExpiryMode, Keyspace, Settings};
-use resp::{Outbox, OwnedArgs, Protocol, Reply};
+#[path = "support/server.rs"]
+mod server;
 
-/// A server that runs one command at a time.
-struct Server {
-    keyspace: Keyspace,
-    rng: fastrand::Rng,
-}
+use server::Server;
 
-/// What a command left: its reply's bulk strings, and the journalled commands as words.
-struct Outcome {
-    bulks: Vec<String>,
-    journal: Vec<Vec<String>>,
-}
-
-impl Server {
-    fn new() -> Server {
-        Server { keyspace: Keyspace::new(1, [1, 2], Settings::default()), rng: fastrand::Rng::with_seed(1) }
-    }
-
-    fn run(&mut self, line: &str) -> Outcome {
-        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-        let args = OwnedArgs::from_slices(&words);
-        let name = line.split(' ').next().unwrap_or_default().to_ascii_lowercase();
-        let row = GROUPS.iter().flat_map(|group| group.iter()).find(|row| row.name == name).expect("a known command");
-        let mut effects = Effects::default();
-        effects.journal_wanted = true;
-        effects.begin_command();
-        let mut out = Outbox::new();
-        let db = Db::new(&mut self.keyspace, 0, &mut effects, UnixMs(1_750_000_000_000), ExpiryMode::Delete);
-        let reply = Reply::new(&mut out, Protocol::Resp2);
-        (row.run)(
-            &mut Context { db, reply, rng: &mut self.rng, blocking: commands::Blocking::Refused },
-            &args.as_args(),
-        )
-        .expect("the command succeeds");
-        effects.end_command(0, words.iter().copied());
-        let journal = effects.commands().map(|(_, bytes)| bulks(bytes)).collect();
-        Outcome { bulks: bulks(&out.to_vec()), journal }
-    }
-
-    fn members(&mut self, key: &str) -> BTreeSet<String> {
-        self.run(&format!("SMEMBERS {key}")).bulks.into_iter().collect()
-    }
-}
-
-/// The bulk strings in some RESP: every line that is no header. Good for words without line ends.
-fn bulks(bytes: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
-    text.split("\r\n")
-        .filter(|line| !line.is_empty() && !line.starts_with(['*', '$', ':']))
-        .map(str::to_owned)
-        .collect()
+fn members(server: &mut Server, key: &str) -> BTreeSet<String> {
+    server.run(&format!("SMEMBERS {key}")).bulks.into_iter().collect()
 }
 
 fn numbered(count: usize) -> Vec<String> {
@@ -70,9 +22,9 @@ fn what_spop_takes_is_what_goes_and_what_is_journalled() {
     for (count, batches) in [(1, vec![1]), (1024, vec![1024]), (1030, vec![1024, 6]), (2500, vec![1024, 1024, 452])] {
         let mut server = Server::new();
         server.run(&format!("SADD s {}", numbered(3000).join(" ")));
-        let before = server.members("s");
+        let before = members(&mut server, "s");
         let popped = server.run(&format!("SPOP s {count}"));
-        let gone: BTreeSet<String> = before.difference(&server.members("s")).cloned().collect();
+        let gone: BTreeSet<String> = before.difference(&members(&mut server, "s")).cloned().collect();
         assert_eq!(popped.bulks.len(), count);
         assert_eq!(popped.bulks.into_iter().collect::<BTreeSet<_>>(), gone);
         assert!(popped.journal.iter().all(|command| command[..2] == ["SREM", "s"]));
@@ -87,7 +39,7 @@ fn spop_of_one_member_is_journalled_as_its_removal() {
     server.run("SADD s a b c");
     let popped = server.run("SPOP s");
     assert_eq!(popped.journal, [["SREM", "s", &popped.bulks[0]]]);
-    assert!(!server.members("s").contains(&popped.bulks[0]));
+    assert!(!members(&mut server, "s").contains(&popped.bulks[0]));
 }
 
 #[test]

@@ -423,10 +423,12 @@ impl<'a> Db<'a> {
         removed
     }
 
-    /// Swaps two databases.
+    /// Swaps two databases. One with itself is a change that touches nothing.
     pub fn swap(&mut self, a: usize, b: usize) {
-        self.keyspace.swap(a, b);
-        self.effects.touch_swapped(a, b);
+        if a != b {
+            self.keyspace.swap(a, b);
+            self.effects.touch_swapped(a, b);
+        }
         self.effects.dirty += 1;
     }
 }

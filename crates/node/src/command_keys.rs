@@ -56,8 +56,10 @@ pub(crate) fn has_keys(meta: &Meta) -> bool {
 fn by_specification(meta: &Meta, args: &Args<'_>) -> Option<Vec<FoundKey>> {
     let mut found = Vec::new();
     for spec in meta.keys.iter().filter(|spec| !spec.access.has(KeyAccess::NOT_KEY)) {
+        let before = found.len();
         let fits = spec.positions(args, &mut |at| found.push(FoundKey { at, access: spec.access }));
-        if !fits {
+        let none_counted = matches!(spec.find, Find::Count { .. }) && found.len() == before;
+        if !fits || (none_counted && !meta.flags.has(Flags::NO_MANDATORY_KEYS)) {
             return None;
         }
     }

@@ -1,6 +1,6 @@
 //! The commands about the connection itself: HELLO, AUTH, PING, ECHO, SELECT, QUIT, RESET.
 
-use commands::{Categories, Error, Flags, Meta, Outcome, Row, int, is};
+use commands::{Categories, Error, Flags, Meta, Outcome, Row, int32, is};
 use resp::{Args, Protocol};
 
 use crate::client::{ConnId, ReplyMode};
@@ -205,7 +205,7 @@ const SELECT: ServerRow = Row {
 };
 
 fn select(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
-    let index = int(&args[1])?;
+    let index = int32(&args[1])?;
     let db = usize::try_from(index).ok().filter(|db| *db < node.keyspace.count()).ok_or(Error::DbIndex)?;
     node.clients[conn].db = db;
     node.reply(conn).simple("OK");

@@ -80,6 +80,7 @@ impl Node {
         self.clients[conn].executing = true;
         self.feed_monitors(conn, id, args);
         self.call(conn, id, args);
+        self.feed_monitors(conn, id, args);
         if let Some(wait) = self.asked_wait.take() {
             self.block(conn, args, *wait);
         }
@@ -204,10 +205,11 @@ impl Node {
         let Some(started) = started else { return };
         let took = self.host.now().since(started);
         self.table.stats_mut(id).usec += took.as_micros() as u64;
-        let meta = self.table.get(id).row.meta();
-        if !meta.flags.has(Flags::SKIP_SLOWLOG) && !self.table.get(id).full_name.eq("exec") {
+        let Node { table, slowlog, config, unix, .. } = self;
+        let command = table.get(id);
+        if !command.row.meta().flags.has(Flags::SKIP_SLOWLOG) && command.full_name != "exec" {
             let client = self.clients.get(conn).map(|client| (client.peer.addr.clone(), client.name.clone()));
-            self.slowlog.add(&self.config, self.unix, took, args, client);
+            slowlog.add(config, *unix, took, (&command.full_name, args), client);
         }
         self.latency.count(&self.config, id, took);
         self.latency.add(&self.config, self.unix, "command", took);

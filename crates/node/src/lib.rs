@@ -30,6 +30,7 @@ mod output_limit;
 mod pause;
 mod persistence;
 mod pubsub;
+mod redact;
 mod replay;
 mod replication;
 mod server_commands;

@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use commands::{Flags, Meta, Outcome, Row};
-use resp::Args;
+use commands::{Error, Flags, Meta, Outcome, Row};
+use resp::{Args, Reply};
 
-use crate::client::ConnId;
+use crate::client::{ConnId, ReplyMode};
 use crate::node::Node;
+use crate::redact::{REDACTED, secrets};
 use crate::table::{CommandId, ServerFn, ServerRow};
 
 /// The commands of this group.
@@ -22,16 +23,20 @@ const MONITOR: ServerRow = Row {
 };
 
 fn monitor(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
-    if !node.clients[conn].monitor {
-        node.clients[conn].monitor = true;
-        node.monitors.push(conn);
+    if node.running_inside_exec() {
+        return Err(Error::text("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
+    if node.clients[conn].monitor {
+        return Ok(()); // No reply at all: so do the peers.
+    }
+    node.clients[conn].monitor = true;
+    node.monitors.push(conn);
     node.reply(conn).simple("OK");
     Ok(())
 }
 
 impl Node {
-    /// Shows a command to whoever monitors, unless it is one that must not be seen.
+    /// Shows a command that was called to whoever monitors, unless it is one that must not be seen.
     pub(crate) fn feed_monitors(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) {
         if self.monitors.is_empty() {
             return;
@@ -40,18 +45,22 @@ impl Node {
         if meta.flags.has(Flags::SKIP_MONITOR) || meta.flags.has(Flags::ADMIN) {
             return;
         }
+        let Some(client) = self.clients.get(conn) else { return }; // It killed its own connection.
         let micros = self.host.unix_micros();
-        let client = &self.clients[conn];
         let mut line = format!("{}.{:06} [{} {}]", micros / 1_000_000, micros % 1_000_000, client.db, client.peer.addr);
-        let hidden = self.table.get(id).full_name == "auth";
+        let secrets = secrets(&self.table.get(id).full_name, args);
         for (at, arg) in args.iter().enumerate() {
-            let shown: &[u8] = if hidden && at > 0 { b"(redacted)" } else { arg };
+            let shown = if secrets.contains(&at) { REDACTED } else { arg };
             write!(line, " \"{}\"", escape(shown)).expect("a string takes all text");
         }
         for watcher in self.monitors.clone() {
-            match self.clients.get(watcher) {
+            match self.clients.get_mut(watcher) {
                 Some(client) if client.monitor => {
-                    self.reply(watcher).simple(&line);
+                    // A line stands behind the reply to the monitor's own command, never inside it.
+                    let out = if client.executing { &mut client.pushes } else { &mut client.outbox };
+                    if client.reply_mode == ReplyMode::On {
+                        Reply::new(out, client.proto).simple(&line);
+                    }
                     self.clients.mark_dirty(watcher);
                     self.check_output_limit(watcher);
                 }

@@ -206,7 +206,9 @@ fn unsubscribe_from(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic
 fn confirm(node: &mut Node, conn: ConnId, word: &str, name: Option<&[u8]>, topic: Topic) {
     let [channels, patterns, shards] = node.clients[conn].subscriptions;
     let count = if topic == Topic::Shard { shards } else { channels + patterns };
-    let mut reply = node.reply(conn);
+    // CLIENT REPLY holds back replies; this is a message.
+    let client = &mut node.clients[conn];
+    let mut reply = Reply::new(&mut client.outbox, client.proto);
     reply.push(3);
     reply.bulk(word.as_bytes());
     match name {

@@ -11,6 +11,7 @@ use resp::Args;
 use crate::client::ConnId;
 use crate::node::Node;
 use crate::pubsub::container;
+use crate::redact::{REDACTED, secrets};
 use crate::table::{ServerFn, ServerRow};
 
 /// An entry shows this many arguments at most, and this many bytes of each.
@@ -40,7 +41,7 @@ impl SlowLog {
         config: &Config,
         at: UnixMs,
         took: Duration,
-        args: &Args<'_>,
+        (full_name, args): (&str, &Args<'_>),
         client: Option<(String, Vec<u8>)>,
     ) {
         let threshold = config.slowlog_log_slower_than;
@@ -48,15 +49,21 @@ impl SlowLog {
             return;
         }
         let (addr, name) = client.unwrap_or_default();
-        self.entries.push_front(Entry { id: self.next_id, at, took, args: shorten(args), addr, name });
+        self.entries.push_front(Entry { id: self.next_id, at, took, args: shorten(full_name, args), addr, name });
         self.next_id += 1;
         self.entries.truncate(config.slowlog_max_len as usize);
     }
 }
 
-fn shorten(args: &Args<'_>) -> Vec<Vec<u8>> {
+fn shorten(full_name: &str, args: &Args<'_>) -> Vec<Vec<u8>> {
+    let secrets = secrets(full_name, args);
     let shown = if args.len() > ARGS_SHOWN_MAX { ARGS_SHOWN_MAX - 1 } else { args.len() };
-    let mut list: Vec<Vec<u8>> = args.iter().take(shown).map(shorten_one).collect();
+    let mut list: Vec<Vec<u8>> = args
+        .iter()
+        .take(shown)
+        .enumerate()
+        .map(|(at, arg)| if secrets.contains(&at) { REDACTED.to_vec() } else { shorten_one(arg) })
+        .collect();
     if args.len() > shown {
         list.push(format!("... ({} more arguments)", args.len() - shown).into_bytes());
     }

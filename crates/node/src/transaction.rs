@@ -69,6 +69,7 @@ fn exec(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     node.in_exec = true;
     for (id, args) in &transaction.queued {
         node.call(conn, *id, &args.as_args());
+        node.feed_monitors(conn, *id, &args.as_args());
     }
     node.in_exec = false;
     node.effects.begin_command();

@@ -149,7 +149,44 @@ impl Child {
     }
 }
 
+impl Child {
+    /// Keeps the entries for which `keep` holds, asked in order. Leaves without a loss are not copied.
+    pub(super) fn retain(&mut self, keep: &mut impl FnMut(&[u8], &[u8]) -> bool) {
+        match self {
+            Child::Leaf { count, leaf } => {
+                let kept: Vec<bool> = leaf.iter().map(|(key, value)| keep(key, value)).collect();
+                if kept.contains(&false) {
+                    *leaf = Arc::new(leaf.retained(&kept));
+                    *count = leaf.len() as u32;
+                }
+            }
+            Child::Inner { count, inner } => {
+                let inner = Arc::make_mut(inner);
+                inner.children.iter_mut().for_each(|child| child.retain(keep));
+                *count = inner.children.iter().map(|child| child.count() as u32).sum();
+                inner.merge_all_small();
+                if let [Child::Leaf { .. }] = &inner.children[..] {
+                    *self = inner.children.swap_remove(0);
+                }
+            }
+        }
+    }
+}
+
 impl Inner {
+    /// Joins leaves until none are left that can be.
+    fn merge_all_small(&mut self) {
+        let mut before = usize::MAX;
+        while self.children.len() < before {
+            before = self.children.len();
+            let mut index = 0;
+            while index < self.children.len() {
+                self.merge_if_small(index);
+                index += 1;
+            }
+        }
+    }
+
     /// Which child holds a slot.
     fn index(&self, slot: u32) -> usize {
         (self.starts << (SLOTS - 1 - slot)).count_ones() as usize - 1

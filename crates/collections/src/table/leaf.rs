@@ -198,6 +198,21 @@ impl Leaf {
         halves
     }
 
+    /// The entries whose flag is set.
+    pub(super) fn retained(&self, kept: &[bool]) -> Leaf {
+        let count = kept.iter().filter(|&&kept| kept).count();
+        let mut leaf = Leaf::default();
+        if count > 0 {
+            leaf.slots = count.next_multiple_of(SLOT_STEP) as u32;
+            leaf.block = vec![0; leaf.entries_at()];
+        }
+        for place in (0..self.len()).filter(|place| kept[*place]) {
+            let (key, value) = self.entry(place);
+            leaf.insert(u64::from(self.block[place]), key, value);
+        }
+        leaf
+    }
+
     /// True if `other` is so small that it was added to this leaf.
     pub(super) fn absorb(&mut self, other: &Leaf) -> bool {
         if self.len() + other.len() > MERGE_ENTRIES_MAX || self.block.len() + other.block.len() > BLOCK_MAX / 2 {

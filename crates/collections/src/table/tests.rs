@@ -67,6 +67,36 @@ proptest! {
 }
 
 #[test]
+fn what_is_not_retained_is_gone_and_clones_keep_it() {
+    for modulus in [1, 2, 3, 10, 100, 100_000] {
+        for keep in [true, false] {
+            let mut table = filled(10_000);
+            table.set(b"large", &[7; 5000]);
+            let whole = table.clone();
+            let stays = |key: &[u8]| (key.iter().map(|byte| usize::from(*byte)).sum::<usize>() % modulus == 0) == keep;
+            let mut asked = Vec::new();
+            table.retain(|key, _| {
+                asked.push(key.to_vec());
+                stays(key)
+            });
+            assert!(asked.iter().map(Vec::as_slice).eq(whole.iter().map(|(key, _)| key)));
+            let all: Model = whole.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+            assert!(same(&whole, &all) && all.len() == 10_001);
+            let mut rest = all;
+            rest.retain(|key, _| stays(key));
+            assert!(same(&table, &rest));
+            // It is as good as any other table: entries come, go, and are found.
+            for number in 0..10_000 {
+                table.set(format!("key:{number}").as_bytes(), b"again");
+            }
+            let keys: Vec<Vec<u8>> = table.iter().map(|(key, _)| key.to_vec()).collect();
+            assert!(keys.iter().all(|key| table.remove(key)));
+            assert!(matches!(&table.root, Child::Leaf { count: 0, .. }));
+        }
+    }
+}
+
+#[test]
 fn a_scan_returns_what_stays_while_the_table_grows_and_shrinks() {
     let mut table = filled(5000);
     for number in 0..1000 {

@@ -4,12 +4,12 @@
 
 use resp::Args;
 
-use crate::context::{Context, DataFn, DataRow, is};
+use crate::context::{Context, DataFn, DataRow, int32, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
 use crate::row::{Meta, Row};
 
-use super::{database, database_number};
+use super::database;
 
 /// Deletes all keys of the database.
 pub(super) const FLUSHDB: DataRow = Row {
@@ -75,8 +75,8 @@ pub(super) const SWAPDB: DataRow = Row {
 };
 
 fn swapdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let first = database_number(&args[1], Error::text("ERR invalid first DB index"))?;
-    let second = database_number(&args[2], Error::text("ERR invalid second DB index"))?;
+    let first = int32(&args[1]).map_err(|_| Error::text("ERR invalid first DB index"))?;
+    let second = int32(&args[2]).map_err(|_| Error::text("ERR invalid second DB index"))?;
     let (first, second) = (database(&ctx.db, first)?, database(&ctx.db, second)?);
     ctx.db.swap(first, second);
     ctx.reply.ok();

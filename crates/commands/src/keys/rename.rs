@@ -4,13 +4,13 @@
 use keyspace::notify::{Class, Event};
 use resp::Args;
 
-use crate::context::{Context, DataFn, DataRow, is};
+use crate::context::{Context, DataFn, DataRow, int32, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
 use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
 
-use super::{database, database_number};
+use super::database;
 
 const SAME_OBJECT: Error = Error::text("ERR source and destination objects are the same");
 
@@ -130,7 +130,7 @@ fn parse_copy(ctx: &Context<'_>, args: &Args<'_>) -> Result<(usize, bool), Error
             replace = true;
         } else if is(&args[at], "DB") && at + 1 < args.len() {
             at += 1;
-            target = database(&ctx.db, database_number(&args[at], Error::NotInteger)?)?;
+            target = database(&ctx.db, int32(&args[at])?)?;
         } else {
             return Err(Error::Syntax);
         }
@@ -154,7 +154,7 @@ pub(super) const MOVE: DataRow = Row {
 fn move_(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let key = &args[1];
     let source = ctx.db.index();
-    let target = database(&ctx.db, database_number(&args[2], Error::NotInteger)?)?;
+    let target = database(&ctx.db, int32(&args[2])?)?;
     if source == target {
         return Err(SAME_OBJECT);
     }

@@ -10,6 +10,7 @@ use keyspace::notify::{Class, Event};
 use keyspace::{Object, Ttl, Value, ValueRef};
 use resp::Args;
 
+use crate::collection::{journal_outcome, journal_removal};
 use crate::context::{Context, DataFn, DataRow, float, int, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
@@ -54,7 +55,7 @@ fn sort_ro(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 fn run(ctx: &mut Context<'_>, args: &Args<'_>, may_store: bool) -> Outcome {
     let options = Options::parse(args, may_store)?;
     let source = load(ctx, &args[1], &options)?;
-    let elements = order(ctx, source, &options)?;
+    let Ordered { elements, has_ties } = order(ctx, source, &options)?;
     let rows = elements.len() * options.gets.len().max(1);
     match options.store {
         None => {
@@ -65,7 +66,7 @@ fn run(ctx: &mut Context<'_>, args: &Args<'_>, may_store: bool) -> Outcome {
             });
         }
         Some(target) => {
-            store(ctx, target, &elements, &options);
+            store(ctx, target, &elements, &options, has_ties);
             ctx.reply.int(rows as i64);
         }
     }
@@ -173,35 +174,54 @@ fn load(ctx: &mut Context<'_>, key: &[u8], options: &Options<'_>) -> Result<Sour
     Ok(Source { elements, ready, by_bytes })
 }
 
+/// What was sorted, or needed no sorting.
+struct Ordered {
+    elements: Vec<Vec<u8>>,
+    /// Some elements are equal to the sort and yet different: another kind of server may order them otherwise.
+    has_ties: bool,
+}
+
 /// Sorts as asked for, and cuts to what LIMIT leaves.
-fn order(ctx: &mut Context<'_>, source: Source, options: &Options<'_>) -> Result<Vec<Vec<u8>>, Error> {
+fn order(ctx: &mut Context<'_>, source: Source, options: &Options<'_>) -> Result<Ordered, Error> {
     let Source { mut elements, ready, by_bytes } = source;
+    let mut has_ties = false;
     if ready {
-        return Ok(elements);
+        return Ok(Ordered { elements, has_ties });
     }
     let turn = |order: Ordering| if options.descending { order.reverse() } else { order };
     if by_bytes {
         elements.sort_by(|a, b| turn(a.cmp(b)));
     } else if !options.unsorted {
-        elements = if options.alpha { by_text(ctx, elements, options) } else { by_number(ctx, elements, options)? };
+        elements = match &options.by {
+            Some(by) if options.alpha => {
+                (elements, has_ties) = by_text_of_keys(ctx, elements, by, turn);
+                elements
+            }
+            None if options.alpha => {
+                elements.sort_by(|a, b| turn(a.cmp(b)));
+                elements
+            }
+            _ => by_number(ctx, elements, options)?,
+        };
     }
     let (from, to) = options.window(elements.len());
     elements.truncate(to);
     elements.drain(..from);
-    Ok(elements)
+    Ok(Ordered { elements, has_ties })
 }
 
-/// Sorts by bytes, those of the BY keys if there are any; a missing one comes first.
-fn by_text(ctx: &mut Context<'_>, mut elements: Vec<Vec<u8>>, options: &Options<'_>) -> Vec<Vec<u8>> {
-    let turn = |order: Ordering| if options.descending { order.reverse() } else { order };
-    let Some(by) = &options.by else {
-        elements.sort_by(|a, b| turn(a.cmp(b)));
-        return elements;
-    };
+/// Sorts by the bytes of the BY keys; a missing one comes first. True: there are ties.
+fn by_text_of_keys(
+    ctx: &mut Context<'_>,
+    elements: Vec<Vec<u8>>,
+    by: &Pattern<'_>,
+    turn: impl Fn(Ordering) -> Ordering,
+) -> (Vec<Vec<u8>>, bool) {
     let mut weighed: Vec<(Option<Vec<u8>>, Vec<u8>)> =
         elements.into_iter().map(|element| (by.fetch(&mut ctx.db, &element), element)).collect();
     weighed.sort_by(|(a, _), (b, _)| turn(a.cmp(b)));
-    weighed.into_iter().map(|(_, element)| element).collect()
+    let has_ties = weighed.windows(2).any(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1);
+    (weighed.into_iter().map(|(_, element)| element).collect(), has_ties)
 }
 
 /// Sorts by numbers, those of the BY keys if there are any; a missing one counts as 0, equals go by the element's bytes.
@@ -258,14 +278,21 @@ fn each_result(
     }
 }
 
-/// Stores the results as a list; without any, the target is deleted.
-fn store(ctx: &mut Context<'_>, target: &[u8], elements: &[Vec<u8>], options: &Options<'_>) {
+/// Stores the results as a list; without any, the target is deleted. With ties the stream gets the list, not the sort.
+fn store(ctx: &mut Context<'_>, target: &[u8], elements: &[Vec<u8>], options: &Options<'_>, has_ties: bool) {
+    if has_ties {
+        journal_removal(&mut ctx.db, target);
+    }
     if elements.is_empty() {
         ctx.db.discard(target, DEL_EVENT);
         return;
     }
     let mut list = List::new();
     each_result(ctx, elements, options, |ctx, result| list.push_back(result.unwrap_or_default(), ctx.db.limits()));
+    if has_ties && ctx.db.effects.journal_wanted {
+        let results: Vec<Vec<u8>> = list.iter().map(|element| element.to_vec()).collect();
+        journal_outcome(&mut ctx.db, b"RPUSH", target, &results);
+    }
     let value = Value::Object(Object::List(list));
     ctx.db.set_value(target, value, Ttl::Clear, Event::new(Class::LIST, "sortstore"));
 }

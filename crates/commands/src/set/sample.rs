@@ -4,7 +4,9 @@
 use collections::Set;
 use resp::Args;
 
-use crate::collection::{ElementScan, Sample, int_from, reply_element, reply_empty_scan, scan_cursor, symmetric_int};
+use crate::collection::{
+    ElementScan, Sample, int_from, journal_outcome, reply_element, reply_empty_scan, scan_cursor, symmetric_int,
+};
 use crate::context::{Context, DataFn, DataRow};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
@@ -12,9 +14,6 @@ use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
 
 use super::event;
-
-/// The most members that one journalled SREM names.
-const SREM_MEMBERS_MAX: usize = 1024;
 
 /// Removes and returns random members of a set.
 pub(super) const SPOP: DataRow = Row {
@@ -63,32 +62,23 @@ fn pop_some(ctx: &mut Context<'_>, key: &[u8], count: usize) -> Outcome {
         ctx.reply.set(0);
         return Ok(());
     }
-    let index;
     if count >= len {
         ctx.reply.set(len);
         edit.get().iter().for_each(|member| reply_element(&mut ctx.reply, member));
         *edit.get_mut().0 = Set::new();
         edit.changed(event("spop"), len as u64);
-        index = ctx.db.index();
+        let index = ctx.db.index();
         let word: &[u8] = if ctx.db.settings().lazyfree_lazy_server_del { b"UNLINK" } else { b"DEL" };
         ctx.db.effects.replicate_instead(index, &[word, key]);
         return Ok(());
     }
     ctx.reply.set(count);
-    let (set, _) = edit.get_mut();
-    let mut popped = Vec::with_capacity(count);
-    for _ in 0..count {
-        let member = set.pop_random(ctx.rng).expect("fewer are taken than there are");
-        ctx.reply.bulk(&member);
-        popped.push(member);
-    }
+    let popped = edit.get_mut().0.pop_many(count, ctx.rng);
     edit.changed(event("spop"), count as u64);
-    index = ctx.db.index();
-    for batch in popped.chunks(SREM_MEMBERS_MAX) {
-        let mut command: Vec<&[u8]> = vec![b"SREM", key];
-        command.extend(batch.iter().map(Vec::as_slice));
-        ctx.db.effects.replicate_instead(index, &command);
-    }
+    popped.iter().for_each(|member| reply_element(&mut ctx.reply, member));
+    let wanted = ctx.db.effects.journal_wanted;
+    let members: Vec<Vec<u8>> = popped.iter().filter(|_| wanted).map(|member| member.to_vec()).collect();
+    journal_outcome(&mut ctx.db, b"SREM", key, &members);
     Ok(())
 }
 

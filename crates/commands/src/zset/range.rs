@@ -3,6 +3,7 @@
 use collections::ZSet;
 use resp::Args;
 
+use crate::collection::{journal_outcome, journal_removal};
 use crate::context::{Context, DataFn, DataRow, int, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
@@ -10,7 +11,7 @@ use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
 
 use super::bounds::{Bounds, By};
-use super::{reply_members, store};
+use super::{has_one_score, reply_members, store};
 
 /// Returns a range of a sorted set by rank, score or alphabet.
 pub(super) const ZRANGE: DataRow = Row {
@@ -43,6 +44,7 @@ fn zrangestore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let query = Query::parse(args, 2, Form::Store)?;
     let source = ctx.db.collection::<ZSet>(query.key)?.cloned();
     let mut result = ZSet::new();
+    let agreed = source.as_ref().is_none_or(|source| !query.is_by_lex() || has_one_score(source));
     if let Some(source) = source {
         let (first, count) = query.part(&source);
         let limits = ctx.db.limits();
@@ -53,7 +55,15 @@ fn zrangestore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
             member.with_bytes(|member| result.insert(member, score, limits));
         }
     }
-    store(ctx, &args[1], result, "zrangestore");
+    if agreed {
+        store(ctx, &args[1], result, "zrangestore");
+    } else {
+        // Where scores differ, what a range of the alphabet finds depends on how it is looked for.
+        let elements: Vec<Vec<u8>> = result.iter().flat_map(|(member, score)| [text(score), member.to_vec()]).collect();
+        journal_removal(&mut ctx.db, &args[1]);
+        store(ctx, &args[1], result, "zrangestore");
+        journal_outcome(&mut ctx.db, b"ZADD", &args[1], &elements);
+    }
     Ok(())
 }
 
@@ -251,6 +261,10 @@ impl<'a> Query<'a> {
         })
     }
 
+    fn is_by_lex(&self) -> bool {
+        matches!(self.bounds, Bounds::Lex(..))
+    }
+
     /// The rank of the first element to return, in the direction asked for, and how many there are.
     fn part(&self, zset: &ZSet) -> (usize, usize) {
         let ranks = self.bounds.ranks(zset);
@@ -268,4 +282,10 @@ impl<'a> Query<'a> {
         let first = if self.reverse { ranks.end - 1 - offset } else { ranks.start + offset };
         (first, count)
     }
+}
+
+fn text(score: f64) -> Vec<u8> {
+    let mut text = Vec::new();
+    base::numbers::write_f64(&mut text, score);
+    text
 }

@@ -3,6 +3,7 @@
 use collections::ZSet;
 use resp::Args;
 
+use crate::collection::journal_outcome;
 use crate::context::{Context, DataFn, DataRow};
 use crate::error::Outcome;
 use crate::flags::{Categories, Flags};
@@ -10,7 +11,7 @@ use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
 
 use super::bounds::{Bounds, By};
-use super::event;
+use super::{event, has_one_score};
 
 /// Removes members from a sorted set and returns how many were in it.
 pub(super) const ZREM: DataRow = Row {
@@ -98,12 +99,21 @@ fn remove_range(ctx: &mut Context<'_>, args: &Args<'_>, by: By, name: &'static s
     };
     let range = bounds.ranks(edit.get());
     let removed = range.len();
+    let gone = (by == By::Lex && !has_one_score(edit.get())).then(|| members(edit.get(), range.clone()));
     if removed > 0 {
         edit.get_mut().0.remove_rank_range(range.start, removed);
         edit.changed(event(name), removed as u64);
     } else {
         edit.unchanged();
     }
+    if let Some(gone) = gone {
+        // Where scores differ, what a range of the alphabet finds depends on how it is looked for.
+        journal_outcome(&mut ctx.db, b"ZREM", &args[1], &gone);
+    }
     ctx.reply.int(removed as i64);
     Ok(())
+}
+
+fn members(zset: &ZSet, ranks: std::ops::Range<usize>) -> Vec<Vec<u8>> {
+    zset.iter_from(ranks.start).take(ranks.len()).map(|(member, _)| member.to_vec()).collect()
 }

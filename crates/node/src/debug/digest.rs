@@ -10,7 +10,7 @@
 //! | a value | mix the type (0 string, 1 list, 2 set, 3 sorted set, 4 hash; 32 bits, big-endian), then the content |
 //! | a string, a list | mix the bytes; mix each element |
 //! | a set | add each member |
-//! | a sorted set | per element a state of its own: mix member, mix score in its shortest form; add that state |
+//! | a sorted set | per element a state of its own: mix member, mix score as replied; add that state |
 //! | a hash | likewise: mix field, mix value; add that state |
 //! | a deadline | add the text `!!expire!!`, whenever it is |
 //! | a key | mix its name, then what a value does, in one state |
@@ -55,17 +55,12 @@ impl Digest {
                 value.with_bytes(|bytes| pair.mix(bytes));
                 self.add(&pair.0);
             }),
-            ValueRef::ZSet(zset) => {
-                let mut text = Vec::new();
-                zset.iter().for_each(|(member, score)| {
-                    let mut pair = Digest::default();
-                    member.with_bytes(|bytes| pair.mix(bytes));
-                    text.clear();
-                    base::numbers::write_f64_compact(&mut text, score);
-                    pair.mix(&text);
-                    self.add(&pair.0);
-                })
-            }
+            ValueRef::ZSet(zset) => zset.iter().for_each(|(member, score)| {
+                let mut pair = Digest::default();
+                member.with_bytes(|bytes| pair.mix(bytes));
+                pair.mix(base::numbers::F64Text::new(score).as_bytes());
+                self.add(&pair.0);
+            }),
         }
         if expires {
             self.add(b"!!expire!!");

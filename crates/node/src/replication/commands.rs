@@ -134,10 +134,8 @@ const PSYNC: ServerRow = Row {
 fn psync(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let wanted = int(&args[2])?;
     let pending_output = !node.clients[conn].outbox.is_empty();
+    // The peers pass over any other word here.
     let failover = args.get(3).is_some_and(|word| is(word, "FAILOVER"));
-    if args.len() > 4 || (args.len() == 4 && !failover) {
-        return Err(Error::Syntax);
-    }
     let now = node.now;
     let mut request = PsyncRequest { id: args.at(1), wanted, failover, pending_output };
     let mut outcome = node.with_view(|peers, view| peers.psync(now, conn, request, view));

@@ -32,7 +32,7 @@ impl Header {
         let text = std::str::from_utf8(line).ok()?.strip_prefix(TAG)?;
         let mut words = text.split(' ');
         let replid = ReplId::parse(words.next()?.strip_prefix("replid=")?.as_bytes())?;
-        let offset = words.next()?.strip_prefix("offset=")?.parse().ok()?;
+        let offset = base::numbers::parse_offset(words.next()?.strip_prefix("offset=")?.as_bytes())?;
         let selected_db = match words.next()?.strip_prefix("select=")? {
             "none" => None,
             db => Some(db.parse().ok()?),
@@ -55,6 +55,8 @@ mod tests {
             assert_eq!(Header::parse(line), Some(header));
         }
         assert_eq!(Header::parse(b"#TS:1700000000"), None);
+        let beyond = format!("#LOCKSTEP replid={replid} offset={} select=none", u64::MAX);
+        assert_eq!(Header::parse(beyond.as_bytes()), None);
         assert_eq!(Header::parse(b"#LOCKSTEP replid=00 offset=1 select=none"), None);
     }
 }

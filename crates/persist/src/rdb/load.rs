@@ -188,7 +188,7 @@ impl AuxFields {
             b"used-mem" => self.info.used_memory = base::numbers::parse_u64(text),
             b"repl-stream-db" => self.stream_db = base::numbers::parse_i64(text),
             b"repl-id" => self.id = ReplId::parse(text),
-            b"repl-offset" => self.offset = base::numbers::parse_u64(text),
+            b"repl-offset" => self.offset = base::numbers::parse_offset(text),
             b"aof-base" => self.info.aof_base = text == b"1",
             _ => {}
         }

@@ -110,10 +110,15 @@ impl Negotiated {
 
 fn read_ack(options: &[&[u8]]) -> Said {
     let fsynced = match options.get(2) {
-        Some(name) if name.eq_ignore_ascii_case(b"fack") => options.get(3).and_then(|n| numbers::parse_u64(n)),
+        Some(name) if name.eq_ignore_ascii_case(b"fack") => options.get(3).and_then(|number| position(number)),
         _ => None,
     };
-    Said::Ack { applied: numbers::parse_u64(options[1]), fsynced }
+    Said::Ack { applied: position(options[1]), fsynced }
+}
+
+/// An acknowledged position: one that no 64-bit integer holds says nothing.
+fn position(text: &[u8]) -> Option<u64> {
+    numbers::parse_i64(text).and_then(|number| u64::try_from(number).ok())
 }
 
 fn integer(value: &[u8]) -> Result<i64, String> {
@@ -239,6 +244,8 @@ mod tests {
         assert_eq!(take(&["ACK", "7"]).1, Ok(Said::Ack { applied: Some(7), fsynced: None }));
         assert_eq!(take(&["ack", "7", "FACK", "5"]).1, Ok(Said::Ack { applied: Some(7), fsynced: Some(5) }));
         assert_eq!(take(&["ack", "x", "fack", "y"]).1, Ok(Said::Ack { applied: None, fsynced: None }));
+        let beyond = "9223372036854775808";
+        assert_eq!(take(&["ack", beyond, "fack", beyond]).1, Ok(Said::Ack { applied: None, fsynced: None }));
         assert_eq!(take(&["getack", "*", "foo", "x"]).1, Ok(Said::GetAck));
     }
 }

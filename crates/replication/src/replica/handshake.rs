@@ -108,11 +108,12 @@ pub(super) enum PsyncReply {
 pub(super) fn read_psync_reply(line: &[u8]) -> PsyncReply {
     let mut words = line.split(|&b| b == b' ').filter(|word| !word.is_empty());
     match words.next() {
-        Some(b"+FULLRESYNC") => match (words.next().and_then(ReplId::parse), words.next().and_then(numbers::parse_u64))
-        {
-            (Some(replid), Some(offset)) => PsyncReply::FullResync(Resume { replid, offset }),
-            _ => PsyncReply::Unusable,
-        },
+        Some(b"+FULLRESYNC") => {
+            match (words.next().and_then(ReplId::parse), words.next().and_then(numbers::parse_offset)) {
+                (Some(replid), Some(offset)) => PsyncReply::FullResync(Resume { replid, offset }),
+                _ => PsyncReply::Unusable,
+            }
+        }
         Some(b"+CONTINUE") => match words.next().map(ReplId::parse) {
             None => PsyncReply::Continue(None),
             Some(Some(replid)) => PsyncReply::Continue(Some(replid)),
@@ -195,6 +196,9 @@ mod tests {
             "+FULLRESYNC",
             "+FULLRESYNC x 7",
             "+FULLRESYNC ? -1",
+            "+FULLRESYNC 0123456789012345678901234567890123456789 -1",
+            "+FULLRESYNC 0123456789012345678901234567890123456789 9223372036854775807",
+            "+FULLRESYNC 0123456789012345678901234567890123456789 18446744073709551615",
             "+CONTINUE x",
             "+CONTINUED",
             "+OK",
