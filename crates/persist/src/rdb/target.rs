@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use keyspace::Snapshot;
+
 /// Whose numbering a version belongs to: the magic at the start of a file tells.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Family {
@@ -36,6 +38,13 @@ pub struct Contents {
     pub functions: bool,
     /// Hashes in which a field has a deadline.
     pub field_deadlines: bool,
+}
+
+impl Contents {
+    /// What a snapshot holds; function libraries are not part of it.
+    pub fn of(snapshot: &Snapshot) -> Contents {
+        Contents { functions: false, field_deadlines: snapshot.hashes_with_deadlines() > 0 }
+    }
 }
 
 /// What a replica said about itself before PSYNC.

@@ -220,6 +220,7 @@ impl<K: Copy + Eq + Ord> Peers<K> {
             | Event::TransferProgress(conn)
             | Event::TransferDone(conn)
             | Event::TransferFailed(conn, _)
+            | Event::SyncRefused(conn, _)
             | Event::Newline(conn) => {
                 if let Some(at) = self.find(conn) {
                     self.step(now, at, event);
@@ -261,6 +262,10 @@ impl<K: Copy + Eq + Ord> Peers<K> {
                 self.outputs.push_back(PeersOutput::Send(conn, error));
                 self.close(now, at, true, &reason);
             }
+            (State::Starting { .. }, Event::SyncRefused(_, reason)) => {
+                self.outputs.push_back(PeersOutput::Send(conn, format!("-ERR {reason}\r\n").into_bytes()));
+                self.close(now, at, true, &reason);
+            }
             (State::Encoding { .. } | State::Sending { .. }, Event::TransferFailed(_, reason)) => {
                 self.close(now, at, false, &reason);
             }
@@ -271,7 +276,8 @@ impl<K: Copy + Eq + Ord> Peers<K> {
                 | Event::BulkStarted(_)
                 | Event::TransferProgress(_)
                 | Event::TransferDone(_)
-                | Event::TransferFailed(..),
+                | Event::TransferFailed(..)
+                | Event::SyncRefused(..),
             ) => {}
             (
                 _,
