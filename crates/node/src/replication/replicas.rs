@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 
 use journal::Offset;
-use persist::rdb::{Announced, Contents, Family, Target, Unreadable};
+use persist::rdb::{Announced, Contents, Target, Unreadable};
 use replication::Retained;
 use replication::master::{Event, PeersOutput, StreamView};
 use smallvec::SmallVec;
@@ -157,7 +157,7 @@ impl Node {
         let announced = Announced {
             version: version.as_ref().map(String::as_bytes),
             capa_rdb_channel_repl: target.rdb_channel_repl,
-            assumed: self.config.rdb_version.and_then(|version| Target::new(Family::Redis, version)),
+            assumed: self.config.rdb_version.and_then(Target::of_number),
         };
         let has_deadlines = |db| self.keyspace.hashes_with_deadlines(db) > 0;
         let field_deadlines = target.parts.data && (0..self.keyspace.count()).any(has_deadlines);

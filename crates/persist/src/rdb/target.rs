@@ -91,6 +91,11 @@ impl Target {
         known.then_some(Target { family, version })
     }
 
+    /// The version with this number, which belongs to one family only.
+    pub fn of_number(version: u16) -> Option<Target> {
+        Target::new(Family::Redis, version).or_else(|| Target::new(Family::Valkey, version))
+    }
+
     /// For a file on disk: the lowest version that carries the data, but not below the configured one.
     pub fn for_disk(contents: Contents, minimum: Target) -> Target {
         match minimum.family {

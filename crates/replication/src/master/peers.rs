@@ -263,8 +263,10 @@ impl<K: Copy + Eq + Ord> Peers<K> {
                 self.close(now, at, true, &reason);
             }
             (State::Starting { .. }, Event::SyncRefused(_, reason)) => {
-                self.outputs.push_back(PeersOutput::Send(conn, format!("-ERR {reason}\r\n").into_bytes()));
-                self.close(now, at, true, &reason);
+                // This word makes real replicas wait a second before they try again; they would at once after others.
+                let error = format!("-NOMASTERLINK Can't SYNC: {reason}\r\n");
+                self.outputs.push_back(PeersOutput::Send(conn, error.into_bytes()));
+                self.close(now, at, true, "it could not read the data set");
             }
             (State::Encoding { .. } | State::Sending { .. }, Event::TransferFailed(_, reason)) => {
                 self.close(now, at, false, &reason);
