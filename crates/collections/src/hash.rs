@@ -70,10 +70,13 @@ impl Hash {
         Ok(Hash(if fits { Repr::Packed(Arc::new(listpack)) } else { Repr::Table(table) }))
     }
 
-    /// Takes a listpack of fields, values and deadlines (Unix milliseconds, 0 for none), as Redis 7.4 keeps it. Fails if
-    /// it holds no such triples, or a field twice.
+    /// Takes a listpack of fields, values and deadlines (Unix milliseconds, 0 for none), as Redis 7.4 keeps it; without
+    /// a deadline it becomes one of pairs. Fails if it holds no such triples, or a field twice.
     pub fn from_timed_listpack(listpack: Listpack, limits: &Limits) -> Result<Hash, Corrupt> {
         let in_order = packed::is_in_order(&listpack).ok_or(Corrupt("hash listpack of other than triples"))?;
+        if packed::next_deadline(&listpack).is_none() && in_order {
+            return Hash::from_listpack(packed::without_deadlines(&listpack), limits);
+        }
         if in_order && fits(&listpack, TRIPLE, limits) && !listpack.may_repeat(TRIPLE) {
             return Ok(Hash(Repr::PackedTimed(Arc::new(listpack))));
         }
