@@ -13,7 +13,13 @@ pub fn of_value(value: ValueRef<'_>) -> Vec<Vec<u8>> {
         ValueRef::String(string) => return vec![string.as_bytes().into_owned()],
         ValueRef::List(list) => return list.iter().map(|element| element.to_vec()).collect(),
         ValueRef::Set(set) => set.iter().map(|member| member.to_vec()).collect(),
-        ValueRef::Hash(hash) => hash.iter().map(|(field, value)| pair(field, &value.to_vec())).collect(),
+        ValueRef::Hash(hash) => {
+            let deadline = |at: Option<base::UnixMs>| at.map_or(0, |at| at.0).to_le_bytes();
+            let entry = |entry: collections::HashEntry<'_>| {
+                pair(entry.field, &[&deadline(entry.deadline)[..], &entry.value.to_vec()].concat())
+            };
+            hash.entries().map(entry).collect::<Vec<_>>()
+        }
         ValueRef::ZSet(zset) => {
             zset.iter().map(|(member, score)| pair(member, &score.to_le_bytes())).collect::<Vec<_>>()
         }

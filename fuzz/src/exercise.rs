@@ -79,7 +79,13 @@ fn use_hash(hash: &Hash, limits: &Limits) {
     if pairs.len() > EDITED_LEN_MAX {
         return;
     }
+    assert_eq!(hash.next_deadline(), hash.entries().filter_map(|entry| entry.deadline).min());
     let mut edited = hash.clone();
+    for (at, (field, _)) in pairs.iter().enumerate() {
+        assert!(edited.set_deadline(field, Some(base::UnixMs(at as i64 + 1))));
+    }
+    assert_eq!(edited.due_count(base::UnixMs(i64::MAX)), pairs.len());
+    assert_eq!(edited.next_deadline(), Some(base::UnixMs(1)));
     for (field, value) in &pairs {
         assert_eq!(edited.get(field).map(|found| found.to_vec()).as_ref(), Some(value));
         assert!(!edited.set(field, b"another, and longer than before", limits));

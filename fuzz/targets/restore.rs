@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         Limits { hash_max_listpack_entries: 2, zset_max_listpack_entries: 2, list_max_listpack_size: 2, ..small };
     for limits in [Limits::default(), small] {
         check(data, &limits);
-        for version in [11u16, 80] {
+        for version in [12u16, 80] {
             check(&sealed(data, version), &limits);
         }
     }

@@ -1,19 +1,50 @@
-//! A hash: a listpack of alternating fields and values while small, a table when large.
+//! A hash: a listpack while small, a table when large; each in a second form once a field has had a deadline, so that
+//! hashes without deadlines pay nothing for them. Read `packed.rs` for the listpacks, `timed.rs` and `due.rs` for the
+//! large form with deadlines, `live.rs` for what of a hash counts at a moment.
 
+mod due;
+mod live;
+mod packed;
+#[cfg(test)]
+mod tests;
+mod timed;
+
+use base::UnixMs;
 use triomphe::Arc;
 
-use crate::listpack::canonical;
-use crate::table::{Table, TableIter};
+pub use live::LiveHash;
+use packed::{PAIR, TRIPLE};
+use timed::Timed;
+
+use crate::table::{Table, TimedTableIter};
 use crate::{Corrupt, Element, Limits, Listpack, ListpackIter};
 
-/// Fields with values. A clone is O(1) and keeps what it was cloned from.
+/// Fields with values, some of them with a deadline. A clone is O(1) and keeps what it was cloned from. Nothing here looks
+/// at a clock: a field whose deadline has passed stays until it is removed.
 #[derive(Clone)]
 pub struct Hash(Repr);
 
 #[derive(Clone)]
 enum Repr {
+    /// Fields and values.
     Packed(Arc<Listpack>),
+    /// Fields, values and deadlines.
+    PackedTimed(Arc<Listpack>),
+    /// Without deadlines.
     Table(Table),
+    /// With at least one deadline.
+    TableTimed(Arc<Timed>),
+}
+
+/// A field with what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashEntry<'a> {
+    /// Its name.
+    pub field: Element<'a>,
+    /// Its value.
+    pub value: Element<'a>,
+    /// When it expires.
+    pub deadline: Option<UnixMs>,
 }
 
 impl Default for Hash {
@@ -31,28 +62,72 @@ impl Hash {
     /// Takes a listpack of fields and values, converting it if it exceeds the limits. Fails on an odd count or a
     /// repeated field.
     pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Hash, Corrupt> {
-        let fits = listpack.len() / 2 <= limits.hash_max_listpack_entries
-            && listpack.iter().all(|element| element.len() <= limits.hash_max_listpack_value);
-        if fits && listpack.len().is_multiple_of(2) && !listpack.may_repeat(2) {
+        let fits = fits(&listpack, PAIR, limits);
+        if fits && listpack.len().is_multiple_of(PAIR) && !listpack.may_repeat(PAIR) {
             return Ok(Hash(Repr::Packed(Arc::new(listpack))));
         }
         let table = table_of(&listpack)?;
         Ok(Hash(if fits { Repr::Packed(Arc::new(listpack)) } else { Repr::Table(table) }))
     }
 
-    /// The bytes of the small form.
+    /// Takes a listpack of fields, values and deadlines (Unix milliseconds, 0 for none), as Redis 7.4 keeps it; without
+    /// a deadline it becomes one of pairs. Fails if it holds no such triples, or a field twice.
+    pub fn from_timed_listpack(listpack: Listpack, limits: &Limits) -> Result<Hash, Corrupt> {
+        let in_order = packed::is_in_order(&listpack).ok_or(Corrupt("hash listpack of other than triples"))?;
+        if packed::next_deadline(&listpack).is_none() && in_order {
+            return Hash::from_listpack(packed::without_deadlines(&listpack), limits);
+        }
+        if in_order && fits(&listpack, TRIPLE, limits) && !listpack.may_repeat(TRIPLE) {
+            return Ok(Hash(Repr::PackedTimed(Arc::new(listpack))));
+        }
+        let mut hash = Hash::new();
+        hash.prepare(listpack.len() / TRIPLE, limits);
+        let entries = HashEntries(IterRepr::PackedTimed(listpack.iter()));
+        for entry in entries {
+            let new = entry.field.with_bytes(|field| {
+                let new = entry.value.with_bytes(|value| hash.set(field, value, limits));
+                hash.set_deadline(field, entry.deadline);
+                new
+            });
+            if !new {
+                return Err(Corrupt("hash listpack has a field twice"));
+            }
+        }
+        Ok(hash)
+    }
+
+    /// The bytes of the small form without deadlines.
     pub fn as_listpack(&self) -> Option<&Listpack> {
         match &self.0 {
             Repr::Packed(listpack) => Some(listpack),
-            Repr::Table(_) => None,
+            _ => None,
         }
     }
 
-    /// Number of fields.
+    /// The bytes of the small form with deadlines: triples as [`Hash::from_timed_listpack`] takes them.
+    pub fn as_timed_listpack(&self) -> Option<&Listpack> {
+        match &self.0 {
+            Repr::PackedTimed(listpack) => Some(listpack),
+            _ => None,
+        }
+    }
+
+    /// The fields and values of either small form as a listpack of pairs.
+    pub fn to_listpack_of_pairs(&self) -> Option<Listpack> {
+        match &self.0 {
+            Repr::Packed(listpack) => Some((**listpack).clone()),
+            Repr::PackedTimed(listpack) => Some(packed::without_deadlines(listpack)),
+            Repr::Table(_) | Repr::TableTimed(_) => None,
+        }
+    }
+
+    /// Number of fields, those past their deadline included.
     pub fn len(&self) -> usize {
         match &self.0 {
-            Repr::Packed(listpack) => listpack.len() / 2,
+            Repr::Packed(listpack) => listpack.len() / PAIR,
+            Repr::PackedTimed(listpack) => listpack.len() / TRIPLE,
             Repr::Table(table) => table.len(),
+            Repr::TableTimed(timed) => timed.table.len(),
         }
     }
 
@@ -61,31 +136,79 @@ impl Hash {
         self.len() == 0
     }
 
-    /// The name OBJECT ENCODING gives: `listpack` or `hashtable`.
+    /// The name OBJECT ENCODING gives: `listpack`, `listpackex` or `hashtable`.
     pub fn encoding(&self) -> &'static str {
         match &self.0 {
             Repr::Packed(_) => "listpack",
-            Repr::Table(_) => "hashtable",
+            Repr::PackedTimed(_) => "listpackex",
+            Repr::Table(_) | Repr::TableTimed(_) => "hashtable",
         }
     }
 
     /// The value of a field.
     pub fn get(&self, field: &[u8]) -> Option<Element<'_>> {
         match &self.0 {
-            Repr::Packed(listpack) => {
-                let (_, value_at) = listpack.read(listpack.find(field, 2)?);
-                Some(listpack.read(value_at).0)
-            }
+            Repr::Packed(listpack) => packed::get(listpack, field, PAIR),
+            Repr::PackedTimed(listpack) => packed::get(listpack, field, TRIPLE),
             Repr::Table(table) => table.get(field).map(Element::Bytes),
+            Repr::TableTimed(timed) => timed.table.get(field).map(Element::Bytes),
         }
     }
 
     /// True if the field exists.
     pub fn contains(&self, field: &[u8]) -> bool {
         match &self.0 {
-            Repr::Packed(listpack) => listpack.find(field, 2).is_some(),
+            Repr::Packed(listpack) => listpack.find(field, PAIR).is_some(),
+            Repr::PackedTimed(listpack) => listpack.find(field, TRIPLE).is_some(),
             Repr::Table(table) => table.contains(field),
+            Repr::TableTimed(timed) => timed.table.contains(field),
         }
+    }
+
+    /// The deadline of a field; None outside if there is no such field.
+    pub fn deadline(&self, field: &[u8]) -> Option<Option<UnixMs>> {
+        let deadline = match &self.0 {
+            Repr::Packed(_) | Repr::Table(_) => return self.contains(field).then_some(None),
+            Repr::PackedTimed(listpack) => packed::deadline(listpack, field)?,
+            Repr::TableTimed(timed) => timed.table.get_timed(field)?.1,
+        };
+        Some(deadline.map(UnixMs))
+    }
+
+    /// The earliest deadline of all fields. O(1).
+    pub fn next_deadline(&self) -> Option<UnixMs> {
+        let deadline = match &self.0 {
+            Repr::Packed(_) | Repr::Table(_) => None,
+            Repr::PackedTimed(listpack) => packed::next_deadline(listpack),
+            Repr::TableTimed(timed) => timed.due.first().map(|due| due.0),
+        };
+        deadline.map(UnixMs)
+    }
+
+    /// How many fields have a deadline that is not after `now`.
+    pub fn due_count(&self, now: UnixMs) -> usize {
+        match &self.0 {
+            Repr::Packed(_) | Repr::Table(_) => 0,
+            Repr::PackedTimed(listpack) => packed::count_until(listpack, now.0),
+            Repr::TableTimed(timed) => timed.due.count_until(now.0),
+        }
+    }
+
+    /// Names fields whose deadlines are not after `now`, the earliest first: at most `max`, at least one if there is one.
+    pub fn due_fields(&self, now: UnixMs, max: usize) -> Vec<Vec<u8>> {
+        match &self.0 {
+            Repr::Packed(_) | Repr::Table(_) => Vec::new(),
+            Repr::PackedTimed(listpack) => {
+                let due = packed::count_until(listpack, now.0).min(max);
+                listpack.iter().step_by(TRIPLE).take(due).map(|field| field.to_vec()).collect()
+            }
+            Repr::TableTimed(timed) => timed.due_fields(now.0, max),
+        }
+    }
+
+    /// The hash as it is to be seen at a moment: without the fields whose deadlines are not after it.
+    pub fn at(&self, now: UnixMs) -> LiveHash<'_> {
+        LiveHash::new(self, now)
     }
 
     /// A command is about to set `fields` pairs: converts now if that alone is above the limit, as the peers do.
@@ -95,51 +218,100 @@ impl Hash {
         }
     }
 
-    /// Adds or replaces; true if the field is new.
+    /// Adds or replaces; true if the field is new. Either way it has no deadline afterwards.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &Limits) -> bool {
-        if let Repr::Packed(listpack) = &mut self.0 {
+        let new = self.set_value(field, value, limits);
+        if !new && self.next_deadline().is_some() && self.deadline(field).flatten().is_some() {
+            self.set_deadline(field, None);
+        }
+        new
+    }
+
+    /// Adds or replaces; true if the field is new. An old one keeps its deadline.
+    pub fn set_value(&mut self, field: &[u8], value: &[u8], limits: &Limits) -> bool {
+        if let Some((listpack, stride)) = self.packed_mut() {
             let added = field.len() + value.len();
             let long = field.len().max(value.len()) > limits.hash_max_listpack_value;
             if !long && listpack.has_room_for(added) {
-                let new = set_packed(listpack, field, value);
+                let new = packed::set(listpack, field, value, stride);
                 if new && self.len() > limits.hash_max_listpack_entries {
                     self.convert();
                 }
                 return new;
             }
         }
-        self.convert().set(field, value)
+        self.convert();
+        match &mut self.0 {
+            Repr::Table(table) => table.set(field, value),
+            Repr::TableTimed(timed) => Arc::make_mut(timed).set(field, value),
+            Repr::Packed(_) | Repr::PackedTimed(_) => unreachable!("converted above"),
+        }
+    }
+
+    /// Sets or clears the deadline of a field: whether the field is there. A moment before the epoch's first millisecond
+    /// counts as that one.
+    pub fn set_deadline(&mut self, field: &[u8], deadline: Option<UnixMs>) -> bool {
+        let deadline = deadline.map(|at| at.0.max(1));
+        if deadline.is_some() {
+            self.make_timed();
+        }
+        match &mut self.0 {
+            Repr::Packed(_) | Repr::Table(_) => self.contains(field),
+            Repr::PackedTimed(listpack) => packed::set_deadline(listpack, field, deadline),
+            Repr::TableTimed(timed) => {
+                let found = Arc::make_mut(timed).set_deadline(field, deadline);
+                self.drop_empty_index();
+                found
+            }
+        }
     }
 
     /// True if the field was there.
     pub fn remove(&mut self, field: &[u8]) -> bool {
         match &mut self.0 {
-            Repr::Packed(listpack) => {
-                let Some(at) = listpack.find(field, 2) else { return false };
-                let end = listpack.read(listpack.read(at).1).1;
-                Arc::make_mut(listpack).remove_between(at..end, 2);
-                true
-            }
+            Repr::Packed(listpack) => packed::remove(listpack, field, PAIR),
+            Repr::PackedTimed(listpack) => packed::remove(listpack, field, TRIPLE),
             Repr::Table(table) => table.remove(field),
+            Repr::TableTimed(timed) => {
+                let found = timed.table.contains(field) && Arc::make_mut(timed).remove(field);
+                self.drop_empty_index();
+                found
+            }
         }
     }
 
-    /// All fields with their values: insertion order while small, hash order when large.
+    /// All fields with their values: in the order of the listpack while small, hash order when large.
     pub fn iter(&self) -> HashIter<'_> {
-        HashIter(match &self.0 {
+        HashIter(self.entries())
+    }
+
+    /// As [`Hash::iter`], with the deadlines.
+    pub fn entries(&self) -> HashEntries<'_> {
+        HashEntries(match &self.0 {
             Repr::Packed(listpack) => IterRepr::Packed(listpack.iter()),
-            Repr::Table(table) => IterRepr::Table(table.iter()),
+            Repr::PackedTimed(listpack) => IterRepr::PackedTimed(listpack.iter()),
+            Repr::Table(table) => IterRepr::Table(table.timed_iter()),
+            Repr::TableTimed(timed) => IterRepr::Table(timed.table.timed_iter()),
         })
     }
 
     /// The pair at a position of the iteration order, which any write may change: for drawing distinct samples.
     pub fn nth(&self, index: usize) -> Option<(Element<'_>, Element<'_>)> {
+        self.nth_entry(index).map(|entry| (entry.field, entry.value))
+    }
+
+    /// As [`Hash::nth`], with the deadline.
+    pub fn nth_entry(&self, index: usize) -> Option<HashEntry<'_>> {
         match &self.0 {
             Repr::Packed(listpack) => {
-                let (field, value_at) = listpack.read(listpack.offset_of(index.checked_mul(2)?)?);
-                Some((field, listpack.read(value_at).0))
+                HashEntries(IterRepr::Packed(listpack.iter_at(listpack.offset_of(index.checked_mul(PAIR)?)?))).next()
             }
-            Repr::Table(table) => table.nth(index).map(as_elements),
+            Repr::PackedTimed(listpack) => {
+                let at = listpack.offset_of(index.checked_mul(TRIPLE)?)?;
+                HashEntries(IterRepr::PackedTimed(listpack.iter_at(at))).next()
+            }
+            Repr::Table(table) => table.nth_timed(index).map(as_entry),
+            Repr::TableTimed(timed) => timed.table.nth_timed(index).map(as_entry),
         }
     }
 
@@ -148,61 +320,96 @@ impl Hash {
         self.nth(rng.usize(..self.len().max(1)))
     }
 
-    /// Emits about `count` pairs from `cursor` on (all of them while small) and returns the next cursor, 0 at the end.
+    /// Emits about `count` entries from `cursor` on (all of them while small) and returns the next cursor, 0 at the end.
     /// What is present throughout a scan is emitted at least once.
-    pub fn scan(&self, cursor: u64, count: usize, mut emit: impl FnMut(Element<'_>, Element<'_>)) -> u64 {
-        match &self.0 {
-            Repr::Packed(_) => {
-                self.iter().for_each(|(field, value)| emit(field, value));
-                0
+    pub fn scan(&self, cursor: u64, count: usize, mut emit: impl FnMut(HashEntry<'_>)) -> u64 {
+        let table = match &self.0 {
+            Repr::Packed(_) | Repr::PackedTimed(_) => {
+                self.entries().for_each(emit);
+                return 0;
             }
-            Repr::Table(table) => {
-                table.scan(cursor, count, |field, value| emit(Element::Bytes(field), Element::Bytes(value)))
-            }
-        }
+            Repr::Table(table) => table,
+            Repr::TableTimed(timed) => &timed.table,
+        };
+        table.scan_timed(cursor, count, |entry| emit(as_entry(entry)))
     }
 
     /// Estimate of the bytes allocated.
     pub fn memory_bytes(&self) -> usize {
         match &self.0 {
-            Repr::Packed(listpack) => listpack.memory_bytes() + size_of::<usize>(),
+            Repr::Packed(listpack) | Repr::PackedTimed(listpack) => listpack.memory_bytes() + size_of::<usize>(),
             Repr::Table(table) => table.memory_bytes(),
+            Repr::TableTimed(timed) => timed.memory_bytes() + size_of::<usize>(),
         }
     }
 
     /// True if a clone shares nodes with this, so that the next write copies some.
     pub fn is_shared(&self) -> bool {
         match &self.0 {
-            Repr::Packed(listpack) => !listpack.is_unique(),
+            Repr::Packed(listpack) | Repr::PackedTimed(listpack) => !listpack.is_unique(),
             Repr::Table(table) => table.is_shared(),
+            Repr::TableTimed(timed) => !timed.is_unique() || timed.table.is_shared(),
         }
     }
 
-    fn convert(&mut self) -> &mut Table {
-        if let Repr::Packed(listpack) = &self.0 {
-            self.0 = Repr::Table(table_of(listpack).expect("our own listpack has pairs and no field twice"));
-        }
+    /// The listpack of a small form, and how many of its elements make a field.
+    fn packed_mut(&mut self) -> Option<(&mut Arc<Listpack>, usize)> {
         match &mut self.0 {
-            Repr::Table(table) => table,
-            Repr::Packed(_) => unreachable!("converted above"),
+            Repr::Packed(listpack) => Some((listpack, PAIR)),
+            Repr::PackedTimed(listpack) => Some((listpack, TRIPLE)),
+            Repr::Table(_) | Repr::TableTimed(_) => None,
+        }
+    }
+
+    /// Makes the large form of a small one.
+    fn convert(&mut self) {
+        const OURS: &str = "our own listpack is complete and has no field twice";
+        self.0 = match &self.0 {
+            Repr::Packed(listpack) => Repr::Table(table_of(listpack).expect(OURS)),
+            Repr::PackedTimed(listpack) => {
+                let table = table_of(&packed::without_deadlines(listpack)).expect(OURS);
+                let mut timed = Timed::new(table);
+                for entry in self.entries().take_while(|entry| entry.deadline.is_some()) {
+                    entry.field.with_bytes(|field| timed.set_deadline(field, entry.deadline.map(|at| at.0)));
+                }
+                Repr::TableTimed(Arc::new(timed))
+            }
+            Repr::Table(_) | Repr::TableTimed(_) => return,
+        };
+        self.drop_empty_index();
+    }
+
+    /// Makes the form that can hold deadlines.
+    fn make_timed(&mut self) {
+        match &self.0 {
+            // Triples may not fit where pairs did.
+            Repr::Packed(listpack) if listpack.has_room_for(listpack.byte_len()) => {
+                self.0 = Repr::PackedTimed(Arc::new(packed::with_deadlines(listpack)));
+            }
+            Repr::Packed(_) => {
+                self.convert();
+                self.make_timed();
+            }
+            Repr::Table(table) => self.0 = Repr::TableTimed(Arc::new(Timed::new(table.clone()))),
+            Repr::PackedTimed(_) | Repr::TableTimed(_) => {}
+        }
+    }
+
+    /// A table whose last deadline went is a plain one again.
+    fn drop_empty_index(&mut self) {
+        if let Repr::TableTimed(timed) = &self.0
+            && timed.due.len() == 0
+        {
+            self.0 = Repr::Table(timed.table.clone());
         }
     }
 }
 
-fn set_packed(listpack: &mut Arc<Listpack>, field: &[u8], value: &[u8]) -> bool {
-    let found = listpack.find(field, 2);
-    let listpack = Arc::make_mut(listpack);
-    match found {
-        Some(at) => {
-            let value_at = listpack.read(at).1;
-            listpack.replace_at(value_at, canonical(value));
-        }
-        None => {
-            listpack.push_back(field);
-            listpack.push_back(value);
-        }
-    }
-    found.is_none()
+/// Whether a listpack of so many elements a field is within the limits of the small forms.
+fn fits(listpack: &Listpack, stride: usize, limits: &Limits) -> bool {
+    let texts = listpack.iter().enumerate().filter(|(index, _)| index % stride < PAIR);
+    listpack.len() / stride <= limits.hash_max_listpack_entries
+        && texts.into_iter().all(|(_, element)| element.len() <= limits.hash_max_listpack_value)
 }
 
 fn table_of(listpack: &Listpack) -> Result<Table, Corrupt> {
@@ -217,133 +424,44 @@ fn table_of(listpack: &Listpack) -> Result<Table, Corrupt> {
     Ok(table)
 }
 
-fn as_elements<'a>((field, value): (&'a [u8], &'a [u8])) -> (Element<'a>, Element<'a>) {
-    (Element::Bytes(field), Element::Bytes(value))
+fn as_entry<'a>((field, value, deadline): (&'a [u8], &'a [u8], Option<i64>)) -> HashEntry<'a> {
+    HashEntry { field: Element::Bytes(field), value: Element::Bytes(value), deadline: deadline.map(UnixMs) }
 }
 
-/// Fields and values of a hash.
-pub struct HashIter<'a>(IterRepr<'a>);
+/// Fields, values and deadlines of a hash.
+pub struct HashEntries<'a>(IterRepr<'a>);
 
 enum IterRepr<'a> {
     Packed(ListpackIter<'a>),
-    Table(TableIter<'a>),
+    PackedTimed(ListpackIter<'a>),
+    Table(TimedTableIter<'a>),
 }
+
+impl<'a> Iterator for HashEntries<'a> {
+    type Item = HashEntry<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            IterRepr::Packed(elements) => {
+                Some(HashEntry { field: elements.next()?, value: elements.next()?, deadline: None })
+            }
+            IterRepr::PackedTimed(elements) => Some(HashEntry {
+                field: elements.next()?,
+                value: elements.next()?,
+                deadline: packed::as_deadline(elements.next()?).map(UnixMs),
+            }),
+            IterRepr::Table(entries) => entries.next().map(as_entry),
+        }
+    }
+}
+
+/// Fields and values of a hash.
+pub struct HashIter<'a>(HashEntries<'a>);
 
 impl<'a> Iterator for HashIter<'a> {
     type Item = (Element<'a>, Element<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
-            IterRepr::Packed(elements) => Some((elements.next()?, elements.next()?)),
-            IterRepr::Table(entries) => entries.next().map(as_elements),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    type Model = HashMap<Vec<u8>, Vec<u8>>;
-
-    fn content(hash: &Hash) -> Model {
-        hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect()
-    }
-
-    fn text() -> impl Strategy<Value = Vec<u8>> {
-        prop_oneof![
-            8 => (-60..60i64).prop_map(|number| number.to_string().into_bytes()),
-            1 => (0..3u8, 10..70usize).prop_map(|(byte, len)| vec![byte; len]),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn behaves_as_a_map_and_clones_stay_as_they_were(
-            steps in prop::collection::vec((0..3u8, text(), text()), 0..300), entries in 0..80usize, value in 1..80usize,
-        ) {
-            let limits = Limits {
-                hash_max_listpack_entries: entries, hash_max_listpack_value: value, ..Limits::default()
-            };
-            let (mut hash, mut model, mut kept) = (Hash::new(), Model::new(), Vec::new());
-            for (number, (action, field, value)) in steps.into_iter().enumerate() {
-                if action == 0 {
-                    prop_assert_eq!(hash.remove(&field), model.remove(&field).is_some());
-                } else {
-                    prop_assert_eq!(hash.set(&field, &value, &limits), model.insert(field.clone(), value).is_none());
-                }
-                prop_assert_eq!(hash.get(&field).map(|e| e.to_vec()), model.get(&field).cloned());
-                prop_assert_eq!(hash.contains(&field), model.contains_key(&field));
-                prop_assert_eq!(hash.len(), model.len());
-                if number % 40 == 0 {
-                    kept.push((hash.clone(), model.clone()));
-                }
-            }
-            prop_assert!(hash.as_listpack().is_none() || hash.len() <= entries);
-            prop_assert_eq!(content(&hash), model);
-            for (hash, model) in kept {
-                prop_assert_eq!(content(&hash), model);
-            }
-            let mut scanned = 0;
-            let mut cursor = hash.scan(0, 5, |_, _| scanned += 1);
-            while cursor != 0 {
-                cursor = hash.scan(cursor, 5, |_, _| scanned += 1);
-            }
-            prop_assert_eq!(scanned, hash.len());
-            prop_assert!((0..hash.len()).all(|index| hash.nth(index) == hash.iter().nth(index)));
-        }
-    }
-
-    #[test]
-    fn converts_where_a_peer_does() {
-        // OBJECT ENCODING on valkey 8.0 at its default limits.
-        let limits = Limits::default();
-        let mut hash = Hash::new();
-        for number in 0..512 {
-            hash.set(number.to_string().as_bytes(), b"v", &limits);
-        }
-        assert_eq!(hash.encoding(), "listpack");
-        hash.set(b"512", b"v", &limits);
-        assert_eq!(hash.encoding(), "hashtable");
-        let mut hash = Hash::new();
-        hash.set(b"f", &[b'x'; 64], &limits);
-        assert_eq!(hash.encoding(), "listpack");
-        hash.set(b"f", &[b'x'; 65], &limits);
-        assert_eq!(hash.encoding(), "hashtable");
-        let mut hash = Hash::new();
-        hash.prepare(600, &limits);
-        assert_eq!(hash.encoding(), "hashtable");
-    }
-
-    #[test]
-    fn a_listpack_from_outside_must_hold_distinct_fields_with_values() {
-        let listpack = |texts: &[&str]| {
-            let mut listpack = Listpack::new();
-            texts.iter().for_each(|text| listpack.push_back(text.as_bytes()));
-            Hash::from_listpack(listpack, &Limits::default())
-        };
-        assert!(listpack(&["a", "1", "b"]).is_err());
-        assert!(listpack(&["a", "1", "a", "2"]).is_err());
-        assert_eq!(listpack(&["a", "1", "b", "2"]).map(|hash| hash.len()), Ok(2));
-    }
-
-    #[test]
-    fn a_random_pair_is_any_pair() {
-        let mut rng = fastrand::Rng::with_seed(1);
-        let mut hash = Hash::new();
-        assert!(hash.random(&mut rng).is_none());
-        for number in 0..1000 {
-            hash.set(number.to_string().as_bytes(), b"v", &Limits::default());
-        }
-        let mut seen = HashMap::new();
-        for _ in 0..20_000 {
-            *seen.entry(hash.random(&mut rng).unwrap().0.to_vec()).or_insert(0) += 1;
-        }
-        assert_eq!(seen.len(), 1000);
-        assert!(seen.values().all(|&times| (3..50).contains(&times)));
+        self.0.next().map(|entry| (entry.field, entry.value))
     }
 }

@@ -24,7 +24,7 @@ mod zset;
 
 pub use corrupt::Corrupt;
 pub use element::Element;
-pub use hash::{Hash, HashIter};
+pub use hash::{Hash, HashEntries, HashEntry, HashIter, LiveHash};
 pub use hashing::set_hash_seed;
 pub use intset::Intset;
 pub use limits::Limits;

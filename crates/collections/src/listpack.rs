@@ -134,6 +134,11 @@ impl Listpack {
         ListpackIter { bytes: &self.bytes, front: HEADER, back: offset }
     }
 
+    /// Offset of the first entry.
+    pub(crate) fn first(&self) -> usize {
+        HEADER
+    }
+
     /// Offset behind the last entry.
     pub(crate) fn end(&self) -> usize {
         self.bytes.len() - 1

@@ -1,4 +1,5 @@
-//! The large form of hashes and sets, and the member index of sorted sets: a map from bytes to bytes.
+//! The large form of hashes and sets, and the member index of sorted sets: a map from bytes to bytes. An entry may carry
+//! a deadline, which the table only keeps: who has one, and what it means, is the hash's business.
 //!
 //! ```text
 //! Child::Inner   64 slots of 6 hash bits each; a bitmap says which slots begin a child,  (inner.rs)
@@ -17,7 +18,7 @@ mod leaf;
 mod tests;
 
 use inner::Child;
-use leaf::Leaf;
+use leaf::{Entry, Leaf};
 
 use crate::hashing::hash_bytes;
 
@@ -57,7 +58,29 @@ impl Table {
         self.root.leaf(hash).0.find(hash, key).is_some()
     }
 
-    /// Adds or replaces; true if `key` is new.
+    /// The value under `key` and its deadline, in Unix milliseconds.
+    pub(crate) fn get_timed(&self, key: &[u8]) -> Option<(&[u8], Option<i64>)> {
+        let hash = hash_bytes(key);
+        let leaf = self.root.leaf(hash).0;
+        let (_, value, deadline) = leaf.timed_entry(leaf.find(hash, key)?);
+        Some((value, deadline))
+    }
+
+    /// The entry with this deadline whose key has this hash.
+    pub(crate) fn find_due(&self, hash: u64, deadline: i64) -> Option<&[u8]> {
+        let leaf = self.root.leaf(hash).0;
+        Some(leaf.entry(leaf.find_due(hash, deadline)?).0)
+    }
+
+    /// Sets or clears the deadline of an entry that exists.
+    pub(crate) fn set_deadline(&mut self, key: &[u8], deadline: Option<i64>) {
+        let hash = hash_bytes(key);
+        let leaf = self.root.leaf_mut(hash);
+        let place = leaf.find(hash, key).expect("the caller found the entry");
+        leaf.set_deadline(place, deadline);
+    }
+
+    /// Adds, or replaces the value and keeps the deadline; true if `key` is new.
     pub(crate) fn set(&mut self, key: &[u8], value: &[u8]) -> bool {
         let hash = hash_bytes(key);
         let new = self.root.set(hash, 0, key, value);
@@ -87,14 +110,29 @@ impl Table {
         TableIter { root: &self.root, leaf, index: 0, end }
     }
 
+    /// All entries with their deadlines, in hash order.
+    pub(crate) fn timed_iter(&self) -> TimedTableIter<'_> {
+        TimedTableIter(self.iter())
+    }
+
     /// The entry at a position of the iteration order, which any write may change.
     pub(crate) fn nth(&self, index: usize) -> Option<(&[u8], &[u8])> {
+        self.nth_timed(index).map(|(key, value, _)| (key, value))
+    }
+
+    /// As `nth`, with the deadline.
+    pub(crate) fn nth_timed(&self, index: usize) -> Option<Entry<'_>> {
         (index < self.len()).then(|| self.root.nth(index))
     }
 
     /// Emits whole leaves from `cursor` on until `count` entries went out; returns the next cursor, 0 at the end. An
     /// entry that is present all along is emitted at least once, whatever else changes.
     pub(crate) fn scan(&self, cursor: u64, count: usize, mut emit: impl FnMut(&[u8], &[u8])) -> u64 {
+        self.scan_timed(cursor, count, |(key, value, _)| emit(key, value))
+    }
+
+    /// As `scan`, with the deadlines.
+    pub(crate) fn scan_timed(&self, cursor: u64, count: usize, mut emit: impl FnMut(Entry<'_>)) -> u64 {
         if cursor > u64::MAX >> CURSOR_SHIFT {
             return 0;
         }
@@ -103,9 +141,7 @@ impl Table {
         let leaves_max = count.saturating_mul(10);
         for visited in 1usize.. {
             let (leaf, end) = self.root.leaf(position);
-            for (key, value) in leaf.iter() {
-                emit(key, value);
-            }
+            (0..leaf.len()).for_each(|place| emit(leaf.timed_entry(place)));
             emitted += leaf.len();
             let Some(end) = end else { return 0 };
             position = end;
@@ -145,15 +181,34 @@ pub(crate) struct TableIter<'a> {
     end: Option<u64>,
 }
 
-impl<'a> Iterator for TableIter<'a> {
-    type Item = (&'a [u8], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a> TableIter<'a> {
+    /// The leaf and the place in it of the next entry.
+    #[inline]
+    fn next_place(&mut self) -> Option<(&'a Leaf, usize)> {
         while self.index == self.leaf.len() {
             (self.leaf, self.end) = self.root.leaf(self.end?);
             self.index = 0;
         }
         self.index += 1;
-        Some(self.leaf.entry(self.index - 1))
+        Some((self.leaf, self.index - 1))
+    }
+}
+
+impl<'a> Iterator for TableIter<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_place().map(|(leaf, place)| leaf.entry(place))
+    }
+}
+
+/// The same with deadlines.
+pub(crate) struct TimedTableIter<'a>(TableIter<'a>);
+
+impl<'a> Iterator for TimedTableIter<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        self.0.next_place().map(|(leaf, place)| leaf.timed_entry(place))
     }
 }

@@ -111,8 +111,12 @@ impl Field<'_> {
             }
             Field::Auto(value) => {
                 let word = one(words)?;
-                **value =
-                    if word.eq_ignore_ascii_case("auto") { None } else { Some(parse_number(word, range)? as u16) };
+                **value = match word.as_str() {
+                    _ if word.eq_ignore_ascii_case("auto") => None,
+                    // Valkey's own numbering begins here.
+                    "80" => Some(80),
+                    _ => Some(parse_number(word, range)? as u16),
+                };
             }
         }
         Ok(())

@@ -328,20 +328,20 @@ impl<'a> Db<'a> {
 
     /// Opens a collection of the type asked for to change it; None if there is no such key.
     pub fn edit<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Option<Edit<'e, 'a, T>>, WrongType> {
-        Ok(self.holds::<T>(key)?.map(|hash| Edit::existing(self, key, hash)))
+        Ok(self.holds::<T>(key)?.map(|(hash, deadline)| Edit::existing(self, key, hash, deadline)))
     }
 
     /// Opens a collection to change it, an empty new one if there is no such key: it comes to be when an
     /// element is in it at the end.
     pub fn edit_or_new<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Edit<'e, 'a, T>, WrongType> {
         Ok(match self.holds::<T>(key)? {
-            Some(hash) => Edit::existing(self, key, hash),
+            Some((hash, deadline)) => Edit::existing(self, key, hash, deadline),
             None => Edit::new(self, key),
         })
     }
 
-    /// The hash of a live key that holds a `T`.
-    fn holds<T: Collection>(&mut self, key: &[u8]) -> Result<Option<u64>, WrongType> {
+    /// The hash of a live key that holds a `T`, and the earliest deadline of an element of that.
+    fn holds<T: Collection>(&mut self, key: &[u8]) -> Result<Option<(u64, Option<UnixMs>)>, WrongType> {
         let hash = self.keyspace.table(self.index).hash(key);
         if self.expired_now(hash, key) {
             return Ok(None);
@@ -349,7 +349,10 @@ impl<'a> Db<'a> {
         match self.keyspace.table(self.index).find(hash, key) {
             None => Ok(None),
             Some(entry) => match entry.payload() {
-                crate::table::Payload::Object(object) if T::peel(object).is_some() => Ok(Some(hash)),
+                crate::table::Payload::Object(object) => {
+                    let collection = T::peel(object).ok_or(WrongType)?;
+                    Ok(Some((hash, collection.next_deadline())))
+                }
                 _ => Err(WrongType),
             },
         }

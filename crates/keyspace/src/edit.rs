@@ -1,6 +1,8 @@
 //! The guard through which a collection is changed. Whoever opens one must say at the end what changed, or
 //! that nothing did; an empty collection takes its key with it, and a new one comes to be only with an element.
 
+use base::UnixMs;
+
 use crate::db::Db;
 use crate::notify::{Class, Event};
 use crate::table::{NewValue, Payload};
@@ -12,19 +14,26 @@ pub struct Edit<'e, 'a, T: Collection> {
     db: &'e mut Db<'a>,
     key: &'e [u8],
     hash: u64,
+    /// The earliest deadline of an element when the edit began.
+    deadline_before: Option<UnixMs>,
     /// The collection, if the key does not exist yet.
     fresh: Option<T>,
     ended: bool,
 }
 
 impl<'e, 'a, T: Collection> Edit<'e, 'a, T> {
-    pub(crate) fn existing(db: &'e mut Db<'a>, key: &'e [u8], hash: u64) -> Edit<'e, 'a, T> {
-        Edit { db, key, hash, fresh: None, ended: false }
+    pub(crate) fn existing(
+        db: &'e mut Db<'a>,
+        key: &'e [u8],
+        hash: u64,
+        deadline_before: Option<UnixMs>,
+    ) -> Edit<'e, 'a, T> {
+        Edit { db, key, hash, deadline_before, fresh: None, ended: false }
     }
 
     pub(crate) fn new(db: &'e mut Db<'a>, key: &'e [u8]) -> Edit<'e, 'a, T> {
         let hash = db.keyspace.table(db.index).hash(key);
-        Edit { db, key, hash, fresh: Some(T::empty()), ended: false }
+        Edit { db, key, hash, deadline_before: None, fresh: Some(T::empty()), ended: false }
     }
 
     /// Whether the key did not exist when the edit began.
@@ -68,7 +77,24 @@ impl<'e, 'a, T: Collection> Edit<'e, 'a, T> {
             None => {}
         }
         self.db.effects.touch(self.db.index, self.key, event, count);
-        if self.get().has_none() {
+        self.settle();
+    }
+
+    /// Ends the edit: elements went because their time had come. Notified as `event`, and no change of anybody's.
+    pub(crate) fn expired(mut self, event: Event) {
+        self.ended = true;
+        self.db.effects.note(self.db.index, self.key, Some(event));
+        self.settle();
+    }
+
+    /// Keeps the index of deadlines true, and removes the key of an empty collection.
+    fn settle(&mut self) {
+        let (collection, before) = (self.get(), self.deadline_before);
+        let (is_empty, after) = (collection.has_none(), collection.next_deadline());
+        if before != after {
+            self.db.keyspace.index_inner_deadline(self.db.index, self.hash, before, after);
+        }
+        if is_empty {
             self.db.keyspace.remove(self.db.index, self.hash, self.key);
             self.db.effects.note(self.db.index, self.key, Some(Event::new(Class::GENERIC, "del")));
         }

@@ -50,6 +50,8 @@ pub struct Stats {
     pub misses: u64,
     /// Keys deleted because their time had come.
     pub expired: u64,
+    /// Fields of hashes deleted because their time had come.
+    pub expired_fields: u64,
 }
 
 /// All databases. Send, so that a new one can be built beside the executor and swapped in.
@@ -86,6 +88,11 @@ impl Keyspace {
     /// Keys with a deadline in a database.
     pub fn expires_len(&self, db: usize) -> usize {
         self.tables[db].expires_len()
+    }
+
+    /// Hashes in a database in which a field has a deadline.
+    pub fn hashes_with_deadlines(&self, db: usize) -> usize {
+        self.tables[db].inner_expires_len()
     }
 
     /// Whether no database has a key.
@@ -171,6 +178,11 @@ impl Keyspace {
         self.tables[db].next_deadline_ms().map(UnixMs)
     }
 
+    /// The hash of a database with the field that is due longest, for active expiry.
+    pub fn next_due_hash(&self, db: usize, now: UnixMs) -> Option<Vec<u8>> {
+        self.tables[db].next_inner_due(now.0).map(|entry| entry.key().to_vec())
+    }
+
     /// Asks the processor to fetch what a lookup of this key in a database will need.
     pub fn prefetch(&self, db: usize, key: &[u8]) {
         let table = &self.tables[db];
@@ -246,6 +258,10 @@ impl Keyspace {
         let entry = self.tables[db].edit(&mut self.reclaim, hash, key).expect("the caller found the key");
         let object = entry.into_object_mut().expect("the caller found a collection");
         (T::peel_mut(object).expect("the caller found this type"), &self.settings.limits)
+    }
+
+    pub(crate) fn index_inner_deadline(&mut self, db: usize, hash: u64, before: Option<UnixMs>, after: Option<UnixMs>) {
+        self.tables[db].index_inner_deadline(hash, before.map(|at| at.0), after.map(|at| at.0));
     }
 
     pub(crate) fn edit_string<R>(

@@ -7,6 +7,7 @@
 mod db;
 mod edit;
 mod effects;
+mod fields;
 mod keyspace;
 pub mod notify;
 mod snapshot;
@@ -16,6 +17,7 @@ mod value;
 pub use db::{Db, ExpiryMode, Ttl, WrongType};
 pub use edit::Edit;
 pub use effects::{Effects, Touched, encode_command};
+pub use fields::Access;
 pub use keyspace::{Keyspace, Settings, Stats};
 pub use snapshot::{Item, Snapshot};
 pub use value::{Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef};

@@ -42,6 +42,11 @@ impl Snapshot {
         (0..self.tables.tables()).map(|db| self.tables.len(db)).sum()
     }
 
+    /// How many hashes there are in which a field has a deadline.
+    pub fn hashes_with_deadlines(&self) -> usize {
+        (0..self.tables.tables()).map(|db| self.tables.inner_expires_len(db)).sum()
+    }
+
     /// Visits the next few keys: false at the end. Database 0 comes first, each whole before the next.
     pub fn next_block(&mut self, mut visit: impl FnMut(Item<'_>)) -> bool {
         self.tables.next_block(|db, entry| {

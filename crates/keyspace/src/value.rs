@@ -7,6 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use collections::{Hash, List, Set, ZSet};
 
+use base::UnixMs;
+
 use crate::table::Payload;
 
 /// Strings of at least this many bytes are objects of their own, shared with the replies that carry them.
@@ -25,6 +27,15 @@ pub enum Object {
     Hash(Hash),
     /// A sorted set.
     ZSet(ZSet),
+}
+
+impl crate::table::Value for Object {
+    fn inner_deadline_ms(&self) -> Option<i64> {
+        match self {
+            Object::Hash(hash) => hash.next_deadline().map(|at| at.0),
+            _ => None,
+        }
+    }
 }
 
 /// The type of a value, as TYPE names it.
@@ -257,11 +268,15 @@ pub trait Collection: Sized {
     fn peel_mut(object: &mut Object) -> Option<&mut Self>;
     /// Whether it has no element: then its key must go.
     fn has_none(&self) -> bool;
+    /// The earliest deadline of an element, for the index of such deadlines. O(1).
+    fn next_deadline(&self) -> Option<UnixMs> {
+        None
+    }
 }
 
-/// The same five lines for each type of collection.
+/// The same five lines for each type of collection, and what one has besides.
 macro_rules! collection {
-    ($type:ident) => {
+    ($type:ident $($own:item)*) => {
         impl Collection for $type {
             fn empty() -> $type {
                 $type::new()
@@ -278,11 +293,16 @@ macro_rules! collection {
             fn has_none(&self) -> bool {
                 self.len() == 0
             }
+            $($own)*
         }
     };
 }
 
 collection!(List);
 collection!(Set);
-collection!(Hash);
+collection!(Hash
+    fn next_deadline(&self) -> Option<UnixMs> {
+        Hash::next_deadline(self)
+    }
+);
 collection!(ZSet);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use base::{Time, UnixMs};
+use base::Time;
+use keyspace::{Db, ExpiryMode};
 
 use crate::client::{ConnId, Kind};
 use crate::host::LogLevel;
@@ -11,6 +12,9 @@ use crate::output::{Discarded, Output};
 
 /// How many due keys one turn deletes at most; more of them wait for the next turn, after clients had theirs.
 const EXPIRE_KEYS_PER_TURN_MAX: usize = 400;
+
+/// How many due fields of hashes one turn deletes at most.
+const EXPIRE_FIELDS_PER_TURN_MAX: usize = 400;
 
 /// How many items that snapshots held one turn frees at most.
 const SWEEP_PER_TURN_MAX: usize = 256;
@@ -83,16 +87,18 @@ impl Node {
             self.outputs.push_back(Output::Discard(Discarded::Table(garbage)));
         }
         let more_to_free = self.keyspace.sweep(SWEEP_PER_TURN_MAX);
-        let more_to_expire = self.expire_due_keys();
+        let more_to_expire = self.expires_by_itself() && (self.expire_due_keys() | self.expire_due_fields());
         more_to_free || more_to_expire
     }
 
-    /// Deletes keys whose time has come, on a master: whether there are more.
-    fn expire_due_keys(&mut self) -> bool {
+    /// Whether keys and fields are deleted without being met: on a master that nobody has paused.
+    fn expires_by_itself(&self) -> bool {
         let paused = self.pause.until.is_some() || self.pause.for_shutdown || self.pause.for_failover;
-        if self.replication.is_replica() || paused || self.persistence.loading.is_some() || !self.active_expire {
-            return false;
-        }
+        !self.replication.is_replica() && !paused && self.persistence.loading.is_none() && self.active_expire
+    }
+
+    /// Deletes keys whose time has come: whether there are more.
+    fn expire_due_keys(&mut self) -> bool {
         let mut budget = EXPIRE_KEYS_PER_TURN_MAX;
         for db in 0..self.keyspace.count() {
             while let Some(key) = self.keyspace.next_due(db, self.unix) {
@@ -108,12 +114,33 @@ impl Node {
     }
 
     fn expire_key(&mut self, db: usize, key: &[u8]) {
+        self.expire_in(db, |db| db.expire_due(key));
+    }
+
+    /// Deletes fields of hashes whose time has come: whether there are more.
+    fn expire_due_fields(&mut self) -> bool {
+        let mut budget = EXPIRE_FIELDS_PER_TURN_MAX;
+        for db in 0..self.keyspace.count() {
+            while let Some(key) = self.keyspace.next_due_hash(db, self.unix) {
+                if budget == 0 {
+                    self.stats.expired_time_cap_reached += 1;
+                    return true;
+                }
+                // A hash whose own time has come goes as a whole, and no field with it.
+                budget -= self.expire_in(db, |db| db.expire_due_fields(&key, budget)).clamp(1, budget);
+            }
+        }
+        false
+    }
+
+    /// One unit of active expiry.
+    fn expire_in<R>(&mut self, index: usize, expire: impl FnOnce(&mut Db<'_>) -> R) -> R {
         self.effects.journal_wanted = self.replication.journal_is_wanted();
         self.effects.touched_wanted = self.touched_wanted();
         let Node { keyspace, effects, unix, .. } = self;
-        let now: UnixMs = *unix;
-        keyspace::Db::new(keyspace, db, effects, now, keyspace::ExpiryMode::Delete).expire_due(key);
+        let result = expire(&mut Db::new(keyspace, index, effects, *unix, ExpiryMode::Delete));
         self.commit_unwrapped();
+        result
     }
 
     fn close_idle_clients(&mut self) {

@@ -29,6 +29,8 @@ pub struct Entry {
     pub elements: Vec<Vec<u8>>,
     /// The scores of a sorted set, as the bits of each number: the text of a number differs between versions.
     pub scores: Vec<u64>,
+    /// The fields of a hash that expire, sorted, with the moment in Unix milliseconds.
+    pub field_deadlines: Vec<(Vec<u8>, i64)>,
 }
 
 impl Dataset {
@@ -62,9 +64,18 @@ impl Dataset {
         self.entries.get(&(database, key.as_bytes().to_vec()))
     }
 
-    /// How many keys expire before that Unix time in milliseconds.
+    /// How many keys expire before that Unix time in milliseconds, or a field of theirs.
     pub fn expiring_before(&self, unix_ms: i64) -> usize {
-        self.entries.values().filter(|entry| entry.expires_ms.is_some_and(|at| at < unix_ms)).count()
+        let soon = |entry: &&Entry| {
+            let fields = entry.field_deadlines.iter().map(|(_, at)| *at);
+            entry.expires_ms.into_iter().chain(fields).any(|at| at < unix_ms)
+        };
+        self.entries.values().filter(soon).count()
+    }
+
+    /// How many fields of hashes expire.
+    pub fn field_deadlines(&self) -> usize {
+        self.entries.values().map(|entry| entry.field_deadlines.len()).sum()
     }
 
     /// A line for each key that differs, None if nothing does. `mine` and `theirs` name the two.
@@ -114,11 +125,39 @@ fn read_database(
         let values = expect(client.pipeline(reads.iter().map(Vec::as_slice)));
         for (index, value) in present.into_iter().zip(values) {
             let expires_ms = deadlines[index].as_int().filter(|&at| at >= 0);
-            // It may have expired between the two questions.
-            if deadlines[index].as_int() != Some(-2) {
-                let entry = entry(&kinds[index], expires_ms, &value);
+            let entry = entry(&kinds[index], expires_ms, &value);
+            // It may have expired between the two questions; and a hash may wait with its last fields for its end.
+            let ended = deadlines[index].as_int() == Some(-2) || (entry.kind == "hash" && entry.elements.is_empty());
+            if !ended {
                 entries.insert((database, keys[index].clone()), entry);
             }
+        }
+    }
+    read_field_deadlines(client, database, entries);
+}
+
+/// Reads the deadlines of fields, if the server knows of them.
+fn read_field_deadlines(client: &mut Client, database: u32, entries: &mut BTreeMap<(u32, Vec<u8>), Entry>) {
+    let probe: [&[u8]; 5] = [b"HPEXPIRETIME", b"no such key", b"FIELDS", b"1", b"f"];
+    if matches!(client.call(&probe), Err(client::Error::Reply(_))) {
+        return;
+    }
+    let hashes = entries.iter_mut().filter(|((db, _), entry)| *db == database && entry.kind == "hash");
+    let mut hashes: Vec<(&Vec<u8>, &mut Entry)> = hashes.map(|((_, key), entry)| (key, entry)).collect();
+    for hashes in hashes.chunks_mut(BATCH) {
+        let counts: Vec<String> = hashes.iter().map(|(_, entry)| (entry.elements.len() / 2).to_string()).collect();
+        let command = |((key, entry), count): (&(&Vec<u8>, &mut Entry), &String)| {
+            let head: [Vec<u8>; 4] = [b"HPEXPIRETIME".to_vec(), key.to_vec(), b"FIELDS".to_vec(), count.clone().into()];
+            head.into_iter().chain(entry.elements.iter().step_by(2).cloned()).collect::<Vec<_>>()
+        };
+        let commands: Vec<Vec<Vec<u8>>> = hashes.iter().zip(&counts).map(command).collect();
+        let commands: Vec<Vec<&[u8]>> =
+            commands.iter().map(|words| words.iter().map(Vec::as_slice).collect()).collect();
+        let replies = expect(client.pipeline(commands.iter().map(Vec::as_slice)));
+        for ((_, entry), reply) in hashes.iter_mut().zip(replies) {
+            let moments = reply.as_slice().unwrap_or_default().iter().map(|at| at.as_int().unwrap_or(-1));
+            let fields = entry.elements.iter().step_by(2).cloned().zip(moments);
+            entry.field_deadlines = fields.filter(|(_, at)| *at >= 0).collect();
         }
     }
 }
@@ -153,7 +192,7 @@ fn entry(kind: &str, expires_ms: Option<i64>, value: &Value) -> Entry {
         }
         _ => {}
     }
-    Entry { kind: kind.to_owned(), expires_ms, elements, scores }
+    Entry { kind: kind.to_owned(), expires_ms, elements, scores, field_deadlines: Vec::new() }
 }
 
 fn score_bits(text: &[u8]) -> u64 {
@@ -184,6 +223,19 @@ fn entry_difference(a: &Entry, mine: &str, b: &Entry, theirs: &str) -> String {
             b.elements.len(),
             element(a, at),
             element(b, at)
+        );
+    }
+    if a.field_deadlines != b.field_deadlines {
+        let only = |these: &[(Vec<u8>, i64)], those: &[(Vec<u8>, i64)]| {
+            let one = these.iter().find(|one| !those.contains(one));
+            one.map_or("none".to_owned(), |(field, at)| format!("{} at {at}", field.escape_ascii()))
+        };
+        return format!(
+            "{mine} expires {} and {theirs} {} fields, as only {mine}: {}, as only {theirs}: {}",
+            a.field_deadlines.len(),
+            b.field_deadlines.len(),
+            only(&a.field_deadlines, &b.field_deadlines),
+            only(&b.field_deadlines, &a.field_deadlines),
         );
     }
     format!("{mine} expires it at {:?}, {theirs} at {:?}", a.expires_ms, b.expires_ms)
@@ -221,6 +273,7 @@ mod tests {
             expires_ms: None,
             elements: pairs.iter().map(|(member, _)| member.as_bytes().to_vec()).collect(),
             scores: pairs.iter().map(|(_, score)| score.to_bits()).collect(),
+            field_deadlines: Vec::new(),
         }
     }
 

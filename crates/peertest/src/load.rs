@@ -53,13 +53,21 @@ impl LoadReport {
 impl Load {
     /// Starts writing to the server at `address`; the same seed gives the same commands.
     pub fn start(address: &str, seed: u64) -> Load {
+        Load::start_mix(address, Mix::new(seed, false))
+    }
+
+    /// The same with deadlines of fields, for servers that all know them.
+    pub fn start_with_field_deadlines(address: &str, seed: u64) -> Load {
+        Load::start_mix(address, Mix::new(seed, true))
+    }
+
+    fn start_mix(address: &str, mut mix: Mix) -> Load {
         let (stop, stopped) = channel();
         let written = Arc::new(AtomicU64::new(0));
         let thread = std::thread::spawn({
             let address = address.to_owned();
             let written = written.clone();
             move || {
-                let mut mix = Mix::new(seed);
                 let mut report = LoadReport::default();
                 let mut client = None;
                 loop {

@@ -29,6 +29,11 @@ impl Peer {
         }
     }
 
+    /// Whether fields of hashes can have deadlines there.
+    pub fn knows_field_deadlines(self) -> bool {
+        matches!(self, Peer::Ours | Peer::Redis80 | Peer::Valkey91)
+    }
+
     /// The program of the server and the words before its directives.
     pub fn server_program(self) -> (PathBuf, &'static [&'static str]) {
         match self {

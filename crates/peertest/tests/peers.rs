@@ -2,7 +2,7 @@
 //! of which must come back by a partial one; in the end every key is compared. One pair without us proves that the
 //! harness itself asks nothing that real servers do not do.
 
-use peertest::{Load, Peer, Proxy, Server, assert_equal, fill, settle, wait_for_link, wait_for_writes};
+use peertest::{Dataset, Load, Peer, Proxy, Server, assert_equal, fill, settle, wait_for_link, wait_for_writes};
 
 const CUTS: i64 = 5;
 
@@ -15,7 +15,11 @@ const KEYS_BEFORE: usize = 20_000;
 fn replicates_under_load(master: Peer, replica: Peer, directives: &[&str], seed: u64) {
     let master = Server::start(master, directives);
     fill(&mut master.client(), "before", KEYS_BEFORE, 100);
-    let load = Load::start(&master.address(), seed);
+    let field_deadlines = master.peer().knows_field_deadlines() && replica.knows_field_deadlines();
+    let load = match field_deadlines {
+        true => Load::start_with_field_deadlines(&master.address(), seed),
+        false => Load::start(&master.address(), seed),
+    };
     wait_for_writes(&master, 0);
     let proxy = Proxy::to(master.port());
     let replica = Server::start(replica, &[]);
@@ -42,6 +46,10 @@ fn replicates_under_load(master: Peer, replica: Peer, directives: &[&str], seed:
     assert_eq!(report.disconnects, 0, "the master stayed");
     settle(&master, &[&replica]);
     assert_equal(&master, &replica);
+    if field_deadlines {
+        let timed = Dataset::read(&mut replica.client()).field_deadlines();
+        assert!(timed > 100, "only {timed} fields expire: that proves little");
+    }
     let info = master.info();
     assert_eq!((info.number("sync_full"), info.number("sync_partial_ok")), (1, CUTS));
 }

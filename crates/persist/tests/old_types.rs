@@ -70,6 +70,22 @@ fn ziplists_and_zipmaps_are_read() {
 }
 
 #[test]
+fn deadlines_of_fields_as_candidates_of_redis_7_4_wrote_them_are_read() {
+    // Read back from a real Redis 8.0 after a RESTORE of the same bytes.
+    let count = b"\x02\x80\x00\x00\x10\x00\x01a\x011\x00\x01b\x012";
+    assert_eq!(one(22, count).unwrap(), "0 k hash -1 a=1@4096 b=2");
+    let listpack = b"\x17\x17\0\0\0\x06\0\x81a\x02\x01\x01\xF1\x00\x10\x03\x81b\x02\x02\x01\0\x01\xFF";
+    assert_eq!(one(23, listpack).unwrap(), "0 k hash -1 a=1@4096 b=2");
+    // The forms that were released have the earliest deadline in front.
+    assert_eq!(one(25, &[&4096u64.to_le_bytes()[..], listpack].concat()).unwrap(), "0 k hash -1 a=1@4096 b=2");
+    let relative = [&4096u64.to_le_bytes()[..], b"\x03\x01\x01a\x011\x00\x01b\x012\x0B\x01c\x013"].concat();
+    assert_eq!(one(24, &relative).unwrap(), "0 k hash -1 a=1@4096 b=2 c=3@4106");
+    let late = [&i64::MAX.to_le_bytes()[..], b"\x01\x03\x01a\x011"].concat();
+    assert!(matches!(one(24, &late), Err(Fault::Corrupt("the deadline of a field is too late"))));
+    assert!(matches!(one(24, &[&[0; 8], &b"\x02\x01\x01a\x011\x01\x01a\x011"[..]].concat()), Err(Fault::Corrupt(_))));
+}
+
+#[test]
 fn an_element_that_stands_twice_or_alone_is_refused() {
     let twice = ziplist(&[b"\x01a", b"\xF1", b"\x01a", b"\xF2"]);
     let odd = ziplist(&[b"\x01a", b"\xF1", b"\x01b"]);

@@ -7,8 +7,8 @@ use collections::{Hash, Limits, List, Set, ZSet};
 use common::{empty, encoded, lines, load, targets};
 use keyspace::{Keyspace, Object, Value};
 use persist::rdb::{
-    Checksum, Contents, EncodeError, Encoder, EncoderOptions, Header, LoadOptions, LoadWatch, Recency, ReplicationInfo,
-    Sink, Target, dump, encode_snapshot, encode_snapshot_many, load_into, restore,
+    Checksum, Contents, EncodeError, Encoder, EncoderOptions, Family, Header, LoadOptions, LoadWatch, Recency,
+    ReplicationInfo, Sink, Target, dump, encode_snapshot, encode_snapshot_many, load_into, restore,
 };
 use proptest::prelude::*;
 
@@ -97,6 +97,17 @@ fn plan() -> impl Strategy<Value = Plan> {
     ]
 }
 
+fn timed_hash(fields: &[Vec<u8>], values: &[Vec<u8>], deadlines: &[Option<i64>]) -> Hash {
+    let (limits, mut hash) = (Limits::default(), Hash::new());
+    for ((field, value), deadline) in fields.iter().zip(values.iter().cycle()).zip(deadlines.iter().cycle()) {
+        if !hash.contains(field) {
+            hash.set(field, value, &limits);
+            hash.set_deadline(field, deadline.map(UnixMs));
+        }
+    }
+    hash
+}
+
 type Key = (usize, Vec<u8>, Plan, Option<i64>);
 
 fn keyspace_of(keys: &[Key]) -> Keyspace {
@@ -144,6 +155,44 @@ proptest! {
     }
 
     #[test]
+    fn deadlines_of_fields_come_back_from_every_version_that_has_them(
+        fields in texts(), values in texts(), deadlines in prop::collection::vec(prop::option::of(1i64..1 << 46), 1..20),
+        compression in any::<bool>(),
+    ) {
+        let mut hash = timed_hash(&fields, &values, &deadlines);
+        hash.set_deadline(&fields[0], Some(UnixMs(77)));
+        let mut keyspace = empty();
+        keyspace.load(0, b"timed", Value::Object(Object::Hash(hash.clone())), None, 0);
+        prop_assert_eq!(keyspace.snapshot().hashes_with_deadlines(), 1);
+        for target in targets() {
+            let mut encoder = Encoder::new(Vec::new(), EncoderOptions { target, compression, ..EncoderOptions::default() });
+            let result = encode_snapshot(&mut keyspace.snapshot(), &Header::default(), &mut encoder);
+            if target.family() == Family::Redis && target.version() < 12 {
+                let expected = format!("the hash with deadlines of fields at key 'timed' of database 0 cannot be written as {target}");
+                prop_assert_eq!(result.unwrap_err().to_string(), expected);
+                continue;
+            }
+            let (found, _) = load(&encoder.into_sink().unwrap()).unwrap();
+            prop_assert_eq!(lines(&found), lines(&keyspace));
+            prop_assert_eq!(encodings(&found), encodings(&keyspace));
+            prop_assert_eq!(found.hashes_with_deadlines(0), 1);
+        }
+        let value = Value::Object(Object::Hash(hash.clone()));
+        let payload = dump(value.as_ref(), compression);
+        let found = restore(&payload, &Limits::default()).unwrap();
+        prop_assert_eq!(common::value_shown(found.as_ref()), common::value_shown(value.as_ref()));
+        prop_assert_eq!(payload[payload.len() - 10], 12, "the version that has a form for it");
+
+        // Without deadlines it is a plain hash again, whatever its encoding.
+        fields.iter().for_each(|field| { hash.set_deadline(field, None); });
+        let value = Value::Object(Object::Hash(hash));
+        let payload = dump(value.as_ref(), compression);
+        prop_assert_eq!(payload[payload.len() - 10], 11);
+        let found = restore(&payload, &Limits::default()).unwrap();
+        prop_assert_eq!(common::value_shown(found.as_ref()), common::value_shown(value.as_ref()));
+    }
+
+    #[test]
     fn a_value_comes_back_from_its_payload(plan in plan(), compression in any::<bool>()) {
         let value = plan.build();
         let payload = dump(value.as_ref(), compression);
@@ -182,7 +231,7 @@ fn the_facts_in_the_header_come_back() {
 
 #[test]
 fn function_libraries_come_back_from_versions_that_have_them() {
-    let contents = Contents { functions: true };
+    let contents = Contents { functions: true, ..Contents::default() };
     let target = Target::for_disk(contents, Target::LOWEST);
     let functions = vec![b"#!lua name=a\n".to_vec(), b"#!lua name=b\n".repeat(20)];
     let header = Header { functions: functions.clone(), ..Header::default() };

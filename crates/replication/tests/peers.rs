@@ -394,6 +394,19 @@ fn a_snapshot_that_cannot_be_taken_is_said_before_the_close() {
 }
 
 #[test]
+fn a_replica_that_could_not_read_the_data_set_is_told_why_and_to_come_back_later() {
+    let mut rig = Rig::default();
+    rig.joins(1);
+    rig.wait(seconds(5));
+    rig.outputs();
+    rig.event(Event::SyncRefused(1, "too new".into()));
+    let outputs = rig.outputs();
+    assert!(matches!(&outputs[0], Output::Send(1, error) if error == b"-NOMASTERLINK Can't SYNC: too new\r\n"));
+    assert!(matches!(outputs[1], Output::Close { conn: 1, after_flush: true, .. }));
+    assert!(rig.peers.is_empty());
+}
+
+#[test]
 fn a_replica_lost_in_the_middle_of_a_transfer_makes_room_for_the_next() {
     let mut rig = Rig::default();
     rig.joins(1);

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use config::Config;
 use node::LogLevel;
-use persist::rdb::{Family, Target};
+use persist::rdb::Target;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -122,5 +122,5 @@ pub fn log_level(config: &Config) -> LogLevel {
 
 /// The lowest version of the RDB format that files are written in.
 pub fn file_version(config: &Config) -> Target {
-    config.rdb_version.and_then(|version| Target::new(Family::Redis, version)).unwrap_or(Target::LOWEST)
+    config.rdb_version.and_then(Target::of_number).unwrap_or(Target::LOWEST)
 }

@@ -65,8 +65,9 @@ fn of_value(value: ValueRef<'_>) -> u64 {
         ValueRef::Set(set) => sum(2, set.iter().map(|member| member.with_bytes(|bytes| hash(&[b"set", bytes])))),
         ValueRef::Hash(fields) => sum(
             3,
-            fields.iter().map(|(field, value)| {
-                field.with_bytes(|field| value.with_bytes(|value| hash(&[b"hash", field, value])))
+            fields.entries().map(|entry| {
+                let until = entry.deadline.map_or(0, |at| at.0).to_le_bytes();
+                entry.field.with_bytes(|field| entry.value.with_bytes(|value| hash(&[b"hash", field, value, &until])))
             }),
         ),
         ValueRef::ZSet(zset) => sum(

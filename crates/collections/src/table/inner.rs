@@ -2,7 +2,7 @@
 
 use triomphe::Arc;
 
-use super::leaf::Leaf;
+use super::leaf::{Entry, Leaf};
 use crate::hashing::hash_bytes;
 
 /// Hash bits a directory node uses.
@@ -71,12 +71,28 @@ impl Child {
         }
     }
 
+    /// The leaf that holds `hash`, to change entries that stay.
+    pub(super) fn leaf_mut(&mut self, hash: u64) -> &mut Leaf {
+        let (mut child, mut used_bits) = (self, 0);
+        loop {
+            match child {
+                Child::Leaf { leaf, .. } => return Arc::make_mut(leaf),
+                Child::Inner { inner, .. } => {
+                    let inner = Arc::make_mut(inner);
+                    let index = inner.index(slot(hash, used_bits));
+                    child = &mut inner.children[index];
+                    used_bits += LEVEL_BITS;
+                }
+            }
+        }
+    }
+
     /// The entry at `index` of those below; `index` is within `count`.
-    pub(super) fn nth(&self, mut index: usize) -> (&[u8], &[u8]) {
+    pub(super) fn nth(&self, mut index: usize) -> Entry<'_> {
         let mut child = self;
         loop {
             match child {
-                Child::Leaf { leaf, .. } => return leaf.entry(index),
+                Child::Leaf { leaf, .. } => return leaf.timed_entry(index),
                 Child::Inner { inner, .. } => {
                     let mut children = inner.children.iter();
                     child = children.next().expect("a directory node has children");
@@ -98,7 +114,7 @@ impl Child {
                     leaf.replace(place, value);
                     return false;
                 }
-                leaf.insert(hash, key, value);
+                leaf.insert(hash, key, value, None);
                 *count += 1;
                 true
             }

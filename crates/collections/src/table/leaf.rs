@@ -8,11 +8,12 @@
 //!
 //! An entry is a varint of the key's length and two flags, a varint of the value's length and one flag, the key, the
 //! value. A long key or value is kept outside, in `large`; its flag is set and the place in `large` stands instead of the
-//! length. The second key flag is reserved: it will say that 8 bytes of expiry time precede the key.
+//! length. The second key flag says that 8 bytes of deadline (Unix milliseconds, LE) precede the key.
 
 use bytes::Bytes;
 
 use crate::growth;
+use crate::hashing::hash_bytes;
 
 /// Entries above which a leaf is split.
 pub(super) const ENTRIES_MAX: usize = 32;
@@ -27,6 +28,7 @@ const KEY_INLINE_MAX: usize = 512;
 const VALUE_INLINE_MAX: usize = 1024;
 
 const KEY_LARGE: usize = 1;
+const KEY_TIMED: usize = 2;
 const KEY_FLAG_BITS: u32 = 2;
 const VALUE_LARGE: usize = 1;
 const VALUE_FLAG_BITS: u32 = 1;
@@ -34,6 +36,10 @@ const VALUE_FLAG_BITS: u32 = 1;
 /// Slots are added in steps of a word of tags.
 const SLOT_STEP: usize = 8;
 const OFFSET_SIZE: usize = 3;
+const DEADLINE_SIZE: usize = 8;
+
+/// Key, value and deadline in Unix milliseconds, if it has one.
+pub(super) type Entry<'a> = (&'a [u8], &'a [u8], Option<i64>);
 
 /// Packed entries; see the top of this file.
 #[derive(Clone, Default)]
@@ -52,7 +58,9 @@ struct Head {
     key_is_large: bool,
     value: usize,
     value_is_large: bool,
-    /// Offset in the block behind the head.
+    /// Offset in the block behind the two lengths.
+    lengths_end: usize,
+    /// Offset in the block of the key: behind the deadline, if there is one.
     body: usize,
 }
 
@@ -63,6 +71,10 @@ impl Head {
 
     fn inline_value_len(&self) -> usize {
         if self.value_is_large { 0 } else { self.value }
+    }
+
+    fn is_timed(&self) -> bool {
+        self.body > self.lengths_end
     }
 
     /// Offset in the block behind the entry.
@@ -100,7 +112,31 @@ impl Leaf {
     /// Key and value at a place.
     #[inline]
     pub(super) fn entry(&self, place: usize) -> (&[u8], &[u8]) {
+        self.pair(&self.head(self.start(place)))
+    }
+
+    /// Key, value and deadline at a place.
+    #[inline]
+    pub(super) fn timed_entry(&self, place: usize) -> Entry<'_> {
         let head = self.head(self.start(place));
+        let (key, value) = self.pair(&head);
+        (key, value, self.deadline_of(&head))
+    }
+
+    /// The deadline at a place.
+    pub(super) fn deadline(&self, place: usize) -> Option<i64> {
+        self.deadline_of(&self.head(self.start(place)))
+    }
+
+    fn deadline_of(&self, head: &Head) -> Option<i64> {
+        head.is_timed().then(|| {
+            let bytes = &self.block[head.lengths_end..head.body];
+            i64::from_le_bytes(bytes.try_into().expect("a timed entry has 8 bytes there"))
+        })
+    }
+
+    #[inline]
+    fn pair(&self, head: &Head) -> (&[u8], &[u8]) {
         let value_at = head.body + head.inline_key_len();
         let key = if head.key_is_large { self.large(head.key) } else { &self.block[head.body..value_at] };
         let value =
@@ -113,18 +149,31 @@ impl Leaf {
         (0..self.len()).map(|place| self.entry(place))
     }
 
+    /// Place of an entry with this hash and deadline.
+    pub(super) fn find_due(&self, hash: u64, deadline: i64) -> Option<usize> {
+        (0..self.len()).find(|&place| {
+            self.block[place] == hash as u8
+                && self.deadline(place) == Some(deadline)
+                && hash_bytes(self.entry(place).0) == hash
+        })
+    }
+
     /// Adds an entry whose key is not here yet.
-    pub(super) fn insert(&mut self, hash: u64, key: &[u8], value: &[u8]) {
+    pub(super) fn insert(&mut self, hash: u64, key: &[u8], value: &[u8], deadline: Option<i64>) {
         if self.count == self.slots {
             self.add_slots();
         }
         let at = self.block.len();
         let (key_word, key) = self.stored(key, KEY_INLINE_MAX, KEY_FLAG_BITS, KEY_LARGE);
         let (value_word, value) = self.stored(value, VALUE_INLINE_MAX, VALUE_FLAG_BITS, VALUE_LARGE);
-        let size = varint_len(key_word) + varint_len(value_word) + key.len() + value.len();
+        let (timed, deadline_size) = if deadline.is_some() { (KEY_TIMED, DEADLINE_SIZE) } else { (0, 0) };
+        let size = varint_len(key_word) + varint_len(value_word) + deadline_size + key.len() + value.len();
         growth::reserve(&mut self.block, size);
-        push_varint(&mut self.block, key_word);
+        push_varint(&mut self.block, key_word | timed);
         push_varint(&mut self.block, value_word);
+        if let Some(deadline) = deadline {
+            self.block.extend_from_slice(&deadline.to_le_bytes());
+        }
         self.block.extend_from_slice(key);
         self.block.extend_from_slice(value);
         let place = self.len();
@@ -133,7 +182,23 @@ impl Leaf {
         self.write_offset(place, at - self.entries_at());
     }
 
-    /// Replaces the value at a place.
+    /// Sets or clears the deadline at a place.
+    pub(super) fn set_deadline(&mut self, place: usize, deadline: Option<i64>) {
+        let start = self.start(place);
+        let head = self.head(start);
+        if head.is_timed() != deadline.is_some() {
+            let (old_size, size) = if head.is_timed() { (DEADLINE_SIZE, 0) } else { (0, DEADLINE_SIZE) };
+            growth::resize_gap(&mut self.block, head.lengths_end, old_size, size);
+            // The flag is in the first byte of the key's length, whose size stays.
+            self.block[start] ^= KEY_TIMED as u8;
+            self.move_offsets_behind(start, size as isize - old_size as isize);
+        }
+        if let Some(deadline) = deadline {
+            self.block[head.lengths_end..head.lengths_end + DEADLINE_SIZE].copy_from_slice(&deadline.to_le_bytes());
+        }
+    }
+
+    /// Replaces the value at a place; its deadline stays.
     pub(super) fn replace(&mut self, place: usize, value: &[u8]) {
         let start = self.start(place);
         let head = self.head(start);
@@ -151,9 +216,10 @@ impl Leaf {
         self.block[value_at..value_at + value.len()].copy_from_slice(value);
         let word_at = start + read_varint(&self.block, start).1;
         let word_len = varint_len(word);
-        growth::resize_gap(&mut self.block, word_at, head.body - word_at, word_len);
+        let old_word_len = head.lengths_end - word_at;
+        growth::resize_gap(&mut self.block, word_at, old_word_len, word_len);
         write_varint(&mut self.block[word_at..word_at + word_len], word);
-        let grown = (value.len() + word_len) as isize - (head.inline_value_len() + head.body - word_at) as isize;
+        let grown = (value.len() + word_len) as isize - (head.inline_value_len() + old_word_len) as isize;
         self.move_offsets_behind(start, grown);
     }
 
@@ -192,8 +258,8 @@ impl Leaf {
             half.block = vec![0; half.entries_at()];
         }
         for (place, side) in sides.into_iter().enumerate() {
-            let (key, value) = self.entry(place);
-            halves[usize::from(side)].insert(u64::from(self.block[place]), key, value);
+            let (key, value, deadline) = self.timed_entry(place);
+            halves[usize::from(side)].insert(u64::from(self.block[place]), key, value, deadline);
         }
         halves
     }
@@ -207,8 +273,8 @@ impl Leaf {
             leaf.block = vec![0; leaf.entries_at()];
         }
         for place in (0..self.len()).filter(|place| kept[*place]) {
-            let (key, value) = self.entry(place);
-            leaf.insert(u64::from(self.block[place]), key, value);
+            let (key, value, deadline) = self.timed_entry(place);
+            leaf.insert(u64::from(self.block[place]), key, value, deadline);
         }
         leaf
     }
@@ -218,8 +284,9 @@ impl Leaf {
         if self.len() + other.len() > MERGE_ENTRIES_MAX || self.block.len() + other.block.len() > BLOCK_MAX / 2 {
             return false;
         }
-        for (place, (key, value)) in other.iter().enumerate() {
-            self.insert(u64::from(other.block[place]), key, value);
+        for place in 0..other.len() {
+            let (key, value, deadline) = other.timed_entry(place);
+            self.insert(u64::from(other.block[place]), key, value, deadline);
         }
         true
     }
@@ -253,12 +320,14 @@ impl Leaf {
     fn head(&self, start: usize) -> Head {
         let (key_word, key_size) = read_varint(&self.block, start);
         let (value_word, value_size) = read_varint(&self.block, start + key_size);
+        let lengths_end = start + key_size + value_size;
         Head {
             key: key_word >> KEY_FLAG_BITS,
             key_is_large: key_word & KEY_LARGE != 0,
             value: value_word >> VALUE_FLAG_BITS,
             value_is_large: value_word & VALUE_LARGE != 0,
-            body: start + key_size + value_size,
+            lengths_end,
+            body: lengths_end + if key_word & KEY_TIMED != 0 { DEADLINE_SIZE } else { 0 },
         }
     }
 

@@ -1,7 +1,8 @@
-//! Fields as numbers: HINCRBY on 64-bit integers, HINCRBYFLOAT on long doubles.
+//! Fields as numbers: HINCRBY on 64-bit integers, HINCRBYFLOAT on long doubles. Both keep the field's deadline.
 
 use base::numbers::LongDouble;
 use collections::Hash;
+use keyspace::Access;
 use resp::Args;
 
 use crate::context::{Context, DataFn, DataRow, int};
@@ -25,12 +26,13 @@ pub(super) const HINCRBY: DataRow = Row {
 };
 fn hincrby(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let increment = int(&args[3])?;
+    ctx.db.expire_fields(&args[1], [&args[2]], Access::Write);
     let mut edit = ctx.db.edit_or_new::<Hash>(&args[1])?;
     match integer_sum(edit.get(), &args[2], increment) {
         Ok(sum) => {
             let mut digits = itoa::Buffer::new();
             let (hash, limits) = edit.get_mut();
-            hash.set(&args[2], digits.format(sum).as_bytes(), limits);
+            hash.set_value(&args[2], digits.format(sum).as_bytes(), limits);
             edit.changed(event("hincrby"), 1);
             ctx.reply.int(sum);
             Ok(())
@@ -69,6 +71,7 @@ fn hincrbyfloat(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         return Err(if is_word { Error::text("ERR value is NaN or Infinity") } else { Error::NotFloat });
     }
     let (key, field) = (&args[1], &args[2]);
+    ctx.db.expire_fields(key, [field], Access::Write);
     let mut edit = ctx.db.edit_or_new::<Hash>(key)?;
     let text = match float_sum(edit.get(), field, increment) {
         Ok(text) => text,
@@ -78,12 +81,18 @@ fn hincrbyfloat(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         }
     };
     let (hash, limits) = edit.get_mut();
-    hash.set(field, &text, limits);
+    hash.set_value(field, &text, limits);
+    let is_timed = hash.deadline(field).flatten().is_some();
     edit.changed(event("hincrbyfloat"), 1);
     ctx.reply.bulk(&text);
-    // What is computed may differ in the last digit elsewhere, so replicas and files get the result.
+    // What is computed may differ in the last digit elsewhere, so replicas and files get the result. HSET would clear a
+    // deadline, and an older replica, which knows no deadlines, does not know the other command either.
     let index = ctx.db.index();
-    ctx.db.effects.replicate_instead(index, &[b"HSET", key, field, &text]);
+    if is_timed {
+        ctx.db.effects.replicate_instead(index, &[b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", field, &text]);
+    } else {
+        ctx.db.effects.replicate_instead(index, &[b"HSET", key, field, &text]);
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
-//! HGET, HMGET, HGETALL, HKEYS, HVALS, HLEN, HSTRLEN, HEXISTS.
+//! HGET, HMGET, HGETALL, HKEYS, HVALS, HLEN, HSTRLEN, HEXISTS. Those that name fields delete the expired ones they met,
+//! after the reply, to which they were hidden anyway.
 
-use collections::Hash;
+use keyspace::Access;
 use resp::Args;
 
 use crate::collection::reply_element;
@@ -22,10 +23,11 @@ pub(super) const HGET: DataRow = Row {
     subcommands: &[],
 };
 fn hget(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    match ctx.db.collection::<Hash>(&args[1])?.and_then(|hash| hash.get(&args[2])) {
+    match ctx.db.hash(&args[1])?.and_then(|hash| hash.get(&args[2])) {
         Some(value) => reply_element(&mut ctx.reply, value),
         None => ctx.reply.null(),
     }
+    ctx.db.expire_fields(&args[1], [&args[2]], Access::Read);
     Ok(())
 }
 
@@ -41,7 +43,7 @@ pub(super) const HMGET: DataRow = Row {
     subcommands: &[],
 };
 fn hmget(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let hash = ctx.db.collection::<Hash>(&args[1])?;
+    let hash = ctx.db.hash(&args[1])?;
     ctx.reply.array(args.len() - 2);
     for field in args.tail(2).iter() {
         match hash.and_then(|hash| hash.get(field)) {
@@ -49,6 +51,7 @@ fn hmget(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
             None => ctx.reply.null(),
         }
     }
+    ctx.db.expire_fields(&args[1], args.tail(2).iter(), Access::Read);
     Ok(())
 }
 
@@ -65,14 +68,14 @@ pub(super) const HGETALL: DataRow = Row {
     subcommands: &[],
 };
 fn hgetall(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let Some(hash) = ctx.db.collection::<Hash>(&args[1])? else {
+    let Some(hash) = ctx.db.hash(&args[1])? else {
         ctx.reply.map(0);
         return Ok(());
     };
     ctx.reply.map(hash.len());
-    for (field, value) in hash.iter() {
-        reply_element(&mut ctx.reply, field);
-        reply_element(&mut ctx.reply, value);
+    for entry in hash.entries() {
+        reply_element(&mut ctx.reply, entry.field);
+        reply_element(&mut ctx.reply, entry.value);
     }
     Ok(())
 }
@@ -90,12 +93,12 @@ pub(super) const HKEYS: DataRow = Row {
     subcommands: &[],
 };
 fn hkeys(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let Some(hash) = ctx.db.collection::<Hash>(&args[1])? else {
+    let Some(hash) = ctx.db.hash(&args[1])? else {
         ctx.reply.array(0);
         return Ok(());
     };
     ctx.reply.array(hash.len());
-    hash.iter().for_each(|(field, _)| reply_element(&mut ctx.reply, field));
+    hash.entries().for_each(|entry| reply_element(&mut ctx.reply, entry.field));
     Ok(())
 }
 
@@ -112,12 +115,12 @@ pub(super) const HVALS: DataRow = Row {
     subcommands: &[],
 };
 fn hvals(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let Some(hash) = ctx.db.collection::<Hash>(&args[1])? else {
+    let Some(hash) = ctx.db.hash(&args[1])? else {
         ctx.reply.array(0);
         return Ok(());
     };
     ctx.reply.array(hash.len());
-    hash.iter().for_each(|(_, value)| reply_element(&mut ctx.reply, value));
+    hash.entries().for_each(|entry| reply_element(&mut ctx.reply, entry.value));
     Ok(())
 }
 
@@ -133,7 +136,8 @@ pub(super) const HLEN: DataRow = Row {
     subcommands: &[],
 };
 fn hlen(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let len = ctx.db.collection::<Hash>(&args[1])?.map_or(0, Hash::len);
+    // As with Redis 8, a field past its deadline counts until it is deleted.
+    let len = ctx.db.hash(&args[1])?.map_or(0, |hash| hash.stored().len());
     ctx.reply.int(len as i64);
     Ok(())
 }
@@ -150,8 +154,9 @@ pub(super) const HSTRLEN: DataRow = Row {
     subcommands: &[],
 };
 fn hstrlen(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let value = ctx.db.collection::<Hash>(&args[1])?.and_then(|hash| hash.get(&args[2]));
+    let value = ctx.db.hash(&args[1])?.and_then(|hash| hash.get(&args[2]));
     ctx.reply.int(value.map_or(0, |value| value.len()) as i64);
+    ctx.db.expire_fields(&args[1], [&args[2]], Access::Read);
     Ok(())
 }
 
@@ -167,7 +172,8 @@ pub(super) const HEXISTS: DataRow = Row {
     subcommands: &[],
 };
 fn hexists(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let exists = ctx.db.collection::<Hash>(&args[1])?.is_some_and(|hash| hash.contains(&args[2]));
+    let exists = ctx.db.hash(&args[1])?.is_some_and(|hash| hash.contains(&args[2]));
     ctx.reply.int(i64::from(exists));
+    ctx.db.expire_fields(&args[1], [&args[2]], Access::Read);
     Ok(())
 }

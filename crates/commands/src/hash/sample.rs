@@ -1,6 +1,6 @@
 //! HRANDFIELD and HSCAN.
 
-use collections::Hash;
+use collections::HashEntry;
 use resp::Args;
 
 use crate::collection::{ElementScan, Sample, reply_element, reply_empty_scan, reply_pair, scan_cursor};
@@ -24,35 +24,39 @@ pub(super) const HRANDFIELD: DataRow = Row {
 };
 fn hrandfield(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     if args.len() == 2 {
-        match ctx.db.collection::<Hash>(&args[1])?.and_then(|hash| hash.random(ctx.rng)) {
-            Some((field, _)) => reply_element(&mut ctx.reply, field),
+        match ctx.db.hash(&args[1])?.and_then(|hash| hash.random(ctx.rng)) {
+            Some(entry) => reply_element(&mut ctx.reply, entry.field),
             None => ctx.reply.null(),
         }
+        ctx.db.expire_due_fields(&args[1], EXPIRE_FIELDS_MAX);
         return Ok(());
     }
     let (sample, with_values) = Sample::parse(args, "WITHVALUES")?;
-    let Some(hash) = ctx.db.collection::<Hash>(&args[1])? else {
+    let hash = ctx.db.hash(&args[1])?.filter(|hash| !hash.is_empty());
+    let Some(hash) = hash else {
         ctx.reply.array(0);
+        ctx.db.expire_due_fields(&args[1], EXPIRE_FIELDS_MAX);
         return Ok(());
     };
+    // Positions among live fields cost a walk each where some are due; then all are listed once.
+    let live: Vec<HashEntry<'_>> = if hash.has_due() { hash.entries().collect() } else { Vec::new() };
+    let nth = |at| if hash.has_due() { live.get(at).copied() } else { hash.nth(at) };
     let shape = (hash.len(), with_values);
-    sample.reply(
-        &mut ctx.reply,
-        ctx.rng,
-        shape,
-        hash.iter(),
-        |at| hash.nth(at),
-        |reply, (field, value)| {
-            if with_values {
-                reply_pair(reply);
-            }
-            reply_element(reply, field);
-            if with_values {
-                reply_element(reply, value);
-            }
-        },
-    )
+    let outcome = sample.reply(&mut ctx.reply, ctx.rng, shape, hash.entries(), nth, |reply, entry| {
+        if with_values {
+            reply_pair(reply);
+        }
+        reply_element(reply, entry.field);
+        if with_values {
+            reply_element(reply, entry.value);
+        }
+    });
+    ctx.db.expire_due_fields(&args[1], EXPIRE_FIELDS_MAX);
+    outcome
 }
+
+/// How many fields past their deadline HRANDFIELD deletes at most; they are hidden to it in any case.
+const EXPIRE_FIELDS_MAX: usize = 400;
 
 /// Walks over the fields of a hash, some per call.
 pub(super) const HSCAN: DataRow = Row {
@@ -71,11 +75,11 @@ pub(super) const HSCAN: DataRow = Row {
 };
 fn hscan(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let cursor = scan_cursor(&args[2])?;
-    let Some(hash) = ctx.db.collection::<Hash>(&args[1])? else { return reply_empty_scan(ctx) };
+    let Some(hash) = ctx.db.hash(&args[1])? else { return reply_empty_scan(ctx) };
     let mut scan = ElementScan::parse(args, "HSCAN")?;
-    let next = hash.scan(cursor, scan.count, |field, value| {
-        if scan.take(field) {
-            value.with_bytes(|value| scan.push(value));
+    let next = hash.scan(cursor, scan.count, |entry| {
+        if scan.take(entry.field) {
+            entry.value.with_bytes(|value| scan.push(value));
         }
     });
     scan.reply(&mut ctx.reply, next);

@@ -1,6 +1,7 @@
 //! HSET and its older forms HMSET and HSETNX, and HDEL.
 
 use collections::Hash;
+use keyspace::Access;
 use resp::Args;
 
 use crate::context::{Context, DataFn, DataRow};
@@ -11,7 +12,7 @@ use crate::row::{Meta, Row};
 
 use super::event;
 
-/// Sets fields of a hash and returns how many are new.
+/// Sets fields of a hash and returns how many are new. They lose their deadlines.
 pub(super) const HSET: DataRow = Row {
     name: "hset",
     meta: Meta::new("hash", "2.0.0", -4, Flags::DENYOOM.with(Flags::FAST).with(Flags::WRITE))
@@ -52,6 +53,7 @@ fn set_fields(ctx: &mut Context<'_>, args: &Args<'_>, odd: &'static str) -> Resu
         return Err(Error::text(odd));
     }
     let fields = (args.len() - 2) / 2;
+    ctx.db.expire_fields(&args[1], args.tail(2).iter().step_by(2), Access::Write);
     let mut edit = ctx.db.edit_or_new::<Hash>(&args[1])?;
     let (hash, limits) = edit.get_mut();
     hash.prepare(fields, limits);
@@ -76,6 +78,7 @@ pub(super) const HSETNX: DataRow = Row {
     subcommands: &[],
 };
 fn hsetnx(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    ctx.db.expire_fields(&args[1], [&args[2]], Access::Write);
     let mut edit = ctx.db.edit_or_new::<Hash>(&args[1])?;
     let is_new = !edit.get().contains(&args[2]);
     if is_new {
@@ -101,6 +104,7 @@ pub(super) const HDEL: DataRow = Row {
     subcommands: &[],
 };
 fn hdel(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    ctx.db.expire_fields(&args[1], args.tail(2).iter(), Access::Write);
     let Some(mut edit) = ctx.db.edit::<Hash>(&args[1])? else {
         ctx.reply.int(0);
         return Ok(());

@@ -191,7 +191,10 @@ fn value_words(value: keyspace::ValueRef<'_>) -> Vec<Vec<u8>> {
         ValueRef::String(string) => vec![string.as_bytes().into_owned()],
         ValueRef::List(list) => return list.iter().map(|element| element.to_vec()).collect(),
         ValueRef::Set(set) => set.iter().map(|member| member.to_vec()).collect(),
-        ValueRef::Hash(hash) => hash.iter().map(|(f, v)| [&f.to_vec()[..], b"=", &v.to_vec()].concat()).collect(),
+        ValueRef::Hash(hash) => hash
+            .entries()
+            .map(|entry| format!("{:?}={:?} until {:?}", entry.field, entry.value, entry.deadline).into_bytes())
+            .collect(),
         ValueRef::ZSet(zset) => {
             zset.iter().map(|(m, s)| [&m.to_vec()[..], &s.to_bits().to_be_bytes()].concat()).collect()
         }

@@ -5,7 +5,7 @@
 
 use super::block::{Block, slot_word, tag_of};
 use super::entry::{Entry, EntryRef, NewValue, Payload};
-use super::{Table, Value};
+use super::{Table, Value, inner_deadline_ms};
 
 /// An entry made writable: no snapshot sees what is done to it.
 pub struct EntryMut<'a, V> {
@@ -35,7 +35,7 @@ impl<'a, V: Value> EntryMut<'a, V> {
         unsafe { EntryRef::new(self.entry) }
     }
 
-    /// The object, if the entry holds one.
+    /// The object, if the entry holds one. Who changes its inner deadline tells [`Table::index_inner_deadline`].
     pub fn object_mut(&mut self) -> Option<&mut V> {
         // SAFETY: the file's invariant.
         unsafe { self.entry.object_mut() }
@@ -63,8 +63,11 @@ impl<'a, V: Value> EntryMut<'a, V> {
 
     /// Replaces the value, keeping deadline and LRU word.
     pub fn set_value(&mut self, value: NewValue<'_, V>) {
+        let before = inner_deadline_ms(self.as_ref().payload());
         // SAFETY: the file's invariant.
         self.change(|entry| unsafe { entry.replace_value(value) });
+        let after = inner_deadline_ms(self.as_ref().payload());
+        self.table.index_inner_deadline(self.hash, before, after);
     }
 
     /// Sets or removes the deadline, in Unix milliseconds.

@@ -1,4 +1,4 @@
-//! The index of deadlines: (deadline, hash) pairs in order, for active expiry and volatile eviction.
+//! An index of deadlines: (deadline, hash) pairs in order, for active expiry and volatile eviction.
 //!
 //! Pairs stand sorted in runs of up to 256; a map finds the run of a pair by the run's lower bound, and the runs
 //! themselves stand in a vector, so that a random one can be drawn. 16 bytes a pair, 17–24 with the free room. Two keys may
@@ -61,6 +61,20 @@ impl Expires {
         pairs.insert(place, due);
         if pairs.len() >= RUN_MAX {
             self.split(at);
+        }
+    }
+
+    /// Puts one deadline of a hash in the place of another.
+    #[inline]
+    pub(super) fn replace(&mut self, hash: u64, before: Option<i64>, after: Option<i64>) {
+        if before == after {
+            return;
+        }
+        if let Some(deadline) = before {
+            self.remove((deadline, hash));
+        }
+        if let Some(deadline) = after {
+            self.insert((deadline, hash));
         }
     }
 

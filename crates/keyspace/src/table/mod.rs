@@ -35,9 +35,12 @@ use sync::{Arc, Ordering};
 use tree::{Place, Tree};
 
 /// What an object must be: O(1) to clone (a write beside a snapshot clones it), droppable on any thread, aligned to 8.
-pub trait Value: Clone + Send + Sync + 'static {}
-
-impl<T: Clone + Send + Sync + 'static> Value for T {}
+pub trait Value: Clone + Send + Sync + 'static {
+    /// The earliest deadline of what is inside, in Unix milliseconds: of the fields of a hash. O(1).
+    fn inner_deadline_ms(&self) -> Option<i64> {
+        None
+    }
+}
 
 /// An entry taken out of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +60,7 @@ pub struct TableMemory {
     pub nodes: usize,
     /// Entries: headers, keys, inline values.
     pub entries: usize,
-    /// The index of deadlines.
+    /// The indexes of deadlines.
     pub expires: usize,
 }
 
@@ -67,6 +70,8 @@ pub struct Table<V> {
     len: usize,
     entry_bytes: usize,
     expires: Expires,
+    /// Deadlines inside objects: the earliest of each object that has one.
+    inner_expires: Expires,
     id: u32,
     seed: u64,
     shared_seed: SharedSeed,
@@ -82,6 +87,7 @@ impl<V: Value> Table<V> {
             len: 0,
             entry_bytes: 0,
             expires: Expires::default(),
+            inner_expires: Expires::default(),
             id: domain.table_id(),
             seed: seed[0],
             shared_seed: SharedSeed::from_u64(seed[1]),
@@ -105,9 +111,14 @@ impl<V: Value> Table<V> {
         self.expires.len()
     }
 
+    /// Number of keys whose object has a deadline inside.
+    pub fn inner_expires_len(&self) -> usize {
+        self.inner_expires.len()
+    }
+
     /// Memory of the table.
     pub fn memory(&self) -> TableMemory {
-        let expires = self.expires.memory_bytes();
+        let expires = self.expires.memory_bytes() + self.inner_expires.memory_bytes();
         TableMemory { nodes: self.tree.node_bytes(), entries: self.entry_bytes, expires }
     }
 
@@ -160,9 +171,14 @@ impl<V: Value> Table<V> {
         lru: u32,
     ) -> bool {
         self.begin(reclaim);
+        let inner = match &value {
+            NewValue::Object(object) => object.inner_deadline_ms(),
+            NewValue::Bytes(_) | NewValue::Int(_) => None,
+        };
         let Some(place) = self.place(hash, key) else {
             self.insert(reclaim, hash, Entry::new(key, value, expire_ms, lru));
             self.index_deadline(hash, None, expire_ms);
+            self.index_inner_deadline(hash, None, inner);
             return true;
         };
         let block = self.tree.writable(reclaim, self.id, hash);
@@ -170,7 +186,7 @@ impl<V: Value> Table<V> {
         // SAFETY: the slot is at the same index of the writable block. Rule 2 of `reclaim.rs` decides between writing the
         // entry in place and replacing it; a replaced one leaves its slot before it is disposed of.
         unsafe {
-            let before = entry.expire_ms();
+            let (before, inner_before) = (entry.expire_ms(), inner_deadline_ms(entry.payload()));
             self.entry_bytes -= entry.allocation();
             let new = if self.is_needed(reclaim, block, &place, hash) {
                 let new = Entry::new(key, value, expire_ms, lru);
@@ -184,6 +200,7 @@ impl<V: Value> Table<V> {
             };
             self.entry_bytes += new.allocation();
             self.index_deadline(hash, before, expire_ms);
+            self.index_inner_deadline(hash, inner_before, inner);
         }
         false
     }
@@ -284,6 +301,7 @@ impl<V: Value> Table<V> {
             block.remove(place.at);
             self.entry_bytes -= place.entry.allocation();
             self.index_deadline(hash, place.entry.expire_ms(), None);
+            self.index_inner_deadline(hash, inner_deadline_ms(place.entry.payload()), None);
             needed
         };
         self.len -= 1;
@@ -293,15 +311,22 @@ impl<V: Value> Table<V> {
 
     /// Keeps the index of deadlines true.
     fn index_deadline(&mut self, hash: u64, before: Option<i64>, after: Option<i64>) {
-        if before == after {
-            return;
-        }
-        if let Some(deadline) = before {
-            self.expires.remove((deadline, hash));
-        }
-        if let Some(deadline) = after {
-            self.expires.insert((deadline, hash));
-        }
+        self.expires.replace(hash, before, after);
+    }
+
+    /// Keeps the index of deadlines inside objects true: whoever changes an object through [`Table::edit`] calls this
+    /// with the object's earliest deadline before and after.
+    pub fn index_inner_deadline(&mut self, hash: u64, before: Option<i64>, after: Option<i64>) {
+        self.inner_expires.replace(hash, before, after);
+    }
+}
+
+/// The earliest deadline inside what an entry holds.
+#[inline]
+fn inner_deadline_ms<V: Value>(payload: Payload<'_, V>) -> Option<i64> {
+    match payload {
+        Payload::Object(object) => object.inner_deadline_ms(),
+        Payload::Bytes(_) | Payload::Int(_) => None,
     }
 }
 

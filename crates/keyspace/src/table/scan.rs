@@ -2,7 +2,7 @@
 
 use super::block::address_of;
 use super::entry::{Entry, EntryRef};
-use super::{Table, Value};
+use super::{Table, Value, inner_deadline_ms};
 
 /// Cursors are hash prefixes of this many bits (block borders are multiples of 1 << 16).
 const CURSOR_BITS: u32 = 48;
@@ -95,6 +95,24 @@ impl<V: Value> Table<V> {
     /// The earliest deadline in Unix milliseconds.
     pub fn next_deadline_ms(&self) -> Option<i64> {
         self.expires.first().map(|due| due.0)
+    }
+
+    /// The key whose object has the earliest deadline inside that is due, if one is.
+    pub fn next_inner_due(&self, now_ms: i64) -> Option<EntryRef<'_, V>> {
+        let (deadline, hash) = self.inner_expires.first().filter(|due| due.0 <= now_ms)?;
+        // SAFETY: the tree hands out live entries of this borrowed table.
+        unsafe {
+            let is_it = |entry: Entry<V>| {
+                inner_deadline_ms(entry.payload()) == Some(deadline) && self.hash(entry.key()) == hash
+            };
+            self.tree.find(hash, is_it).map(|place| EntryRef::new(place.entry))
+        }
+    }
+
+    /// The earliest deadline inside an object, in Unix milliseconds.
+    #[inline]
+    pub fn next_inner_deadline_ms(&self) -> Option<i64> {
+        if self.inner_expires.len() == 0 { None } else { self.inner_expires.first().map(|due| due.0) }
     }
 
     /// The entry with this deadline and hash.

@@ -17,12 +17,19 @@ pub(super) struct TableView {
     root_depth: u8,
     len: usize,
     expires_len: usize,
+    inner_expires_len: usize,
 }
 
 impl TableView {
     pub(super) fn of<V: Value>(table: &Table<V>) -> TableView {
         let (root, root_depth) = table.tree().root();
-        TableView { root: root.to_vec(), root_depth, len: table.len(), expires_len: table.expires_len() }
+        TableView {
+            root: root.to_vec(),
+            root_depth,
+            len: table.len(),
+            expires_len: table.expires_len(),
+            inner_expires_len: table.inner_expires_len(),
+        }
     }
 }
 
@@ -59,6 +66,11 @@ impl<V: Value> TableSnapshots<V> {
     /// Keys with a deadline of one table at that moment.
     pub fn expires_len(&self, table: usize) -> usize {
         self.views[table].expires_len
+    }
+
+    /// Keys of one table whose objects had deadlines inside at that moment.
+    pub fn inner_expires_len(&self, table: usize) -> usize {
+        self.views[table].inner_expires_len
     }
 
     /// Visits the next block: false at the end, when the snapshot has marked itself finished.

@@ -48,6 +48,10 @@ fn model_of(payload: Payload<'_, Counted>) -> Model {
     }
 }
 
+impl Value for Counted {}
+
+impl Value for u64 {}
+
 fn content_of(table: &Table<Counted>) -> Content {
     let mut content = Content::new();
     let visit = |entry: EntryRef<'_, Counted>| {

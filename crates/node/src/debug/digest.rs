@@ -11,7 +11,7 @@
 //! | a string, a list | mix the bytes; mix each element |
 //! | a set | add each member |
 //! | a sorted set | per element a state of its own: mix member, mix score as replied; add that state |
-//! | a hash | likewise: mix field, mix value; add that state |
+//! | a hash | likewise: mix field, mix value; if the field has a deadline, add the text `!!hexpire!!`; add that state |
 //! | a deadline | add the text `!!expire!!`, whenever it is |
 //! | a key | mix its name, then what a value does, in one state |
 //! | a database that has keys | mix its number (32 bits, big-endian), then add each key's state |
@@ -49,10 +49,13 @@ impl Digest {
             ValueRef::String(string) => string.with_bytes(|bytes| self.mix(bytes)),
             ValueRef::List(list) => list.iter().for_each(|element| element.with_bytes(|bytes| self.mix(bytes))),
             ValueRef::Set(set) => set.iter().for_each(|member| member.with_bytes(|bytes| self.add(bytes))),
-            ValueRef::Hash(hash) => hash.iter().for_each(|(field, value)| {
+            ValueRef::Hash(hash) => hash.entries().for_each(|entry| {
                 let mut pair = Digest::default();
-                field.with_bytes(|bytes| pair.mix(bytes));
-                value.with_bytes(|bytes| pair.mix(bytes));
+                entry.field.with_bytes(|bytes| pair.mix(bytes));
+                entry.value.with_bytes(|bytes| pair.mix(bytes));
+                if entry.deadline.is_some() {
+                    pair.add(b"!!hexpire!!");
+                }
                 self.add(&pair.0);
             }),
             ValueRef::ZSet(zset) => zset.iter().for_each(|(member, score)| {

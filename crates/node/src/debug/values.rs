@@ -83,7 +83,7 @@ pub(super) fn listpack(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcom
     let lines = node.with_db(conn, |db| -> Result<Vec<String>, Error> {
         let value = db.peek(args.at(2)).ok_or(Error::NoSuchKey)?;
         let packed = match value {
-            ValueRef::Hash(hash) => hash.as_listpack(),
+            ValueRef::Hash(hash) => hash.as_listpack().or(hash.as_timed_listpack()),
             ValueRef::Set(set) => set.as_listpack(),
             ValueRef::ZSet(zset) => zset.as_listpack(),
             ValueRef::List(list) if value.encoding() == "listpack" => {

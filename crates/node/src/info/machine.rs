@@ -208,7 +208,11 @@ pub(super) fn keyspace(node: &Node, out: &mut Fields) {
         if keys > 0 {
             let expires = node.keyspace.expires_len(db);
             let next = node.keyspace.next_deadline(db).map_or(0, |at| (at - node.unix).max(0));
-            out.put(&format!("db{db}"), format_args!("keys={keys},expires={expires},avg_ttl={next}"));
+            let timed_hashes = node.keyspace.hashes_with_deadlines(db);
+            out.put(
+                &format!("db{db}"),
+                format_args!("keys={keys},expires={expires},avg_ttl={next},subexpiry={timed_hashes}"),
+            );
         }
     }
 }

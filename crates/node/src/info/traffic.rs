@@ -43,6 +43,7 @@ pub(super) fn stats(node: &Node, out: &mut Fields) {
     out.put("sync_full", peers.full);
     out.put("sync_partial_ok", peers.partial_ok);
     out.put("sync_partial_err", peers.partial_err);
+    out.put("expired_subkeys", keyspace.expired_fields);
     out.put("expired_keys", keyspace.expired);
     out.put("expired_stale_perc", "0.00");
     out.put("expired_time_cap_reached_count", stats.expired_time_cap_reached);

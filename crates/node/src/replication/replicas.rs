@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 
 use journal::Offset;
+use persist::rdb::{Announced, Contents, Target, Unreadable};
 use replication::Retained;
 use replication::master::{Event, PeersOutput, StreamView};
 use smallvec::SmallVec;
@@ -115,6 +116,13 @@ impl Node {
         });
         let mut replicas = Vec::new();
         for target in targets {
+            let version = match self.rdb_target(&target) {
+                Ok(version) => version,
+                Err(reason) => {
+                    self.refuse_sync(target.conn, reason.to_string());
+                    continue;
+                }
+            };
             let started = Event::SyncStarted { conn: target.conn, offset: position.offset, replid: position.replid };
             self.replication.peers.handle(self.now, started);
             self.run_peers();
@@ -128,7 +136,7 @@ impl Node {
             replicas.push(SyncTarget {
                 conn: target.conn,
                 framing: target.framing,
-                target: rdb_target(&target),
+                target: version,
                 preamble,
                 with_data: target.parts.data,
             });
@@ -143,6 +151,27 @@ impl Node {
         self.log(LogLevel::Notice, &format!("Starting a full synchronisation with {} replica(s)", replicas.len()));
         let job = SaveJob { snapshot: self.take_snapshot(began), facts };
         self.outputs.push_back(Output::StartSync { job, replicas });
+    }
+
+    /// The version of the snapshot that a replica can read, by what it said of itself and by what there is to be sent.
+    fn rdb_target(&self, target: &replication::master::SyncTarget<ConnId>) -> Result<Target, Unreadable> {
+        let version = target.version.map(|(major, minor, patch)| format!("{major}.{minor}.{patch}"));
+        let announced = Announced {
+            version: version.as_ref().map(String::as_bytes),
+            capa_rdb_channel_repl: target.rdb_channel_repl,
+            assumed: self.config.rdb_version.and_then(Target::of_number),
+        };
+        let has_deadlines = |db| self.keyspace.hashes_with_deadlines(db) > 0;
+        let field_deadlines = target.parts.data && (0..self.keyspace.count()).any(has_deadlines);
+        Target::for_replica(announced, Contents { field_deadlines, ..Contents::default() })
+    }
+
+    /// Sends a replica away that could not read what it would be sent. It keeps what it has.
+    fn refuse_sync(&mut self, conn: ConnId, reason: String) {
+        let who = self.clients.get(conn).map_or("?", |client| &client.peer.addr);
+        self.log(LogLevel::Warning, &format!("Replica {who}: full synchronisation refused: {reason}"));
+        self.replication.peers.handle(self.now, Event::SyncRefused(conn, reason));
+        self.run_peers();
     }
 
     /// A replica's snapshot is sent, or could not be.
@@ -278,14 +307,4 @@ fn write_slices(write: &mut Write<'_>, slices: &[IoSlice<'_>]) -> io::Result<(us
             Err(error) => return Err(error),
         }
     }
-}
-
-/// What a replica can read, by what it said of itself.
-fn rdb_target(target: &replication::master::SyncTarget<ConnId>) -> persist::rdb::Target {
-    let version = target.version.map(|(major, minor, patch)| format!("{major}.{minor}.{patch}"));
-    let announced = persist::rdb::Announced {
-        version: version.as_ref().map(String::as_bytes),
-        capa_rdb_channel_repl: target.rdb_channel_repl,
-    };
-    persist::rdb::Target::for_replica(announced, persist::rdb::Contents::default())
 }

@@ -64,17 +64,17 @@ impl Session {
             b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC 0123456789012345678901234567890123456789 0\r\n";
         self.turn(|node| node.follow("127.0.0.1".to_owned(), 1));
         self.turn(Node::link_connected);
-        self.from_master(ANSWERS);
-        self.from_master(b"$1\r\nx");
+        self.master_sends(ANSWERS);
+        self.master_sends(b"$1\r\nx");
     }
 
     /// Bytes come from the master.
-    pub fn from_master(&mut self, bytes: &[u8]) {
+    pub fn master_sends(&mut self, bytes: &[u8]) {
         self.turn(|node| node.link_input(bytes));
     }
 
     /// What was sent to the master since the last time.
-    pub fn to_master(&mut self) -> String {
+    pub fn sent_to_master(&mut self) -> String {
         let mut sent = Vec::new();
         let written = self.node.write_link(&mut |bytes| {
             sent.extend_from_slice(bytes);

@@ -22,12 +22,14 @@ pub type Command = Vec<Vec<u8>>;
 /// An endless sequence of batches.
 pub struct Mix {
     rng: Rng,
+    /// Whether fields of hashes are given deadlines.
+    field_deadlines: bool,
 }
 
 impl Mix {
     /// The same seed gives the same commands.
-    pub fn new(seed: u64) -> Mix {
-        Mix { rng: Rng::with_seed(seed) }
+    pub fn new(seed: u64, field_deadlines: bool) -> Mix {
+        Mix { rng: Rng::with_seed(seed), field_deadlines }
     }
 
     /// The next batch, for one pipeline.
@@ -46,7 +48,11 @@ impl Mix {
         if transaction {
             batch.push(words("MULTI"));
         }
-        batch.extend((0..rng.u32(1..16)).map(|_| command(rng)));
+        let field_deadlines = self.field_deadlines;
+        batch.extend((0..rng.u32(1..16)).map(|_| {
+            let timed = field_deadlines && rng.u32(..5) == 0;
+            if timed { timed_hash(rng) } else { command(rng) }
+        }));
         if transaction {
             let end = if rng.u32(..10) == 0 { "DISCARD" } else { "EXEC" };
             batch.push(words(end));
@@ -142,6 +148,33 @@ fn hash(rng: &mut Rng) -> Command {
         5 => words(&format!("HINCRBYFLOAT {k} d{field} 0.5")),
         6 => words(&format!("HSETNX {k} f{field} {}", value(rng))),
         _ => words(&format!("HDEL {k} f{field} n{field} g1")),
+    }
+}
+
+/// Deadlines of fields: of the small hashes that `hash` writes, and of a few large ones.
+fn timed_hash(rng: &mut Rng) -> Command {
+    let k = if rng.u32(..4) == 0 { format!("h:large{}", rng.u32(..3)) } else { key(rng, 'h') };
+    let (f, g) = (format!("f{}", rng.u32(..300)), format!("g{}", rng.u32(..2000)));
+    let (soon, far, v) = (rng.u32(SOON_MS), rng.u32(FAR_S), value(rng));
+    match rng.u32(..20) {
+        0 | 1 => words(&format!("HSETEX {k} PX {soon} FIELDS 2 {f} {v} {g} {v}")),
+        2 | 3 => words(&format!("HSETEX {k} EX {far} FIELDS 2 {f} {v} {g} {v}")),
+        4 => words(&format!("HSETEX {k} KEEPTTL FIELDS 1 {f} {v}")),
+        5 => words(&format!("HSETEX {k} FXX EX {far} FIELDS 1 {f} {v}")),
+        6 => words(&format!("HSETEX {k} FNX PX {soon} FIELDS 1 {g} {v}")),
+        7 | 8 => words(&format!("HPEXPIRE {k} {soon} FIELDS 2 {f} {g}")),
+        9 => words(&format!("HEXPIRE {k} {far} FIELDS 2 {f} {g}")),
+        10 => words(&format!("HEXPIRE {k} {far} GT FIELDS 1 {f}")),
+        11 => words(&format!("HEXPIRE {k} {far} NX FIELDS 2 {f} {g}")),
+        // Long past: the fields go at once.
+        12 => words(&format!("HPEXPIREAT {k} 1 FIELDS 2 {f} {g}")),
+        13 => words(&format!("HPERSIST {k} FIELDS 2 {f} {g}")),
+        14 => words(&format!("HGETEX {k} PX {soon} FIELDS 2 {f} {g}")),
+        15 => words(&format!("HGETEX {k} PERSIST FIELDS 1 {f}")),
+        16 => words(&format!("HGETDEL {k} FIELDS 1 {f}")),
+        17 => words(&format!("HPEXPIRE {k} {far}000 FIELDS 2 n{f} d{f}")),
+        18 => words(&format!("HINCRBY {k} n{f} {}", rng.i32(-9..9))),
+        _ => words(&format!("HINCRBYFLOAT {k} d{f} 0.5")),
     }
 }
 

@@ -223,14 +223,14 @@ impl<R: Read> Decoder<R> {
 
     fn key_value(&mut self, type_number: u8, family: Family) -> Result<Option<Value>, Fault> {
         let unreadable = types::unreadable_name(type_number, family);
-        if unreadable.is_none() && !types::is_readable(type_number) {
+        if unreadable.is_none() && !types::is_readable(type_number, family) {
             return Err(Fault::UnknownType(type_number));
         }
         self.source.string_into(&mut self.key)?;
         self.in_key = true;
         match unreadable {
             Some(name) => Err(Fault::UnsupportedType(type_number, name)),
-            None => value::read_value(&mut self.source, type_number, &self.options.limits),
+            None => value::read_value(&mut self.source, type_number, family, &self.options.limits),
         }
     }
 

@@ -9,13 +9,13 @@ use keyspace::{Value, ValueRef};
 use super::checksum::crc64;
 use super::decode::source::Source;
 use super::decode::value::read_value;
-use super::encode::value::{put_value, type_of};
+use super::encode::value::{has_field_deadlines, put_value, type_of};
 use super::error::{DecodeError, Fault};
 use super::sink::Output;
-use super::target::{Family, REDIS_MAX, Target, VALKEY_VERSION};
+use super::target::{Contents, Family, REDIS_MAX, Target, VALKEY_VERSION, required};
 use super::types;
 
-/// The version in our payloads: that of Redis 7.2 and Valkey 8.
+/// The version in our payloads: that of Redis 7.2 and Valkey 8. A hash with deadlines of fields needs that of Redis 7.4.
 pub const DUMP_VERSION: u16 = 11;
 
 /// Version and checksum.
@@ -23,12 +23,14 @@ const FOOTER_BYTES: usize = 10;
 
 /// Writes a value as DUMP replies it.
 pub fn dump(value: ValueRef<'_>, compression: bool) -> Vec<u8> {
-    let target = Target::new(Family::Redis, DUMP_VERSION).expect("a version that we write");
+    let version =
+        DUMP_VERSION.max(required(Contents { field_deadlines: has_field_deadlines(value), functions: false }));
+    let target = Target::new(Family::Redis, version).expect("a version that we write");
     let mut output = Output::new(Vec::new(), false);
     let Ok(()) = output.put_byte(type_of(value, target));
     let Ok(()) = put_value(&mut output, value, target, compression);
     let Ok(mut payload) = output.into_sink();
-    payload.extend_from_slice(&DUMP_VERSION.to_le_bytes());
+    payload.extend_from_slice(&version.to_le_bytes());
     payload.extend_from_slice(&crc64(&payload).to_le_bytes());
     payload
 }
@@ -76,7 +78,7 @@ fn read(source: &mut Source<&[u8]>, family: Family, limits: &Limits) -> Result<V
     if let Some(name) = types::unreadable_name(type_number, family) {
         return Err(Fault::UnsupportedType(type_number, name));
     }
-    read_value(source, type_number, limits)?.ok_or(Fault::Corrupt("a collection without elements"))
+    read_value(source, type_number, family, limits)?.ok_or(Fault::Corrupt("a collection without elements"))
 }
 
 /// The payload without its footer, if that is right, and whose numbering its version belongs to.

@@ -122,6 +122,11 @@ impl<S: Sink> Encoder<S> {
 
     /// Writes one key of the selected database.
     pub fn key(&mut self, item: &Item<'_>) -> Result<(), EncodeError<S::Error>> {
+        let target = self.options.target;
+        if value::has_field_deadlines(item.value) && !target.has_field_deadlines() {
+            let place = Some((item.db, item.key.to_vec()));
+            return Err(EncodeError::Unsupported(Unsupported { kind: "hash with deadlines of fields", target, place }));
+        }
         if let Some(at) = item.expire_at {
             self.output.put_byte(types::OP_EXPIRE_MS)?;
             self.output.put(&at.0.to_le_bytes())?;
@@ -134,9 +139,9 @@ impl<S: Sink> Encoder<S> {
             }
             Recency::Frequency { .. } => self.output.put(&[types::OP_FREQUENCY, item.lru as u8])?,
         }
-        self.output.put_byte(value::type_of(item.value, self.options.target))?;
+        self.output.put_byte(value::type_of(item.value, target))?;
         value::put_string(&mut self.output, item.key, self.options.compression)?;
-        value::put_value(&mut self.output, item.value, self.options.target, self.options.compression)?;
+        value::put_value(&mut self.output, item.value, target, self.options.compression)?;
         self.keys += 1;
         Ok(())
     }

@@ -27,4 +27,4 @@ pub use error::{DecodeError, Fault};
 pub use load::{FileInfo, LoadOptions, LoadReport, LoadWatch, load_into};
 pub use options::{EncoderOptions, Header, Recency, ReplicationInfo};
 pub use sink::{PIECE_BYTES_MAX, Sink};
-pub use target::{Announced, Contents, Family, Target, required};
+pub use target::{Announced, Contents, Family, Target, Unreadable, required};

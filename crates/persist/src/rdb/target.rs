@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use keyspace::Snapshot;
+
 /// Whose numbering a version belongs to: the magic at the start of a file tells.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Family {
@@ -17,6 +19,8 @@ pub(super) const REDIS_READ_MIN: u16 = 5;
 pub(super) const REDIS_WRITE_MIN: u16 = 9;
 /// The version of Redis 7.4 to 8.4.
 pub(super) const REDIS_MAX: u16 = 12;
+/// The version that brought deadlines of fields.
+const REDIS_FIELD_DEADLINES: u16 = 12;
 /// The version of Valkey 9.0 and 9.1.
 pub(super) const VALKEY_VERSION: u16 = 80;
 
@@ -32,6 +36,15 @@ pub struct Target {
 pub struct Contents {
     /// Function libraries.
     pub functions: bool,
+    /// Hashes in which a field has a deadline.
+    pub field_deadlines: bool,
+}
+
+impl Contents {
+    /// What a snapshot holds; function libraries are not part of it.
+    pub fn of(snapshot: &Snapshot) -> Contents {
+        Contents { functions: false, field_deadlines: snapshot.hashes_with_deadlines() > 0 }
+    }
 }
 
 /// What a replica said about itself before PSYNC.
@@ -41,6 +54,28 @@ pub struct Announced<'a> {
     pub version: Option<&'a [u8]>,
     /// `REPLCONF capa rdb-channel-repl`: only Redis 8 and later say it.
     pub capa_rdb_channel_repl: bool,
+    /// What a replica that says neither is taken to read because the settings say so.
+    pub assumed: Option<Target>,
+}
+
+/// Why a data set can't be sent to a replica: the data has no form that it reads, as far as we know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unreadable {
+    /// What it reads at most, if it said so.
+    announced: Option<Target>,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the data set has hashes in which fields have a deadline, which only REDIS0012 and VALKEY080 can carry"
+        )?;
+        match self.announced {
+            Some(target) => write!(f, "; the replica reads {target} at most"),
+            None => f.write_str("; the replica does not say that it reads either (for Redis 7.4, set rdb-version 12)"),
+        }
+    }
 }
 
 impl Target {
@@ -56,6 +91,11 @@ impl Target {
         known.then_some(Target { family, version })
     }
 
+    /// The version with this number, which belongs to one family only.
+    pub fn of_number(version: u16) -> Option<Target> {
+        Target::new(Family::Redis, version).or_else(|| Target::new(Family::Valkey, version))
+    }
+
     /// For a file on disk: the lowest version that carries the data, but not below the configured one.
     pub fn for_disk(contents: Contents, minimum: Target) -> Target {
         match minimum.family {
@@ -65,16 +105,21 @@ impl Target {
     }
 
     /// For a replica: the richest version that what it announced promises it can read; without an announcement the
-    /// lowest that carries the data.
-    pub fn for_replica(announced: Announced<'_>, contents: Contents) -> Target {
+    /// lowest that carries the data. Fails if it can't be expected to read what carries deadlines of fields: real servers
+    /// drop their data before they find out.
+    pub fn for_replica(announced: Announced<'_>, contents: Contents) -> Result<Target, Unreadable> {
+        let known = match announced.version.and_then(Target::of_valkey_version) {
+            None if announced.version.is_none() && announced.capa_rdb_channel_repl => {
+                Some(Target { family: Family::Redis, version: REDIS_MAX })
+            }
+            known => known,
+        };
         let lowest = Target::LOWEST.at_least(required(contents));
-        if let Some(version) = announced.version {
-            return Target::of_valkey_version(version).unwrap_or(lowest);
+        let readable = known.or(announced.assumed).is_some_and(Target::has_field_deadlines);
+        if contents.field_deadlines && !readable {
+            return Err(Unreadable { announced: known });
         }
-        if announced.capa_rdb_channel_repl {
-            return Target { family: Family::Redis, version: REDIS_MAX };
-        }
-        lowest
+        Ok(known.unwrap_or(lowest))
     }
 
     /// The family.
@@ -111,6 +156,11 @@ impl Target {
         self.family == Family::Valkey || self.version >= 11
     }
 
+    /// Whether hashes with deadlines of fields can be written.
+    pub(super) fn has_field_deadlines(self) -> bool {
+        self.family == Family::Valkey || self.version >= REDIS_FIELD_DEADLINES
+    }
+
     fn at_least(self, version: u16) -> Target {
         Target { family: self.family, version: self.version.max(version) }
     }
@@ -137,7 +187,11 @@ impl fmt::Display for Target {
 
 /// The lowest Redis version that can carry this.
 pub fn required(contents: Contents) -> u16 {
-    if contents.functions { 10 } else { REDIS_WRITE_MIN }
+    match contents {
+        Contents { field_deadlines: true, .. } => REDIS_FIELD_DEADLINES,
+        Contents { functions: true, .. } => 10,
+        _ => REDIS_WRITE_MIN,
+    }
 }
 
 #[cfg(test)]
@@ -145,8 +199,30 @@ mod tests {
     use super::*;
 
     fn replica(version: Option<&str>, capa_rdb_channel_repl: bool, functions: bool) -> String {
-        let announced = Announced { version: version.map(str::as_bytes), capa_rdb_channel_repl };
-        Target::for_replica(announced, Contents { functions }).to_string()
+        let announced = Announced { version: version.map(str::as_bytes), capa_rdb_channel_repl, assumed: None };
+        let contents = Contents { functions, ..Contents::default() };
+        Target::for_replica(announced, contents).expect("all read this").to_string()
+    }
+
+    #[test]
+    fn deadlines_of_fields_go_only_to_those_who_are_known_to_read_them() {
+        let contents = Contents { field_deadlines: true, ..Contents::default() };
+        let target = |version: Option<&str>, capa_rdb_channel_repl, assumed: Option<u16>| {
+            let assumed = assumed.and_then(|version| Target::new(Family::Redis, version));
+            let announced = Announced { version: version.map(str::as_bytes), capa_rdb_channel_repl, assumed };
+            Target::for_replica(announced, contents).map(|target| target.to_string())
+        };
+        assert_eq!(target(Some("9.1.2"), false, None), Ok("VALKEY080".to_owned()));
+        assert_eq!(target(None, true, None), Ok("REDIS0012".to_owned()));
+        assert_eq!(target(None, false, Some(12)), Ok("REDIS0012".to_owned()));
+        let refused = |version, assumed| target(version, false, assumed).expect_err("it can't read it").to_string();
+        assert!(refused(Some("8.0.1"), Some(12)).contains("reads REDIS0011 at most"));
+        assert!(refused(Some("7.2.4"), None).contains("reads REDIS0011 at most"));
+        assert!(refused(None, None).contains("does not say"));
+        assert!(refused(None, Some(11)).contains("does not say"));
+        let disk = |minimum| Target::for_disk(contents, minimum).to_string();
+        assert_eq!(disk(Target::LOWEST), "REDIS0012");
+        assert_eq!(disk(Target::new(Family::Valkey, 80).unwrap()), "VALKEY080");
     }
 
     #[test]
@@ -167,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_file_gets_the_lowest_version_that_carries_it_unless_told() {
-        let disk = |functions, minimum| Target::for_disk(Contents { functions }, minimum).to_string();
+        let disk =
+            |functions, minimum| Target::for_disk(Contents { functions, ..Contents::default() }, minimum).to_string();
         assert_eq!(disk(false, Target::LOWEST), "REDIS0009");
         assert_eq!(disk(true, Target::LOWEST), "REDIS0010");
         assert_eq!(disk(true, Target::new(Family::Redis, 12).unwrap()), "REDIS0012");

@@ -18,6 +18,12 @@ pub(super) const HASH_LISTPACK: u8 = 16;
 pub(super) const ZSET_LISTPACK: u8 = 17;
 pub(super) const LIST_QUICKLIST_2: u8 = 18;
 pub(super) const SET_LISTPACK: u8 = 20;
+/// Valkey's number for fields with deadlines; Redis gave it to a form that only candidates of 7.4 wrote.
+pub(super) const HASH_TIMED_VALKEY: u8 = 22;
+pub(super) const HASH_TIMED_EARLY: u8 = 22;
+pub(super) const HASH_TIMED_LISTPACK_EARLY: u8 = 23;
+pub(super) const HASH_TIMED: u8 = 24;
+pub(super) const HASH_TIMED_LISTPACK: u8 = 25;
 
 /// The form of a node of a quicklist of type 18: one element as it is.
 pub(super) const NODE_PLAIN: u64 = 1;
@@ -39,17 +45,20 @@ pub(super) const OP_SELECT_DB: u8 = 254;
 pub(super) const OP_EOF: u8 = 255;
 
 /// Whether values of this type are read here.
-pub(super) fn is_readable(type_number: u8) -> bool {
+pub(super) fn is_readable(type_number: u8, family: Family) -> bool {
     matches!(type_number, STRING..=ZSET_2 | HASH_ZIPMAP..=LIST_QUICKLIST | HASH_LISTPACK..=LIST_QUICKLIST_2)
         || type_number == SET_LISTPACK
+        || match family {
+            Family::Redis => matches!(type_number, HASH_TIMED_EARLY..=HASH_TIMED_LISTPACK),
+            Family::Valkey => type_number == HASH_TIMED_VALKEY,
+        }
 }
 
 /// What a type that is not read here holds, in words; None if no server of this family ever wrote it.
-pub(super) fn unreadable_name(type_number: u8, family: Family) -> Option<&'static str> {
-    match (type_number, family) {
-        (6 | 7, _) => Some("module value"),
-        (15 | 19 | 21, _) => Some("stream"),
-        (22..=25, Family::Redis) | (22, Family::Valkey) => Some("hash with field expiry"),
+pub(super) fn unreadable_name(type_number: u8, _family: Family) -> Option<&'static str> {
+    match type_number {
+        6 | 7 => Some("module value"),
+        15 | 19 | 21 => Some("stream"),
         _ => None,
     }
 }

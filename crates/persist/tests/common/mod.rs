@@ -53,7 +53,12 @@ pub fn value_shown(value: ValueRef<'_>) -> String {
         }
         ValueRef::Set(set) => set.iter().map(|member| member.with_bytes(shown)).collect::<Vec<_>>(),
         ValueRef::Hash(hash) => {
-            hash.iter().map(|(field, value)| field.with_bytes(shown) + "=" + &value.with_bytes(shown)).collect()
+            let until = |at: Option<UnixMs>| at.map_or(String::new(), |at| format!("@{}", at.0));
+            hash.entries()
+                .map(|entry| {
+                    entry.field.with_bytes(shown) + "=" + &entry.value.with_bytes(shown) + &until(entry.deadline)
+                })
+                .collect()
         }
         ValueRef::ZSet(zset) => {
             zset.iter().map(|(member, score)| format!("{}={}", member.with_bytes(shown), score_shown(score))).collect()

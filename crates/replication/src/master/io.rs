@@ -117,6 +117,8 @@ pub enum Event<K> {
     TransferDone(K),
     /// The snapshot for this target cannot be made or sent.
     TransferFailed(K, String),
+    /// The data set has no form that this target is known to read: it is told why, and goes.
+    SyncRefused(K, String),
     /// An empty line came from a replica: it is alive, and loading.
     Newline(K),
     /// Whom the server follows has changed: REPLICAOF, promotion, link up or down.
@@ -134,7 +136,8 @@ pub enum Event<K> {
 pub enum PeersOutput<K> {
     /// Write this to the connection.
     Send(K, Vec<u8>),
-    /// Take one snapshot and send it to all of these. Report SyncStarted (or TransferFailed) for each, at once.
+    /// Take one snapshot and send it to all of these. Report SyncStarted (or SyncRefused, or
+    /// TransferFailed) for each, at once.
     StartSync(Vec<SyncTarget<K>>),
     /// From now on the connection gets the stream from this offset. For a full synchronisation the journal
     /// must be kept from SyncStarted's offset until then.

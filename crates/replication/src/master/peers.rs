@@ -220,6 +220,7 @@ impl<K: Copy + Eq + Ord> Peers<K> {
             | Event::TransferProgress(conn)
             | Event::TransferDone(conn)
             | Event::TransferFailed(conn, _)
+            | Event::SyncRefused(conn, _)
             | Event::Newline(conn) => {
                 if let Some(at) = self.find(conn) {
                     self.step(now, at, event);
@@ -261,6 +262,12 @@ impl<K: Copy + Eq + Ord> Peers<K> {
                 self.outputs.push_back(PeersOutput::Send(conn, error));
                 self.close(now, at, true, &reason);
             }
+            (State::Starting { .. }, Event::SyncRefused(_, reason)) => {
+                // This word makes real replicas wait a second before they try again; they would at once after others.
+                let error = format!("-NOMASTERLINK Can't SYNC: {reason}\r\n");
+                self.outputs.push_back(PeersOutput::Send(conn, error.into_bytes()));
+                self.close(now, at, true, "it could not read the data set");
+            }
             (State::Encoding { .. } | State::Sending { .. }, Event::TransferFailed(_, reason)) => {
                 self.close(now, at, false, &reason);
             }
@@ -271,7 +278,8 @@ impl<K: Copy + Eq + Ord> Peers<K> {
                 | Event::BulkStarted(_)
                 | Event::TransferProgress(_)
                 | Event::TransferDone(_)
-                | Event::TransferFailed(..),
+                | Event::TransferFailed(..)
+                | Event::SyncRefused(..),
             ) => {}
             (
                 _,

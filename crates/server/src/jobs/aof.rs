@@ -238,7 +238,7 @@ impl AofFiles {
     /// Writes a snapshot as a base beside the executor.
     pub fn write_base(self: &Arc<Self>, job: SaveJob, name: String, config: &Config, reporter: &Reporter) {
         let (files, reporter) = (Arc::clone(self), reporter.clone());
-        let target = file_target(config);
+        let target = file_target(&job, config);
         beside("aof-base", move || {
             let made = files.make_directory().map_err(|error| error.to_string());
             let result = made.and_then(|()| write_file(job, &files.directory.join(&name), target, true, true));

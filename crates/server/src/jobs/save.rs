@@ -17,7 +17,7 @@ const SYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Writes beside the executor.
 pub fn save_beside(job: SaveJob, config: &Config, reporter: Reporter) {
-    let (path, target, sync) = file_settings(config);
+    let (path, target, sync) = file_settings(&job, config);
     let sender = reporter.clone();
     let write = move || sender.send(Report::Saved(write_file(job, &path, target, sync, false)));
     beside_or_report("save", &reporter, write, |reason| Report::Saved(Err(reason)));
@@ -25,20 +25,20 @@ pub fn save_beside(job: SaveJob, config: &Config, reporter: Reporter) {
 
 /// Writes before it returns: the file's size in bytes.
 pub fn save(job: SaveJob, config: &Config) -> Result<u64, String> {
-    let (path, target, sync) = file_settings(config);
+    let (path, target, sync) = file_settings(&job, config);
     write_file(job, &path, target, sync, false)
 }
 
-fn file_settings(config: &Config) -> (PathBuf, Target, bool) {
+fn file_settings(job: &SaveJob, config: &Config) -> (PathBuf, Target, bool) {
     let path = PathBuf::from(&config.dbfilename);
     // A change of directory while a thread writes must not move it. Without a present directory nothing can be written.
     let path = std::path::absolute(&path).unwrap_or(path);
-    (path, file_target(config), config.rdb_save_incremental_fsync)
+    (path, file_target(job, config), config.rdb_save_incremental_fsync)
 }
 
-/// The version of the format that files are written in.
-pub(super) fn file_target(config: &Config) -> Target {
-    Target::for_disk(Contents::default(), crate::file_version(config))
+/// The version of the format that a file of this snapshot is written in.
+pub(super) fn file_target(job: &SaveJob, config: &Config) -> Target {
+    Target::for_disk(Contents::of(&job.snapshot), crate::file_version(config))
 }
 
 /// Writes a snapshot to a file; one that is the base of an append-only file says so.

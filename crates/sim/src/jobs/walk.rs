@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use node::{REDIS_VERSION, SaveJob, SnapshotFacts};
-use persist::rdb::{EncodeError, Encoder, EncoderOptions, Header, ReplicationInfo, Sink, Target};
+use persist::rdb::{Contents, EncodeError, Encoder, EncoderOptions, Header, ReplicationInfo, Sink, Target};
 
 /// Where the bytes of one receiver are picked up between slices.
 #[derive(Clone, Default)]
@@ -41,7 +41,7 @@ pub(crate) struct SnapshotWalk {
 impl SnapshotWalk {
     /// A walk that writes each of these versions; None: the one for files.
     pub fn new(job: SaveJob, targets: Option<Vec<Target>>) -> SnapshotWalk {
-        let targets = targets.unwrap_or_else(|| vec![Target::LOWEST]);
+        let targets = targets.unwrap_or_else(|| vec![Target::for_disk(Contents::of(&job.snapshot), Target::LOWEST)]);
         let baskets: Vec<Basket> = targets.iter().map(|_| Basket::default()).collect();
         let encoder = |(target, basket): (&Target, &Basket)| {
             let facts = &job.facts;

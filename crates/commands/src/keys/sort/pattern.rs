@@ -1,6 +1,6 @@
 //! The patterns of SORT's BY and GET: `weight_*`, `object_*->field`, `#`.
 
-use keyspace::{Db, ValueRef};
+use keyspace::{Access, Db, ValueRef};
 
 /// A pattern: the first star stands for the element.
 pub(super) struct Pattern<'a> {
@@ -34,10 +34,17 @@ impl<'a> Pattern<'a> {
         let star = self.star?;
         let end = self.arrow.unwrap_or(self.text.len());
         let key = [&self.text[..star], element, &self.text[star + 1..end]].concat();
-        match (db.get(&key)?, self.arrow) {
+        let moment = db.moment();
+        let found = match (db.get(&key)?, self.arrow) {
             (ValueRef::String(value), None) => Some(value.as_bytes().into_owned()),
-            (ValueRef::Hash(hash), Some(arrow)) => hash.get(&self.text[arrow + 2..]).map(|value| value.to_vec()),
+            (ValueRef::Hash(hash), Some(arrow)) => {
+                hash.at(moment).get(&self.text[arrow + 2..]).map(|value| value.to_vec())
+            }
             _ => None,
+        };
+        if let Some(arrow) = self.arrow {
+            db.expire_fields(&key, [&self.text[arrow + 2..]], Access::Read);
         }
+        found
     }
 }

@@ -2,18 +2,21 @@
 
 use std::io::Read;
 
+use base::UnixMs;
 use collections::ziplist::{Ziplist, Zipmap};
 use collections::{Element, Hash, Intset, Limits, List, Listpack, Set, ZSet};
 use keyspace::{Object, Value};
 
 use super::source::Source;
 use crate::rdb::error::Fault;
+use crate::rdb::target::Family;
 use crate::rdb::types;
 
 /// Reads a value of a type that `types::is_readable`; None for a collection without elements, which no key can hold.
 pub(in crate::rdb) fn read_value<R: Read>(
     source: &mut Source<R>,
     type_number: u8,
+    family: Family,
     limits: &Limits,
 ) -> Result<Option<Value>, Fault> {
     let object = match type_number {
@@ -39,6 +42,20 @@ pub(in crate::rdb) fn read_value<R: Read>(
         types::HASH_ZIPLIST => hash_of_ziplist(source, limits)?.map(Object::Hash),
         types::HASH_LISTPACK => {
             packed(source, |listpack| Ok(Hash::from_listpack(listpack, limits)?))?.map(Object::Hash)
+        }
+        types::HASH_TIMED_VALKEY if family == Family::Valkey => {
+            timed_hash(source, limits, valkey_field)?.map(Object::Hash)
+        }
+        types::HASH_TIMED_EARLY => timed_hash(source, limits, early_field)?.map(Object::Hash),
+        types::HASH_TIMED => {
+            let earliest = i64::from_le_bytes(source.array()?);
+            timed_hash(source, limits, |source, field| redis_field(source, field, earliest))?.map(Object::Hash)
+        }
+        types::HASH_TIMED_LISTPACK_EARLY => timed_listpack(source, limits)?.map(Object::Hash),
+        types::HASH_TIMED_LISTPACK => {
+            // The earliest deadline once more.
+            source.array::<8>()?;
+            timed_listpack(source, limits)?.map(Object::Hash)
         }
         _ => return Err(Fault::UnknownType(type_number)),
     };
@@ -167,6 +184,67 @@ fn hash_of_ziplist<R: Read>(source: &mut Source<R>, limits: &Limits) -> Result<O
         }
     }
     Ok((!hash.is_empty()).then_some(hash))
+}
+
+/// A field as it is read: its name, its value and its deadline.
+#[derive(Default)]
+struct TimedField {
+    name: Vec<u8>,
+    value: Vec<u8>,
+    deadline: Option<UnixMs>,
+}
+
+fn timed_hash<R: Read>(
+    source: &mut Source<R>,
+    limits: &Limits,
+    read: impl Fn(&mut Source<R>, &mut TimedField) -> Result<(), Fault>,
+) -> Result<Option<Hash>, Fault> {
+    let count = source.length()?;
+    let (mut hash, mut field) = (Hash::new(), TimedField::default());
+    hash.prepare(hint(count), limits);
+    for _ in 0..count {
+        read(source, &mut field)?;
+        if !hash.set(&field.name, &field.value, limits) {
+            return Err(TWICE);
+        }
+        if field.deadline.is_some() {
+            hash.set_deadline(&field.name, field.deadline);
+        }
+    }
+    Ok((count > 0).then_some(hash))
+}
+
+/// Redis: milliseconds after the earliest deadline of the hash, plus one; 0 for none.
+fn redis_field<R: Read>(source: &mut Source<R>, field: &mut TimedField, earliest: i64) -> Result<(), Fault> {
+    early_field(source, field)?;
+    if let Some(UnixMs(after)) = field.deadline {
+        let deadline =
+            (after - 1).checked_add(earliest).ok_or(Fault::Corrupt("the deadline of a field is too late"))?;
+        field.deadline = Some(UnixMs(deadline));
+    }
+    Ok(())
+}
+
+/// Candidates of Redis 7.4: the deadline itself, 0 for none.
+fn early_field<R: Read>(source: &mut Source<R>, field: &mut TimedField) -> Result<(), Fault> {
+    let deadline = source.length()?;
+    let deadline = i64::try_from(deadline).map_err(|_| Fault::Corrupt("the deadline of a field is too late"))?;
+    field.deadline = (deadline != 0).then_some(UnixMs(deadline));
+    source.string_into(&mut field.name)?;
+    source.string_into(&mut field.value)
+}
+
+/// Valkey: the deadline behind the value, -1 for none.
+fn valkey_field<R: Read>(source: &mut Source<R>, field: &mut TimedField) -> Result<(), Fault> {
+    source.string_into(&mut field.name)?;
+    source.string_into(&mut field.value)?;
+    let deadline = i64::from_le_bytes(source.array()?);
+    field.deadline = (deadline != -1).then_some(UnixMs(deadline));
+    Ok(())
+}
+
+fn timed_listpack<R: Read>(source: &mut Source<R>, limits: &Limits) -> Result<Option<Hash>, Fault> {
+    packed(source, |listpack| Ok(Hash::from_timed_listpack(listpack, limits)?))
 }
 
 // ---- sorted sets ----

@@ -1,11 +1,12 @@
 //! What one value looks like in each version, and one string.
 
+use base::UnixMs;
 use collections::{Element, Hash, List, ListNode, Set, ZSet};
 use keyspace::{Str, ValueRef};
 
 use crate::rdb::length::{FORM_LZF, LengthBytes, MARK_FORM, int_form};
 use crate::rdb::sink::{Output, Sink};
-use crate::rdb::target::Target;
+use crate::rdb::target::{Family, Target};
 use crate::rdb::types;
 
 /// Strings of at most this length are never compressed.
@@ -25,11 +26,21 @@ pub(in crate::rdb) fn type_of(value: ValueRef<'_>, target: Target) -> u8 {
         ValueRef::Set(set) if set.as_intset().is_some() => types::SET_INTSET,
         ValueRef::Set(set) if target.has_set_listpacks() && set.as_listpack().is_some() => types::SET_LISTPACK,
         ValueRef::Set(_) => types::SET,
-        ValueRef::Hash(hash) if target.has_listpacks() && hash.as_listpack().is_some() => types::HASH_LISTPACK,
+        ValueRef::Hash(hash) if hash.next_deadline().is_some() => match target.family() {
+            Family::Redis if hash.as_timed_listpack().is_some() => types::HASH_TIMED_LISTPACK,
+            Family::Redis => types::HASH_TIMED,
+            Family::Valkey => types::HASH_TIMED_VALKEY,
+        },
+        ValueRef::Hash(hash) if target.has_listpacks() && hash.encoding() != "hashtable" => types::HASH_LISTPACK,
         ValueRef::Hash(_) => types::HASH,
         ValueRef::ZSet(zset) if target.has_listpacks() && zset.as_listpack().is_some() => types::ZSET_LISTPACK,
         ValueRef::ZSet(_) => types::ZSET_2,
     }
+}
+
+/// Whether it is a hash of which a field has a deadline: not every version has a form for that.
+pub(in crate::rdb) fn has_field_deadlines(value: ValueRef<'_>) -> bool {
+    matches!(value, ValueRef::Hash(hash) if hash.next_deadline().is_some())
 }
 
 /// Writes a value in the form that `type_of` says.
@@ -82,16 +93,51 @@ fn put_set<S: Sink>(output: &mut Output<S>, set: &Set, target: Target, compressi
 }
 
 fn put_hash<S: Sink>(output: &mut Output<S>, hash: &Hash, target: Target, compression: bool) -> Result<(), S::Error> {
-    match hash.as_listpack() {
-        Some(listpack) if target.has_listpacks() => put_blob(output, listpack.as_bytes(), compression),
-        _ => {
-            put_length(output, hash.len())?;
-            hash.iter().try_for_each(|(field, value)| {
-                put_element(output, field, compression)?;
-                put_element(output, value, compression)
-            })
+    if let Some(earliest) = hash.next_deadline() {
+        return put_timed_hash(output, hash, earliest, target, compression);
+    }
+    if target.has_listpacks() {
+        if let Some(listpack) = hash.as_listpack() {
+            return put_blob(output, listpack.as_bytes(), compression);
+        }
+        // One whose fields had deadlines before.
+        if let Some(listpack) = hash.to_listpack_of_pairs() {
+            return put_blob(output, listpack.as_bytes(), compression);
         }
     }
+    put_length(output, hash.len())?;
+    hash.iter().try_for_each(|(field, value)| {
+        put_element(output, field, compression)?;
+        put_element(output, value, compression)
+    })
+}
+
+fn put_timed_hash<S: Sink>(
+    output: &mut Output<S>,
+    hash: &Hash,
+    earliest: UnixMs,
+    target: Target,
+    compression: bool,
+) -> Result<(), S::Error> {
+    if target.family() == Family::Valkey {
+        put_length(output, hash.len())?;
+        return hash.entries().try_for_each(|entry| {
+            put_element(output, entry.field, compression)?;
+            put_element(output, entry.value, compression)?;
+            output.put(&entry.deadline.map_or(-1, |at| at.0).to_le_bytes())
+        });
+    }
+    output.put(&earliest.0.to_le_bytes())?;
+    if let Some(listpack) = hash.as_timed_listpack() {
+        return put_blob(output, listpack.as_bytes(), compression);
+    }
+    put_length(output, hash.len())?;
+    hash.entries().try_for_each(|entry| {
+        let after = entry.deadline.map_or(0, |at| at.0.abs_diff(earliest.0).saturating_add(1));
+        output.put(LengthBytes::of(after).as_slice())?;
+        put_element(output, entry.field, compression)?;
+        put_element(output, entry.value, compression)
+    })
 }
 
 /// The large form goes from the highest score down: that is the order in which the peers insert fastest at loading.
