@@ -78,7 +78,6 @@ impl Node {
     fn run(&mut self, conn: ConnId, id: CommandId, args: &Args<'_>) {
         self.begin_unit();
         self.clients[conn].executing = true;
-        self.feed_monitors(conn, id, args);
         self.call(conn, id, args);
         self.feed_monitors(conn, id, args);
         if let Some(wait) = self.asked_wait.take() {

@@ -93,7 +93,7 @@ impl Node {
         if self.persistence.loading.is_some() && !flags.has(Flags::LOADING) {
             return Some(Error::text("LOADING Redis is loading the dataset in memory"));
         }
-        if client.monitor && (write || flags.has(Flags::READONLY)) {
+        if client.monitor && (write || flags.has(Flags::MAY_REPLICATE) || flags.has(Flags::READONLY)) {
             return Some(Error::text("ERR Replica can't interact with the keyspace"));
         }
         None
