@@ -520,3 +520,40 @@ fn tables_and_snapshots_may_change_threads() {
     is_send::<TableSnapshots<u64>>();
     is_send::<Garbage<u64>>();
 }
+
+/// An object that takes long to drop.
+#[derive(Clone)]
+struct Slow(#[expect(dead_code, reason = "held")] Arc<()>);
+
+impl Value for Slow {
+    fn is_costly(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_costly_object_leaves_its_entry_and_is_handed_out_to_be_dropped() {
+    let mut reclaim = Reclaim::new();
+    let mut table = Table::new([1, 2], &reclaim);
+    let object = Arc::new(());
+    let put = |table: &mut Table<Slow>, reclaim: &mut Reclaim<Slow>| {
+        let hash = table.hash(b"key");
+        table.upsert(reclaim, hash, b"key", NewValue::Object(Slow(Arc::clone(&object))), None, 0);
+        hash
+    };
+    let hash = put(&mut table, &mut reclaim);
+    table.remove(&mut reclaim, hash, b"key");
+    assert_eq!(Arc::strong_count(&object), 2, "removed");
+    assert_eq!(reclaim.take_costly().len(), 1);
+    put(&mut table, &mut reclaim);
+    table.upsert(&mut reclaim, hash, b"key", NewValue::Int(1), None, 0);
+    assert_eq!(reclaim.take_costly().len(), 1, "overwritten");
+    put(&mut table, &mut reclaim);
+    let snapshot = reclaim.snapshot(&[&table]);
+    table.remove(&mut reclaim, hash, b"key");
+    assert_eq!(reclaim.take_costly().len(), 0, "the snapshot needs it");
+    drop(snapshot);
+    while reclaim.sweep(100) {}
+    assert_eq!(reclaim.take_costly().len(), 1, "swept");
+    assert_eq!(Arc::strong_count(&object), 1);
+}
