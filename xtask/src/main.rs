@@ -6,6 +6,7 @@
 mod bench;
 mod clients;
 mod fuzz;
+mod miri;
 mod peers;
 mod test;
 mod tidy;
@@ -29,6 +30,8 @@ tasks:
   fuzz [--seconds N] [TARGET [INPUT]]
                            search for inputs that the parsers of outside bytes cannot bear, N seconds a target (20);
                            INPUT: run this one only
+  miri                     run the tests of the table's unsafe code under Miri, or, where that is not installed, under
+                           the address sanitizer
   clients                  drive our binary with redis-py, ioredis, node-redis and the peers' redis-cli
   record [--peer NAME] FILE…
                            write into transcripts of data commands what a real peer (valkey80) makes of them
@@ -59,6 +62,7 @@ fn run() -> Outcome<()> {
         "bench" => bench::run(words),
         "clients" => no_arguments(&words).and_then(|()| clients::run()),
         "fuzz" => fuzz::run(words),
+        "miri" => no_arguments(&words).and_then(|()| miri::run()),
         "record" => record(&words),
         "tidy" => no_arguments(&words).and_then(|()| tidy::run()),
         "peers" => no_arguments(&words).and_then(|()| peers::run()),

@@ -3,7 +3,7 @@
 
 mod runner;
 
-use crate::{Outcome, clients, fuzz, peers, tidy};
+use crate::{Outcome, clients, fuzz, miri, peers, tidy};
 use runner::Count;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "tests", long: false, work: Work::Tests(&["--workspace", "--exclude", "peertest"]) },
     Stage { name: "doctests", long: false, work: Work::Cargo(&["test", "--quiet", "--workspace", "--doc"]) },
     Stage { name: "clients", long: true, work: Work::Task(clients::run) },
+    Stage { name: "miri", long: true, work: Work::Task(miri::run) },
     Stage { name: "fuzz", long: true, work: Work::Task(fuzz::run_default) },
     Stage { name: "processes", long: true, work: Work::Tests(&["-p", "peertest"]) },
 ];

@@ -294,10 +294,17 @@ impl List {
                 listpack.insert_at(at, crate::listpack::canonical(element));
             }
             Repr::Nodes(tree) => {
-                let start = tree.leaf_at(index).1;
                 let limit = NodeLimit::new(limits);
+                let (mut rank, (node, mut start)) = (index, tree.leaf_at(index));
+                // At a border the node before may have room, where another node would have to be made.
+                if index == start && start > 0 && !node.has_room(element, limit) {
+                    let (before, its_start) = tree.leaf_at(index - 1);
+                    if before.has_room(element, limit) {
+                        (rank, start) = (index - 1, its_start);
+                    }
+                }
                 Arc::make_mut(tree)
-                    .edit(seek_rank::<Node>(index), |node| ((), node.insert(index - start, element, limit)));
+                    .edit(seek_rank::<Node>(rank), |node| ((), node.insert(index - start, element, limit)));
             }
         }
     }

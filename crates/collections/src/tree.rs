@@ -17,7 +17,7 @@ const CHILDREN_MAX: usize = 32;
 const CHILDREN_MIN: usize = 8;
 
 /// Leaves looked at to estimate the memory of a tree.
-const MEMORY_SAMPLES: usize = 8;
+const MEMORY_SAMPLES: u64 = 16;
 
 /// A run of elements.
 pub(crate) trait Leaf: Clone + Default {
@@ -111,16 +111,27 @@ impl<L: Leaf> Tree<L> {
         self.edit(|slots| slots.len() - 1, |_| ((), NewLeaves::<L>::from_iter([(bound, leaf)])));
     }
 
-    /// Estimate of the bytes allocated, from a few leaves.
+    /// Estimate of the bytes allocated, from a few leaves. They are chosen by their place among the leaves: a choice by rank
+    /// would hardly meet those of few large elements.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let (mut bytes, mut elements) = (0, 0);
+        let mut bytes = 0;
         for sample in 0..MEMORY_SAMPLES {
-            let leaf = self.leaf_at(self.len / MEMORY_SAMPLES * sample).0;
-            bytes += leaf.memory_bytes() + size_of::<Slot<L>>() + size_of::<usize>();
-            elements += leaf.len();
+            // A fraction of 1 << 32: which leaf, if each child had as many as the others.
+            let (mut node, mut leaves, mut place) = (&self.root, 1, ((2 * sample + 1) << 32) / (2 * MEMORY_SAMPLES));
+            let leaf = loop {
+                match node {
+                    Node::Leaf(leaf) => break leaf,
+                    Node::Inner(slots) => {
+                        leaves *= slots.len() as u128;
+                        place *= slots.len() as u64;
+                        node = &slots[(place >> 32) as usize].node;
+                        place &= u64::from(u32::MAX);
+                    }
+                }
+            };
+            bytes += leaves * (leaf.memory_bytes() + size_of::<Slot<L>>() + size_of::<usize>()) as u128;
         }
-        let estimate = bytes as u128 * self.len as u128 / elements.max(1) as u128;
-        size_of::<Tree<L>>() + estimate as usize
+        size_of::<Tree<L>>() + (bytes / u128::from(MEMORY_SAMPLES)) as usize
     }
 }
 

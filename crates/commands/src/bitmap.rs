@@ -31,7 +31,8 @@ fn bit_offset(ctx: &Context<'_>, arg: &[u8], field_bits: Option<u32>) -> Result<
     };
     let number = base::numbers::parse_i64(digits).and_then(|number| u64::try_from(number).ok()).ok_or(BAD_OFFSET)?;
     let offset = number.checked_mul(factor).ok_or(BAD_OFFSET)?;
-    if offset / 8 < ctx.db.settings().string_bytes_max { Ok(offset) } else { Err(BAD_OFFSET) }
+    let fits = offset / 8 < ctx.db.settings().string_bytes_max || ctx.db.obeys();
+    if fits { Ok(offset) } else { Err(BAD_OFFSET) }
 }
 
 /// Sets or clears one bit of a string, which grows if need be; returns the old bit.
@@ -143,12 +144,16 @@ pub(super) const BITCOUNT: DataRow = Row {
         .about("Counts the bits that are set in a string or a part of it.", "O(N) with N bytes looked at")
         .acl(Categories::BITMAP)
         .keys(&[KeySpec::range(KeyAccess::RO.with(KeyAccess::ACCESS), 1, 0, 1)])
-        .usage("key:key#0 [range{start:integer [end-unit-block{end:integer [unit<BYTE | BIT>^7.0.0]}]}]"),
+        .usage("key:key#0 [range{start:integer end:integer [unit<BYTE | BIT>^7.0.0]}]"),
     run: bitcount as DataFn,
     subcommands: &[],
 };
 
 fn bitcount(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    // Redis wants both ends or none, where Valkey takes a start alone.
+    if args.len() == 3 {
+        return Err(Error::Syntax);
+    }
     let range = Range::parse(args, 2)?;
     let count = ctx.db.string(&args[1])?.map_or(0, |value| {
         value.with_bytes(|bytes| match range.bits(bytes.len()) {

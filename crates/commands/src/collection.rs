@@ -253,9 +253,23 @@ pub(crate) struct ElementScan<'a> {
 /// How many elements one call looks at if COUNT does not say.
 const SCAN_COUNT_DEFAULT: usize = 10;
 
-/// Reads a cursor.
+/// Reads a cursor as the peers do, with the C library's reader of unsigned numbers: it skips leading blanks, takes signs
+/// and zeros, and ends at a NUL. Only a plain negative number is refused.
 pub(crate) fn scan_cursor(arg: &[u8]) -> Result<u64, Error> {
-    base::numbers::parse_u64(arg).ok_or(Error::text("ERR invalid cursor"))
+    const BAD_CURSOR: Error = Error::text("ERR invalid cursor");
+    if base::numbers::parse_i64(arg).is_some_and(|number| number < 0) {
+        return Err(BAD_CURSOR);
+    }
+    let text = arg.split(|&byte| byte == 0).next().unwrap_or_default();
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    let (negative, digits) = match &text[blanks..] {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let number: u64 = digits.and_then(|digits| digits.parse().ok()).ok_or(BAD_CURSOR)?;
+    Ok(if negative { number.wrapping_neg() } else { number })
 }
 
 /// The reply of a scan over a key that is not there.

@@ -92,7 +92,7 @@ mod tests {
         {
             assert_eq!(float(text.as_bytes()), Ok(value), "{text}");
         }
-        for text in ["1e500", "-1e500", "1e-400", "0x1p99999", "nan", ""] {
+        for text in ["1e500", "-1e500", "1e-400", "0x1p99999", "0x1p-1075", "0x1p99999999999", "nan", ""] {
             assert_eq!(float(text.as_bytes()), Err(Error::NotFloat), "{text}");
         }
     }

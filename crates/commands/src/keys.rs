@@ -12,7 +12,7 @@ mod rename;
 mod sort;
 mod walk;
 
-use keyspace::{Db, ValueRef};
+use keyspace::{Db, Kind};
 
 use crate::context::DataRow;
 use crate::error::Error;
@@ -52,9 +52,12 @@ pub const ROWS: &[DataRow] = &[
     sort::SORT_RO,
 ];
 
-/// Reads a key as EXISTS, TYPE and TTL do: a miss is counted and told, but the idle time goes on.
-fn get_without_touch<'d>(db: &'d mut Db<'_>, key: &[u8]) -> Option<ValueRef<'d>> {
-    if db.exists(key) { db.peek(key) } else { db.get(key) }
+/// The type of a key, read as EXISTS, TYPE and TTL do: a hit or a miss is counted, but the idle time goes on.
+fn kind_without_touch(db: &mut Db<'_>, key: &[u8]) -> Option<Kind> {
+    let touches = std::mem::replace(&mut db.touch_on_read, false);
+    let kind = db.get(key).map(|value| value.kind());
+    db.touch_on_read = touches;
+    kind
 }
 
 /// The database of that number.

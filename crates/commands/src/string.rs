@@ -62,7 +62,7 @@ pub(crate) fn reply_string(reply: &mut resp::Reply<'_>, value: Str<'_>) {
     }
 }
 
-/// Refuses a string that would grow to `end` bytes past `proto-max-bulk-len`.
+/// Refuses a string that would grow to `end` bytes past `proto-max-bulk-len`; the master's limit is what counts on a replica.
 pub(crate) fn check_length(db: &keyspace::Db<'_>, end: u64) -> Result<(), Error> {
-    if end > db.settings().string_bytes_max { Err(Error::StringTooLong) } else { Ok(()) }
+    if end > db.settings().string_bytes_max && !db.obeys() { Err(Error::StringTooLong) } else { Ok(()) }
 }

@@ -99,3 +99,56 @@ fn a_destination_past_its_time_that_nothing_is_stored_in_goes_as_the_command_say
         }
     }
 }
+
+#[test]
+fn a_replica_takes_strings_that_are_too_long_for_itself() {
+    let mut keyspace = keyspace_with("SET k v");
+    keyspace.settings.string_bytes_max = 10;
+    for (line, reply) in [
+        ("APPEND k 0123456789", ":11"),
+        ("SETRANGE k 20 x", ":21"),
+        ("SETBIT k 240 1", ":0"),
+        ("BITFIELD k SET u8 400 1", "*1 :0"),
+    ] {
+        assert_eq!(run(&mut keyspace, ExpiryMode::Ignore, NOW, line).0, reply, "{line}");
+    }
+}
+
+#[test]
+fn a_change_renews_the_idle_time_as_a_read_does() {
+    for (make, change) in [
+        ("RPUSH k a", "RPUSH k b"),
+        ("HSET k f v", "HDEL k g"),
+        ("SADD k a", "SREM k b"),
+        ("ZADD k 1 a", "ZADD k 1 a"),
+        ("SET k abc", "APPEND k d"),
+        ("SET k abc", "SETBIT k 1 1"),
+        ("SET k abc", "EXPIRE k 1000"),
+        ("SET k abc", "PERSIST k"),
+        ("SET k abc", "EXPIRE k 1000 XX"),
+        ("SET k abc", "SETNX k d"),
+        ("SET k abc", "SET k d NX"),
+    ] {
+        let mut keyspace = keyspace_with(make);
+        keyspace.clock = 50;
+        run(&mut keyspace, ExpiryMode::Delete, NOW, change);
+        let mut effects = Effects::default();
+        let mut db = Db::new(&mut keyspace, 0, &mut effects, NOW, ExpiryMode::Delete);
+        assert_eq!(db.entry(b"k").expect("the key stays").lru(), 50, "{change}");
+    }
+}
+
+#[test]
+fn looking_at_a_key_counts_as_a_hit_and_leaves_its_idle_time() {
+    let mut keyspace = keyspace_with("SET k v");
+    keyspace.clock = 50;
+    for (hits, line) in (1..).zip(["EXISTS k", "TYPE k", "TTL k", "PTTL k", "EXPIRETIME k", "PEXPIRETIME k"]) {
+        run(&mut keyspace, ExpiryMode::Delete, NOW, line);
+        assert_eq!((keyspace.stats.hits, keyspace.stats.misses), (hits, 0), "{line}");
+    }
+    run(&mut keyspace, ExpiryMode::Delete, NOW, "EXISTS other");
+    assert_eq!(keyspace.stats.misses, 1);
+    let mut effects = Effects::default();
+    let mut db = Db::new(&mut keyspace, 0, &mut effects, NOW, ExpiryMode::Delete);
+    assert_eq!(db.entry(b"k").expect("the key stays").lru(), 0);
+}

@@ -48,7 +48,7 @@ pub struct Db<'a> {
     pub now: UnixMs,
     /// What happens to keys past their time.
     pub expiry: ExpiryMode,
-    /// Whether reads renew the idle time (CLIENT NO-TOUCH turns it off).
+    /// Whether reads and changes renew the idle time (CLIENT NO-TOUCH turns it off).
     pub touch_on_read: bool,
 }
 
@@ -142,6 +142,12 @@ impl<'a> Db<'a> {
         self.lookup(key, false).is_some()
     }
 
+    /// Whether the key exists, for a command that may change it: renews its idle time, but counts nothing.
+    pub fn exists_for_change(&mut self, key: &[u8]) -> bool {
+        let hash = self.keyspace.table(self.index).hash(key);
+        !self.expired_now(hash, key) && self.find_and_renew(hash, key).is_some()
+    }
+
     /// The type of a key, without a trace.
     pub fn kind(&mut self, key: &[u8]) -> Option<Kind> {
         self.peek(key).map(|value| value.kind())
@@ -150,6 +156,15 @@ impl<'a> Db<'a> {
     /// When the key expires: outer None if there is no such key.
     pub fn expire_at(&mut self, key: &[u8]) -> Option<Option<UnixMs>> {
         Some(self.lookup(key, false)?.expire_ms().map(UnixMs))
+    }
+
+    /// As [`Db::expire_at`], for a command that may change it: renews its idle time.
+    pub fn expire_at_for_change(&mut self, key: &[u8]) -> Option<Option<UnixMs>> {
+        let hash = self.keyspace.table(self.index).hash(key);
+        if self.expired_now(hash, key) {
+            return None;
+        }
+        Some(self.find_and_renew(hash, key)?.expire_ms().map(UnixMs))
     }
 
     /// How many keys there are, expired ones that nobody met yet included.
@@ -184,6 +199,12 @@ impl<'a> Db<'a> {
         self.keyspace.table(self.index).scan(cursor, count, |entry| {
             each(entry.key(), ValueRef::of(entry.payload()), entry.expire_ms().map(UnixMs));
         })
+    }
+
+    /// Whether commands are to be carried out whatever the limits of this server: they were within those of the master,
+    /// or of the server that wrote the file.
+    pub fn obeys(&self) -> bool {
+        self.expiry == ExpiryMode::Ignore
     }
 
     /// Whether a deadline has passed, as this command sees it.
@@ -346,7 +367,7 @@ impl<'a> Db<'a> {
         if self.expired_now(hash, key) {
             return Ok(None);
         }
-        match self.keyspace.table(self.index).find(hash, key) {
+        match self.find_and_renew(hash, key) {
             None => Ok(None),
             Some(entry) => match entry.payload() {
                 crate::table::Payload::Object(object) => {
@@ -356,6 +377,15 @@ impl<'a> Db<'a> {
                 _ => Err(WrongType),
             },
         }
+    }
+
+    /// Finds a key that is to be changed, and renews its idle time.
+    fn find_and_renew(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_, Object>> {
+        let entry = self.keyspace.table(self.index).find(hash, key)?;
+        if self.touch_on_read {
+            entry.set_lru(self.keyspace.clock);
+        }
+        Some(entry)
     }
 
     /// Changes a string in place: `change` gets the bytes (empty for a new key) and the key keeps its
@@ -378,7 +408,7 @@ impl<'a> Db<'a> {
         change: impl FnOnce(&mut Vec<u8>) -> (R, bool),
     ) -> Result<R, WrongType> {
         let hash = self.keyspace.table(self.index).hash(key);
-        let existed = !self.expired_now(hash, key) && self.keyspace.table(self.index).find(hash, key).is_some();
+        let existed = !self.expired_now(hash, key) && self.find_and_renew(hash, key).is_some();
         if existed {
             let (result, changed) = self.keyspace.edit_string(self.index, hash, key, change)?;
             if changed {

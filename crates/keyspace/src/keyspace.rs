@@ -153,6 +153,11 @@ impl Keyspace {
         self.reclaim.take_garbage()
     }
 
+    /// Large values that were deleted or overwritten, to be dropped on the free thread.
+    pub fn take_costly(&mut self) -> Vec<Object> {
+        self.reclaim.take_costly()
+    }
+
     /// How many snapshots are not finished.
     pub fn snapshots_live(&mut self) -> usize {
         self.reclaim.snapshots_live()

@@ -14,6 +14,7 @@ mod snapshot;
 pub mod table;
 mod value;
 
+pub use collections::set_hash_seed;
 pub use db::{Db, ExpiryMode, Ttl, WrongType};
 pub use edit::Edit;
 pub use effects::{Effects, Touched, encode_command};

@@ -29,12 +29,29 @@ pub enum Object {
     ZSet(ZSet),
 }
 
+/// Collections of more elements than this are freed on the side.
+const CHEAP_ELEMENTS_MAX: usize = 64;
+/// So are longer strings.
+const CHEAP_STRING_MAX: usize = 1 << 20;
+
 impl crate::table::Value for Object {
     fn inner_deadline_ms(&self) -> Option<i64> {
         match self {
             Object::Hash(hash) => hash.next_deadline().map(|at| at.0),
             _ => None,
         }
+    }
+
+    fn is_costly(&self) -> bool {
+        // The compact forms are one block of memory.
+        let (elements, encoding) = match self {
+            Object::String(string) => return string.as_slice().len() > CHEAP_STRING_MAX,
+            Object::List(list) => (list.len(), list.encoding()),
+            Object::Set(set) => (set.len(), set.encoding()),
+            Object::Hash(hash) => (hash.len(), hash.encoding()),
+            Object::ZSet(zset) => (zset.len(), zset.encoding()),
+        };
+        elements > CHEAP_ELEMENTS_MAX && !matches!(encoding, "listpack" | "listpackex" | "intset")
     }
 }
 

@@ -154,8 +154,10 @@ fn rewrite(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 fn reset_stat(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     let stats = &mut node.stats;
     // What memory was once used is no count, and stays.
-    let (memory_at_start, memory_peak) = (stats.memory_at_start, stats.memory_peak);
-    *stats = Stats { memory_at_start, memory_peak, ..Stats::default() };
+    let (memory_at_start, memory_peak, free) =
+        (stats.memory_at_start, stats.memory_peak, std::mem::take(&mut stats.free));
+    free.freed.store(0, std::sync::atomic::Ordering::Relaxed);
+    *stats = Stats { memory_at_start, memory_peak, free, ..Stats::default() };
     node.keyspace.stats = keyspace::Stats::default();
     node.replication.peers.reset_stats();
     node.table.reset_stats();

@@ -50,7 +50,7 @@ pub use connection::REDIS_VERSION;
 pub use host::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob, SnapshotFacts, StreamPosition};
 pub use node::{Node, Setup};
 pub use observe::StreamFacts;
-pub use output::{Discarded, JournalFile, Output, PublishedFiles, SyncTarget};
+pub use output::{Discarded, DiscardedValues, JournalFile, Output, PublishedFiles, SyncTarget};
 pub use persistence::Loaded;
 pub use replay::{FileReplayed, Replay, ReplayError};
 pub use shutdown::{ShutdownOptions, ShutdownSignal};

@@ -1,5 +1,8 @@
 //! What the node wants done by the program around it, in its own time: connections, threads, the end.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::client::ConnId;
 use crate::host::SaveJob;
 
@@ -68,6 +71,40 @@ pub enum Discarded {
     Keyspace(Box<keyspace::Keyspace>),
     /// A flushed table.
     Table(keyspace::table::Garbage<keyspace::Object>),
+    /// Large values that were deleted or overwritten.
+    Values(DiscardedValues),
+}
+
+/// Large values to be dropped off the executor, which hears of it through the counters.
+pub struct DiscardedValues {
+    values: Vec<keyspace::Object>,
+    counters: Arc<FreeCounters>,
+}
+
+impl DiscardedValues {
+    pub(crate) fn new(values: Vec<keyspace::Object>, counters: &Arc<FreeCounters>) -> DiscardedValues {
+        counters.pending.fetch_add(values.len(), Ordering::Relaxed);
+        DiscardedValues { values, counters: Arc::clone(counters) }
+    }
+}
+
+impl Drop for DiscardedValues {
+    fn drop(&mut self) {
+        for value in self.values.drain(..) {
+            drop(value);
+            self.counters.pending.fetch_sub(1, Ordering::Relaxed);
+            self.counters.freed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How many values were handed over to be dropped, as INFO shows it.
+#[derive(Default)]
+pub(crate) struct FreeCounters {
+    /// Not dropped yet.
+    pub pending: AtomicUsize,
+    /// Dropped since the start or CONFIG RESETSTAT.
+    pub freed: AtomicUsize,
 }
 
 /// One receiver of a full synchronisation.

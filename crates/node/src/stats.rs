@@ -1,8 +1,11 @@
 //! What the node counts since the start or CONFIG RESETSTAT, and the rates that INFO shows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base::Time;
+
+use crate::output::FreeCounters;
 
 /// How many different error codes are counted; INFO errorstats says so when there were more.
 const ERROR_CODES_MAX: usize = 128;
@@ -34,6 +37,8 @@ pub struct Stats {
     pub unexpected_error_replies: u64,
     /// Times that active expiry ended because its time was up.
     pub expired_time_cap_reached: u64,
+    /// Values freed on another thread.
+    pub(crate) free: Arc<FreeCounters>,
     /// Wrong passwords.
     pub denied_auth: u64,
     /// Reads from connections.

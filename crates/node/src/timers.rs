@@ -8,7 +8,7 @@ use keyspace::{Db, ExpiryMode};
 use crate::client::{ConnId, Kind};
 use crate::host::LogLevel;
 use crate::node::Node;
-use crate::output::{Discarded, Output};
+use crate::output::{Discarded, DiscardedValues, Output};
 
 /// How many due keys one turn deletes at most; more of them wait for the next turn, after clients had theirs.
 const EXPIRE_KEYS_PER_TURN_MAX: usize = 400;
@@ -69,8 +69,18 @@ impl Node {
         self.resume_released();
         self.mark_stream();
         self.settle_stream();
+        self.discard_values();
         self.stats.turns += 1;
         self.stats.turns_usec += self.host.now().since(self.now).as_micros() as u64;
+    }
+
+    /// Hands over the large values that this turn deleted.
+    fn discard_values(&mut self) {
+        let values = self.keyspace.take_costly();
+        if !values.is_empty() {
+            let values = DiscardedValues::new(values, &self.stats.free);
+            self.outputs.push_back(Output::Discard(Discarded::Values(values)));
+        }
     }
 
     /// The regular work: whether there is more to do at once.

@@ -108,6 +108,8 @@ fn serve(
     let host = ServerHost::new(logger, supervisor, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
     let data = PathBuf::from(&config.dbfilename);
     host.log(LogLevel::Notice, &format!("Server initialized, port {}", config.port));
+    let [first, second, _] = seeds();
+    assert!(keyspace::set_hash_seed([first, second]), "no table is built before this");
     let mut node =
         Node::new(Setup { config, host: Box::new(host), seeds: seeds(), now: clock::now(), unix: clock::unix_ms() });
     node.note_old_files(manifest, last_base, last_incr);

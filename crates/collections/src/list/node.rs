@@ -117,11 +117,15 @@ impl Node {
         }
     }
 
+    /// True if the element can be put into this very node.
+    pub(super) fn has_room(&self, element: &[u8], limit: NodeLimit) -> bool {
+        matches!(self, Node::Packed(listpack) if !limit.is_large(element) && limit.fits(listpack, element))
+    }
+
     /// Puts an element before the one at `index`, in this node or in new ones.
     pub(super) fn insert(&mut self, index: usize, element: &[u8], limit: NodeLimit) -> NewLeaves<Node> {
-        if let Node::Packed(listpack) = self
-            && !limit.is_large(element)
-            && limit.fits(listpack, element)
+        if self.has_room(element, limit)
+            && let Node::Packed(listpack) = self
         {
             let at = listpack.offset_of(index).unwrap_or(listpack.end());
             listpack.insert_at(at, crate::listpack::canonical(element));

@@ -184,3 +184,34 @@ fn a_write_to_a_shared_list_copies_little_of_it() {
     assert_eq!(kept.get(100_000), Some(Element::Bytes(b"element:100000")));
     assert_eq!(size_of::<List>(), 16);
 }
+
+#[test]
+fn inserts_at_a_border_of_full_nodes_share_a_node() {
+    let limits = limits(100);
+    let mut list = List::new();
+    (0..300).for_each(|_| list.push_back(b"full", &limits));
+    assert_eq!(list.nodes().count(), 3);
+    for place in [100, 200] {
+        (0..90).for_each(|number: i32| assert!(list.insert(place + number as usize % 2, b"new", &limits)));
+    }
+    assert!(list.nodes().count() <= 6, "{}", list.nodes().count());
+    let mut model = vec![&b"full"[..]; 300];
+    for place in [100, 200] {
+        (0..90).for_each(|number: i32| model.insert(place + number as usize % 2, b"new"));
+    }
+    assert_eq!(content(&list), model);
+}
+
+#[test]
+fn the_memory_of_few_large_elements_beside_many_small_ones_is_seen() {
+    let limits = Limits::default();
+    let mut list = List::new();
+    (0..100).for_each(|_| list.push_back(&[b'x'; 100_000], &limits));
+    (0..20_000).for_each(|_| list.push_back(b"1", &limits));
+    let bytes = list.memory_bytes();
+    assert!((7_000_000..13_000_000).contains(&bytes), "{bytes}");
+    let mut even = List::new();
+    (0..100_000).for_each(|_| even.push_back(&[b'x'; 50], &limits));
+    let bytes = even.memory_bytes();
+    assert!((4_500_000..7_500_000).contains(&bytes), "{bytes}");
+}

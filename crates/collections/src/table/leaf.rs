@@ -24,6 +24,10 @@ const ENTRIES_MIN: usize = 8;
 /// Leaves are merged when the two have no more entries than this together.
 pub(super) const MERGE_ENTRIES_MAX: usize = 12;
 
+/// A leaf whose keys collide is not split. Beyond this it keeps all keys and values outside, so that the offsets suffice
+/// for more keys with one hash than anybody can add in a day: the time for each grows with their number.
+const COLLIDING_BLOCK_MAX: usize = 4 << 20;
+
 const KEY_INLINE_MAX: usize = 512;
 const VALUE_INLINE_MAX: usize = 1024;
 
@@ -307,7 +311,7 @@ impl Leaf {
     }
 
     fn write_offset(&mut self, place: usize, offset: usize) {
-        assert!(offset < 1 << 24, "thousands of keys with one hash: the hash seed must be kept secret");
+        assert!(offset < 1 << 24, "a million keys with one hash: the hash seed must be kept secret");
         let at = self.slots as usize + place * OFFSET_SIZE;
         self.block[at..at + OFFSET_SIZE].copy_from_slice(&(offset as u32).to_le_bytes()[..OFFSET_SIZE]);
     }
@@ -352,7 +356,7 @@ impl Leaf {
 
     /// The head's word for a key or value, and the part of it that is stored inline.
     fn stored<'a>(&mut self, text: &'a [u8], inline_max: usize, flag_bits: u32, flag: usize) -> (usize, &'a [u8]) {
-        if text.len() <= inline_max {
+        if text.is_empty() || text.len() <= inline_max && self.block.len() < COLLIDING_BLOCK_MAX {
             return (text.len() << flag_bits, text);
         }
         let place = self.keep_large(Bytes::copy_from_slice(text));

@@ -161,3 +161,30 @@ fn small_entries_take_little_more_than_their_bytes() {
 fn a_table_handle_is_two_words() {
     assert_eq!(size_of::<Table>(), 16);
 }
+
+#[test]
+fn keys_of_one_hash_may_take_more_than_a_leaf_can_address_inline() {
+    let mut table = Table::new();
+    let value = [b'v'; 1000];
+    let keys: Vec<Vec<u8>> = crate::hashing::colliding_texts().take(5_000).collect();
+    for key in &keys {
+        assert!(table.set(key, &value));
+    }
+    assert!(table.set(b"another", b"1"));
+    assert_eq!(table.len(), keys.len() + 1);
+    for key in keys.iter().step_by(97) {
+        assert_eq!(table.get(key), Some(&value[..]));
+        assert!(!table.set(key, b"short"));
+        assert_eq!(table.get(key), Some(&b"short"[..]));
+        assert!(table.remove(key));
+        assert_eq!(table.get(key), None);
+    }
+    let (mut cursor, mut emitted) = (0, 0);
+    loop {
+        cursor = table.scan(cursor, 10, |_, _| emitted += 1);
+        if cursor == 0 {
+            break;
+        }
+    }
+    assert_eq!(emitted, table.len());
+}

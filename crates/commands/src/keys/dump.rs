@@ -51,7 +51,7 @@ pub(super) const RESTORE: DataRow = Row {
 fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let options = Options::parse(args)?;
     let (key, payload) = (&args[1], &args[3]);
-    if !options.replace && ctx.db.exists(key) {
+    if !options.replace && ctx.db.exists_for_change(key) {
         return Err(Error::text("BUSYKEY Target key name already exists."));
     }
     let ttl = int_in(&args[2], 0..=i64::MAX, Error::text("ERR Invalid TTL value, must be >= 0"))?;

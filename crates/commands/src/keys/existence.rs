@@ -10,7 +10,7 @@ use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
 use crate::string::DEL_EVENT;
 
-use super::get_without_touch;
+use super::kind_without_touch;
 
 /// Deletes keys.
 pub(super) const DEL: DataRow = Row {
@@ -61,7 +61,7 @@ pub(super) const EXISTS: DataRow = Row {
 };
 
 fn exists(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let found = args.tail(1).iter().filter(|key| get_without_touch(&mut ctx.db, key).is_some()).count();
+    let found = args.tail(1).iter().filter(|key| kind_without_touch(&mut ctx.db, key).is_some()).count();
     ctx.reply.int(found as i64);
     Ok(())
 }
@@ -98,7 +98,7 @@ pub(super) const TYPE: DataRow = Row {
 };
 
 fn type_(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let name = get_without_touch(&mut ctx.db, &args[1]).map_or("none", |value| Kind::name(value.kind()));
+    let name = kind_without_touch(&mut ctx.db, &args[1]).map_or("none", Kind::name);
     ctx.reply.simple(name);
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::string::deadline::{self, Clock};
 use crate::string::getex::PERSIST_EVENT;
 use crate::string::{DEL_EVENT, EXPIRE_EVENT};
 
-use super::get_without_touch;
+use super::kind_without_touch;
 
 /// Sets how many seconds a key has left to live.
 pub(super) const EXPIRE: DataRow = Row {
@@ -83,7 +83,7 @@ fn set_deadline(ctx: &mut Context<'_>, args: &Args<'_>, clock: Clock, command: &
     let conditions = Conditions::parse(args)?;
     let deadline = clock.moment(int(&args[2])?, ctx.db.now).ok_or_else(|| deadline::invalid(command))?;
     let key = &args[1];
-    let allowed = ctx.db.expire_at(key).is_some_and(|current| conditions.allow(current, deadline));
+    let allowed = ctx.db.expire_at_for_change(key).is_some_and(|current| conditions.allow(current, deadline));
     ctx.reply.int(i64::from(allowed));
     if !allowed {
         return Ok(());
@@ -218,7 +218,7 @@ fn pexpiretime(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 /// Replies what `shown` makes of the deadline; -1 if the key has none, -2 if there is no key.
 fn reply_deadline(ctx: &mut Context<'_>, key: &[u8], shown: impl FnOnce(UnixMs, UnixMs) -> i64) -> Outcome {
     let now = ctx.db.now;
-    let number = match get_without_touch(&mut ctx.db, key).is_some() {
+    let number = match kind_without_touch(&mut ctx.db, key).is_some() {
         false => -2,
         true => ctx.db.expire_at(key).flatten().map_or(-1, |deadline| shown(deadline, now)),
     };
@@ -244,7 +244,7 @@ pub(super) const PERSIST: DataRow = Row {
 
 fn persist(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let key = &args[1];
-    let had_one = ctx.db.expire_at(key).flatten().is_some();
+    let had_one = ctx.db.expire_at_for_change(key).flatten().is_some();
     if had_one {
         ctx.db.set_expire_at(key, None);
         let index = ctx.db.index();

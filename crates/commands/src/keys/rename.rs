@@ -34,7 +34,7 @@ pub(super) const RENAME: DataRow = Row {
 
 fn rename(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let (from, to) = (&args[1], &args[2]);
-    if !ctx.db.exists(from) {
+    if !ctx.db.exists_for_change(from) {
         return Err(Error::NoSuchKey);
     }
     if from != to {
@@ -61,10 +61,10 @@ pub(super) const RENAMENX: DataRow = Row {
 
 fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let (from, to) = (&args[1], &args[2]);
-    if !ctx.db.exists(from) {
+    if !ctx.db.exists_for_change(from) {
         return Err(Error::NoSuchKey);
     }
-    let free = !ctx.db.exists(to);
+    let free = !ctx.db.exists_for_change(to);
     if free {
         rename_existing(ctx, from, to);
     }
@@ -74,7 +74,7 @@ fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 
 fn rename_existing(ctx: &mut Context<'_>, from: &[u8], to: &[u8]) {
     // A target past its time goes first, and is seen to go.
-    ctx.db.exists(to);
+    ctx.db.exists_for_change(to);
     let (value, deadline) = ctx.db.take(from).expect("the caller found the key");
     ctx.db.put_quietly(to, value, deadline);
     let index = ctx.db.index();
@@ -158,7 +158,7 @@ fn move_(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     if source == target {
         return Err(SAME_OBJECT);
     }
-    let allowed = ctx.db.exists(key) && !ctx.db.at(target).exists(key);
+    let allowed = ctx.db.exists_for_change(key) && !ctx.db.at(target).exists_for_change(key);
     if allowed {
         let (value, deadline) = ctx.db.take(key).expect("found above");
         ctx.db.at(target).put_quietly(key, value, deadline);

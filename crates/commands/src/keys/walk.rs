@@ -4,6 +4,7 @@ use base::glob_match;
 use keyspace::Kind;
 use resp::Args;
 
+use crate::collection::scan_cursor;
 use crate::context::{Context, DataFn, DataRow, int, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
@@ -64,7 +65,7 @@ pub(super) const SCAN: DataRow = Row {
 };
 
 fn scan(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let cursor = parse_cursor(&args[1])?;
+    let cursor = scan_cursor(&args[1])?;
     let filter = Filter::parse(args)?;
     let db = &ctx.db;
     let mut found = KeyList::default();
@@ -90,13 +91,6 @@ fn scan(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// Reads a cursor as the peers do, with the C library's reader of unsigned numbers: leading space and zeros pass.
-fn parse_cursor(arg: &[u8]) -> Result<u64, Error> {
-    const BAD_CURSOR: Error = Error::text("ERR invalid cursor");
-    let text = std::str::from_utf8(arg.trim_ascii_start()).map_err(|_| BAD_CURSOR)?;
-    text.parse().map_err(|_| BAD_CURSOR)
-}
-
 /// What SCAN looks for, and how much of it in one call.
 struct Filter<'a> {
     pattern: Option<&'a [u8]>,
@@ -108,7 +102,7 @@ struct Filter<'a> {
 enum KindFilter {
     Any,
     Only(Kind),
-    /// A type that this server knows the name of but never holds.
+    /// A type that this server never holds, whatever its name.
     Nothing,
 }
 
@@ -127,7 +121,7 @@ impl<'a> Filter<'a> {
             } else if is(word, "MATCH") {
                 filter.pattern = Some(value);
             } else if is(word, "TYPE") {
-                filter.kind = parse_kind(value)?;
+                filter.kind = parse_kind(value);
             } else {
                 return Err(Error::Syntax);
             }
@@ -137,13 +131,10 @@ impl<'a> Filter<'a> {
     }
 }
 
-fn parse_kind(name: &[u8]) -> Result<KindFilter, Error> {
+fn parse_kind(name: &[u8]) -> KindFilter {
     let known = [Kind::String, Kind::List, Kind::Set, Kind::ZSet, Kind::Hash];
-    match known.into_iter().find(|kind| name.eq_ignore_ascii_case(kind.name().as_bytes())) {
-        Some(kind) => Ok(KindFilter::Only(kind)),
-        None if is(name, "STREAM") => Ok(KindFilter::Nothing),
-        None => Err(Error::Bytes([b"ERR unknown type name '", name, b"'"].concat())),
-    }
+    let found = known.into_iter().find(|kind| name.eq_ignore_ascii_case(kind.name().as_bytes()));
+    found.map_or(KindFilter::Nothing, KindFilter::Only)
 }
 
 /// Keys one behind the other in one buffer.

@@ -126,7 +126,7 @@ pub(super) const MSETNX: DataRow = Row {
 
 fn msetnx(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     check_pairs(args, "msetnx")?;
-    let free = args.tail(1).iter().step_by(2).all(|key| !ctx.db.exists(key));
+    let free = args.tail(1).iter().step_by(2).all(|key| !ctx.db.exists_for_change(key));
     if free {
         set_pairs(ctx, args);
     }

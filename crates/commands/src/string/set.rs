@@ -39,7 +39,8 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         None => None,
     };
     let key = &args[1];
-    let exists = if options.get { reply_old(ctx, key)? } else { options.condition.is_some() && ctx.db.exists(key) };
+    let exists =
+        if options.get { reply_old(ctx, key)? } else { options.condition.is_some() && ctx.db.exists_for_change(key) };
     if options.condition.is_some_and(|condition| (condition == Condition::Absent) == exists) {
         if !options.get {
             ctx.reply.null();
@@ -161,7 +162,7 @@ pub(super) const SETNX: DataRow = Row {
 };
 
 fn setnx(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let absent = !ctx.db.exists(&args[1]);
+    let absent = !ctx.db.exists_for_change(&args[1]);
     if absent {
         ctx.db.set_string(&args[1], &args[2], Ttl::Clear, SET_EVENT);
     }

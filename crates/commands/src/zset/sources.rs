@@ -1,12 +1,17 @@
 //! The keys that ZUNION, ZINTER and ZDIFF read: sorted sets, and plain sets whose members count with score 1; and what is
 //! computed from them.
 
+use std::collections::HashMap;
+
 use collections::{Element, Limits, Set, ZSet};
 use keyspace::ValueRef;
 use smallvec::SmallVec;
 
 use crate::context::Context;
 use crate::error::Error;
+
+/// Up to so many inputs a member of a union is looked up in the others; beyond, all are added up in a table.
+const LOOKUP_SOURCES_MAX: usize = 3;
 
 /// How the scores of one member become one.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -120,6 +125,15 @@ impl Sources {
     /// All members, each once.
     pub(super) fn union(mut self, aggregate: Aggregate, limits: &Limits) -> ZSet {
         self.sort_by_size();
+        if self.list.len() <= LOOKUP_SOURCES_MAX {
+            self.union_by_lookups(aggregate, limits)
+        } else {
+            self.union_by_totals(aggregate, limits)
+        }
+    }
+
+    /// Looks each member up in the other inputs: nothing is kept but the result.
+    fn union_by_lookups(&self, aggregate: Aggregate, limits: &Limits) -> ZSet {
         let mut result = ZSet::new();
         for (at, source) in self.list.iter().enumerate() {
             let (earlier, later) = (&self.list[..at], &self.list[at + 1..]);
@@ -133,6 +147,25 @@ impl Sources {
                     result.insert(member, score, limits);
                 });
             }
+        }
+        result
+    }
+
+    /// Adds up in one pass over all inputs, in the same order for each member.
+    fn union_by_totals(&self, aggregate: Aggregate, limits: &Limits) -> ZSet {
+        let mut totals: HashMap<Vec<u8>, f64> = HashMap::new();
+        for (member, score) in self.list.iter().flat_map(Source::iter) {
+            member.with_bytes(|member| match totals.get_mut(member) {
+                Some(total) => *total = aggregate.combine(*total, score),
+                None => drop(totals.insert(member.to_vec(), score)),
+            });
+        }
+        // In order, so that the result is built at its end.
+        let mut totals: Vec<(Vec<u8>, f64)> = totals.into_iter().collect();
+        totals.sort_unstable_by(|(a, x), (b, y)| x.total_cmp(y).then_with(|| a.cmp(b)));
+        let mut result = ZSet::new();
+        for (member, total) in totals {
+            result.insert(&member, total, limits);
         }
         result
     }
@@ -194,4 +227,41 @@ fn collect<'z>(elements: impl Iterator<Item = (Element<'z>, f64)>, limits: &Limi
         member.with_bytes(|member| result.insert(member, score, limits));
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_union_of_many_is_what_lookups_make_of_it() {
+        let limits = Limits::default();
+        let mut rng = fastrand::Rng::with_seed(14);
+        for round in 0..60 {
+            let source = |rng: &mut fastrand::Rng| {
+                let (mut set, mut zset) = (Set::new(), ZSet::new());
+                for _ in 0..rng.usize(0..40) {
+                    let member = rng.u8(0..60).to_string();
+                    let score = *rng.choice(&[f64::INFINITY, f64::NEG_INFINITY, 0.1, 0.2, 0.3, 1e300, -7.0]).unwrap();
+                    set.add(member.as_bytes(), &limits);
+                    zset.insert(member.as_bytes(), score, &limits);
+                }
+                let members = match rng.u8(0..5) {
+                    0 => Members::Missing,
+                    1 => Members::Set(set),
+                    _ => Members::ZSet(zset),
+                };
+                Source { members, weight: *rng.choice(&[1.0, 0.3, -2.0, f64::INFINITY]).unwrap() }
+            };
+            let mut sources = Sources { list: (0..round % 12).map(|_| source(&mut rng)).collect() };
+            sources.sort_by_size();
+            for aggregate in [Aggregate::Sum, Aggregate::Min, Aggregate::Max] {
+                let content = |zset: ZSet| -> Vec<_> {
+                    zset.iter().map(|(member, score)| (member.to_vec(), score.to_bits())).collect()
+                };
+                let looked_up = content(sources.union_by_lookups(aggregate, &limits));
+                assert_eq!(content(sources.union_by_totals(aggregate, &limits)), looked_up);
+            }
+        }
+    }
 }

@@ -33,6 +33,8 @@ struct Header {
     count: u32,
     displaced: u16,
     depth: u8,
+    /// No byte of the first two words is without a value: they are read as slots are.
+    unused: [u8; 5],
 }
 
 /// Line count (16 bits) and address (48 bits) of a block. All methods want it live; those that write want it exclusive.
@@ -88,7 +90,7 @@ impl Block {
         assert!(address >> 48 == 0, "the allocator gave an address above 48 bits");
         let block = Block((lines as u64) << 48 | address);
         // SAFETY: fresh allocation.
-        unsafe { block.header().write(Header { epoch, count: 0, displaced: 0, depth }) };
+        unsafe { block.header().write(Header { epoch, count: 0, displaced: 0, depth, unused: [0; 5] }) };
         block
     }
 

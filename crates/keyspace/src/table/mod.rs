@@ -40,6 +40,11 @@ pub trait Value: Clone + Send + Sync + 'static {
     fn inner_deadline_ms(&self) -> Option<i64> {
         None
     }
+
+    /// Whether dropping the last reference takes so long that another thread should do it. O(1).
+    fn is_costly(&self) -> bool {
+        false
+    }
 }
 
 /// An entry taken out of the table.
@@ -194,6 +199,7 @@ impl<V: Value> Table<V> {
                 reclaim.dispose_entry(entry, true, self.id, hash);
                 new
             } else {
+                reclaim.spare(entry);
                 let new = entry.overwrite(key, value, expire_ms, lru);
                 block.replace(place.at, slot_word(tag_of(hash), new.address()));
                 new

@@ -18,7 +18,7 @@
 
 use super::block::Block;
 use super::chunk::Chunk;
-use super::entry::Entry;
+use super::entry::{Entry, Payload};
 use super::snapshot::{TableSnapshots, TableView};
 use super::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
 use super::tree::Tree;
@@ -186,7 +186,9 @@ pub struct Reclaim<V> {
     /// Passed by the snapshot they waited for; perhaps another is ahead of them.
     ready: Vec<Vec<Retired>>,
     dead: Vec<DeadTable<V>>,
-    /// Anything of the three above: `FREED_PER_WRITE` has work.
+    /// References to costly objects whose entries are gone, so that they are not dropped here.
+    costly: Vec<V>,
+    /// Anything of `watched`, `ready` and `dead`: `FREED_PER_WRITE` has work.
     busy: bool,
     retired_bytes: usize,
 }
@@ -215,6 +217,7 @@ impl<V: Value> Reclaim<V> {
             watched: Vec::new(),
             ready: Vec::new(),
             dead: Vec::new(),
+            costly: Vec::new(),
             busy: false,
             retired_bytes: 0,
         }
@@ -255,6 +258,11 @@ impl<V: Value> Reclaim<V> {
         Some(Garbage { _tree: self.dead.swap_remove(at).tree })
     }
 
+    /// Costly objects whose entries were freed since the last call: to be dropped where that disturbs nobody.
+    pub fn take_costly(&mut self) -> Vec<V> {
+        std::mem::take(&mut self.costly)
+    }
+
     /// Bytes of replaced entries and nodes held only for snapshots (whole retired tables not counted).
     pub fn retired_bytes(&self) -> usize {
         self.retired_bytes
@@ -274,11 +282,26 @@ impl<V: Value> Reclaim<V> {
         self.current
     }
 
-    /// Called once by every write: frees a little.
+    /// Called once by every write: frees a little. Whole tables are left alone: they may hold costly objects, and wait for
+    /// `take_garbage`.
     #[inline]
     pub(super) fn tick(&mut self) {
         if self.busy {
-            self.sweep(FREED_PER_WRITE);
+            self.free_items(FREED_PER_WRITE);
+        }
+    }
+
+    /// To be called before an entry is freed or overwritten: keeps its object from being dropped with it if that is costly.
+    ///
+    /// # Safety
+    /// Live.
+    #[inline]
+    pub(super) unsafe fn spare(&mut self, entry: Entry<V>) {
+        // SAFETY: the caller's promise.
+        if let Payload::Object(object) = unsafe { entry.payload() }
+            && object.is_costly()
+        {
+            self.costly.push(object.clone());
         }
     }
 
@@ -301,7 +324,10 @@ impl<V: Value> Reclaim<V> {
             self.retire(entry.address() | ENTRY, table, hash);
         } else {
             // SAFETY: rule 2: nobody sees it.
-            unsafe { entry.free() }
+            unsafe {
+                self.spare(entry);
+                entry.free();
+            }
         }
     }
 
@@ -390,7 +416,12 @@ impl<V: Value> Reclaim<V> {
             left -= 1;
             if !self.wait(item) {
                 // SAFETY: rule 3, checked by `wait`; the item is in no list any more.
-                self.retired_bytes -= unsafe { item.free::<V>() };
+                unsafe {
+                    if item.what & WHAT == ENTRY {
+                        self.spare(Entry::from_address(item.what));
+                    }
+                    self.retired_bytes -= item.free::<V>();
+                }
             }
         }
         left

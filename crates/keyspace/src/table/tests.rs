@@ -5,6 +5,9 @@ use super::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
+/// By how much less is done under Miri, which takes a thousand times as long.
+const SHORTENED: usize = if cfg!(miri) { 100 } else { 1 };
+
 /// An object that knows how many of its kind are alive.
 #[derive(Debug)]
 struct Counted {
@@ -272,7 +275,7 @@ impl World {
 fn run_model(seed: u64, keys: u64, steps: usize) {
     let mut world = World::new(seed);
     for round in 0..6 {
-        for _ in 0..steps {
+        for _ in 0..steps / SHORTENED {
             world.step(keys, round % 3 == 2);
         }
         world.check();
@@ -296,6 +299,7 @@ fn snapshots_yield_the_state_at_their_time_whatever_happens_meanwhile() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long")]
 fn snapshots_stay_exact_while_large_tables_grow_and_shrink() {
     for seed in 100..103 {
         run_model(seed, 30_000, 60_000);
@@ -306,11 +310,11 @@ fn snapshots_stay_exact_while_large_tables_grow_and_shrink() {
 fn everything_is_freed_when_the_keyspace_goes_before_its_snapshots() {
     for seed in 200..210 {
         let mut world = World::new(seed);
-        for _ in 0..3_000 {
+        for _ in 0..3_000 / SHORTENED {
             world.step(500, false);
         }
         world.snapshot();
-        for _ in 0..500 {
+        for _ in 0..500 / SHORTENED {
             world.step(500, true);
         }
         world.snapshot();
@@ -336,7 +340,7 @@ fn everything_is_freed_when_the_keyspace_goes_before_its_snapshots() {
 #[allow(clippy::disallowed_methods)]
 fn a_walker_on_another_thread_sees_its_moment_while_the_executor_writes() {
     let mut world = World::new(42);
-    let keys = 20_000;
+    let keys = 20_000 / SHORTENED as u64;
     for number in 0..keys {
         world.upsert(number as usize % 3, &key(number));
     }
@@ -359,7 +363,7 @@ fn a_walker_on_another_thread_sees_its_moment_while_the_executor_writes() {
             }));
         }
         let mut steps = 0;
-        while steps < 20_000 || walkers.iter().any(|walker| !walker.is_finished()) {
+        while steps < 20_000 / SHORTENED || walkers.iter().any(|walker| !walker.is_finished()) {
             let (db, name) = (world.rng.usize(..3), key(world.rng.u64(..keys)));
             match world.rng.u8(..10) {
                 0..2 => world.remove(db, &name),
@@ -367,7 +371,7 @@ fn a_walker_on_another_thread_sees_its_moment_while_the_executor_writes() {
                 4 => world.relocate(db, &name),
                 _ => world.upsert(db, &name),
             }
-            if steps == 10_000 {
+            if steps == 10_000 / SHORTENED {
                 world.flush(1);
             }
             steps += 1;
@@ -392,6 +396,7 @@ fn filled(numbers: std::ops::Range<u64>) -> (Reclaim<u64>, Table<u64>) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long")]
 fn scan_returns_every_element_present_throughout_while_the_table_grows_and_shrinks() {
     for grows in [true, false] {
         let (mut reclaim, mut table) = filled(0..20_000);
@@ -431,6 +436,7 @@ fn a_scan_cursor_out_of_range_ends_the_scan() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long")]
 fn an_emptied_table_gives_its_nodes_back() {
     let (mut reclaim, mut table) = filled(0..100_000);
     let full = table.memory();
@@ -445,6 +451,7 @@ fn an_emptied_table_gives_its_nodes_back() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long")]
 fn random_keys_come_about_equally_often() {
     let (_reclaim, table) = filled(0..500);
     let mut rng = fastrand::Rng::with_seed(11);
@@ -458,6 +465,7 @@ fn random_keys_come_about_equally_often() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long")]
 fn a_random_key_is_found_in_a_sparse_table() {
     let (mut reclaim, mut table) = filled(0..50_000);
     let mut rng = fastrand::Rng::with_seed(1);
@@ -519,4 +527,41 @@ fn tables_and_snapshots_may_change_threads() {
     is_send::<Reclaim<u64>>();
     is_send::<TableSnapshots<u64>>();
     is_send::<Garbage<u64>>();
+}
+
+/// An object that takes long to drop.
+#[derive(Clone)]
+struct Slow(#[expect(dead_code, reason = "held")] Arc<()>);
+
+impl Value for Slow {
+    fn is_costly(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_costly_object_leaves_its_entry_and_is_handed_out_to_be_dropped() {
+    let mut reclaim = Reclaim::new();
+    let mut table = Table::new([1, 2], &reclaim);
+    let object = Arc::new(());
+    let put = |table: &mut Table<Slow>, reclaim: &mut Reclaim<Slow>| {
+        let hash = table.hash(b"key");
+        table.upsert(reclaim, hash, b"key", NewValue::Object(Slow(Arc::clone(&object))), None, 0);
+        hash
+    };
+    let hash = put(&mut table, &mut reclaim);
+    table.remove(&mut reclaim, hash, b"key");
+    assert_eq!(Arc::strong_count(&object), 2, "removed");
+    assert_eq!(reclaim.take_costly().len(), 1);
+    put(&mut table, &mut reclaim);
+    table.upsert(&mut reclaim, hash, b"key", NewValue::Int(1), None, 0);
+    assert_eq!(reclaim.take_costly().len(), 1, "overwritten");
+    put(&mut table, &mut reclaim);
+    let snapshot = reclaim.snapshot(&[&table]);
+    table.remove(&mut reclaim, hash, b"key");
+    assert_eq!(reclaim.take_costly().len(), 0, "the snapshot needs it");
+    drop(snapshot);
+    while reclaim.sweep(100) {}
+    assert_eq!(reclaim.take_costly().len(), 1, "swept");
+    assert_eq!(Arc::strong_count(&object), 1);
 }

@@ -1,5 +1,7 @@
 //! The sections about the program, its memory and files: Server, Memory, Persistence, CPU, Cluster, Keyspace.
 
+use std::sync::atomic::Ordering;
+
 use super::Fields;
 use crate::connection::REDIS_VERSION;
 use crate::node::Node;
@@ -95,8 +97,8 @@ pub(super) fn memory(node: &Node, out: &mut Fields) {
     out.put("mem_aof_buffer", 0);
     out.put("mem_allocator", "jemalloc");
     out.put("active_defrag_running", 0);
-    out.put("lazyfree_pending_objects", 0);
-    out.put("lazyfreed_objects", 0);
+    out.put("lazyfree_pending_objects", node.stats.free.pending.load(Ordering::Relaxed));
+    out.put("lazyfreed_objects", node.stats.free.freed.load(Ordering::Relaxed));
     out.put("mem_snapshot_retired", node.keyspace.retired_bytes());
 }
 

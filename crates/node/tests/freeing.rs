@@ -1,0 +1,45 @@
+//! Large values that are deleted are handed over to be freed elsewhere.
+
+mod support;
+
+use support::script::Action;
+use support::session::Session;
+
+/// Sends a command: the reply's lines.
+fn send(session: &mut Session, line: &str) -> Vec<String> {
+    let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+    let mut bytes = Vec::new();
+    resp::encode::command(&mut bytes, &words);
+    session.act(&Action::Send('a', bytes));
+    session.take_all(false).into_iter().flat_map(|(_, lines)| lines).collect()
+}
+
+/// Pending and freed objects, as INFO shows them.
+fn counters(session: &mut Session) -> [String; 2] {
+    let info = send(session, "INFO memory").join("\n");
+    ["lazyfree_pending_objects:", "lazyfreed_objects:"].map(|name| {
+        let value = info.split(name).nth(1).expect("INFO shows the counter");
+        value.chars().take_while(char::is_ascii_digit).collect()
+    })
+}
+
+#[test]
+fn large_values_are_freed_on_the_side_however_they_go() {
+    let mut session = Session::new();
+    let fields: String = (0..600).map(|number| format!(" f{number} v")).collect();
+    for (round, line) in (1..).zip(["UNLINK h", "DEL h", "SET h v", "RENAME other h", "PEXPIREAT h 1", "FLUSHALL"]) {
+        send(&mut session, "SET other 1");
+        send(&mut session, "DEL h");
+        send(&mut session, &format!("HSET h{fields}"));
+        send(&mut session, line);
+        send(&mut session, "PING");
+        let freed = if line == "FLUSHALL" { round - 1 } else { round };
+        assert_eq!(counters(&mut session), ["0".to_owned(), freed.to_string()], "{line}");
+    }
+    send(&mut session, "HSET h f v");
+    send(&mut session, "DEL h");
+    send(&mut session, "PING");
+    assert_eq!(counters(&mut session)[1], "5", "a small value is freed at once");
+    send(&mut session, "CONFIG RESETSTAT");
+    assert_eq!(counters(&mut session), ["0", "0"]);
+}
