@@ -53,3 +53,4 @@ pub use output::{Discarded, JournalFile, Output, PublishedFiles, SyncTarget};
 pub use persistence::Loaded;
 pub use replay::{FileReplayed, Replay, ReplayError};
 pub use shutdown::{ShutdownOptions, ShutdownSignal};
+pub use table::check_renames;

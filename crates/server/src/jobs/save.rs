@@ -10,7 +10,7 @@ use persist::rdb::{
 };
 
 use super::{Report, Reporter, beside};
-use crate::files::Replacement;
+use crate::files::{Replacement, path_of};
 
 /// Bytes between two syncs of a file being written, so that the last one does not stall the disk.
 const SYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
@@ -28,7 +28,7 @@ pub fn save(job: SaveJob, config: &Config) -> Result<u64, String> {
 }
 
 fn file_settings(config: &Config) -> (PathBuf, Target, bool) {
-    (PathBuf::from(&config.dbfilename), file_target(config), config.rdb_save_incremental_fsync)
+    (path_of(&config.dbfilename).to_owned(), file_target(config), config.rdb_save_incremental_fsync)
 }
 
 /// The version of the format that files are written in.
