@@ -18,6 +18,7 @@ struct Target {
 const TARGETS: &[Target] = &[
     // Beyond the 64 KiB at which a line is too long.
     Target { name: "request_parser", input_bytes_max: 70_000, more_seeds: None },
+    Target { name: "configuration", input_bytes_max: 4_000, more_seeds: None },
     Target { name: "rdb_decoder", input_bytes_max: 10_000, more_seeds: Some("crates/persist/tests/fixtures") },
     Target { name: "restore", input_bytes_max: 3_000, more_seeds: None },
 ];

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::config::Config;
-use crate::directive::find;
+use crate::default_user::DefaultUser;
+use crate::directive::{Directive, Shown, find};
 
 /// Why CONFIG SET changed nothing: the text of the error reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,44 +19,70 @@ impl fmt::Display for SetError {
 impl SetError {
     /// A setting could not be changed for this reason.
     pub fn of(name: &str, reason: &str) -> SetError {
-        SetError(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"))
+        SetError(format!("ERR CONFIG SET failed (possibly related to argument '{}') - {reason}", one_line(name)))
     }
+}
+
+fn one_line(name: &str) -> String {
+    name.replace(['\r', '\n'], " ")
 }
 
 impl Config {
     /// Sets these directives: the names of those whose value is another now. After an error nothing has changed.
     /// `protected` says whether the client may change protected ones.
     pub fn set(&mut self, pairs: &[(&[u8], &[u8])], protected: bool) -> Result<Vec<&'static str>, SetError> {
-        let mut changed = self.clone();
-        let mut seen: Vec<&'static str> = Vec::new();
-        let mut found = Vec::new();
-        for (name, value) in pairs {
-            let name = String::from_utf8_lossy(name).into_owned();
-            let unknown = || SetError(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"));
-            let directive = find(&name).filter(|directive| directive.shown).ok_or_else(unknown)?;
-            if seen.contains(&directive.name) {
-                return Err(SetError::of(&name, "duplicate parameter"));
-            }
-            seen.push(directive.name);
-            if directive.immutable {
-                return Err(SetError::of(&name, "can't set immutable config"));
-            }
-            if directive.protected && !protected {
-                return Err(SetError::of(&name, "can't set protected config"));
-            }
-            found.push((name, directive, String::from_utf8_lossy(value).into_owned()));
-        }
+        let found = settable(pairs, protected)?;
         let mut before = self.clone();
+        let mut changed = self.clone();
         let mut names = Vec::new();
-        for (name, directive, value) in found {
-            directive.set(&mut changed, &[value], true).map_err(|reason| SetError::of(&name, &reason))?;
-            if directive.text(&mut before) != directive.text(&mut changed) {
+        for (directive, name, value) in found {
+            let words = match value {
+                b"" if directive.takes_words(&mut changed) => Vec::new(),
+                _ if directive.takes_words(&mut changed) => {
+                    value.split(|byte| *byte == b' ').map(<[u8]>::to_vec).collect()
+                }
+                _ => vec![value.to_vec()],
+            };
+            directive.set(&mut changed, &words, true).map_err(|reason| SetError::of(name, &reason))?;
+            if !names.contains(&directive.name) {
                 names.push(directive.name);
             }
+        }
+        names.retain(|name| {
+            find(name.as_bytes()).is_some_and(|(row, _)| row.text(&mut before) != row.text(&mut changed))
+        });
+        if names.contains(&"requirepass") {
+            changed.default_user = DefaultUser::Requirepass;
         }
         *self = changed;
         Ok(names)
     }
+}
+
+/// A row, its name as the table has it, and the new value.
+type Wanted<'a> = (&'static Directive, &'static str, &'a [u8]);
+
+/// The rows of these names, if all of them may be set. A name and its alias are two: the later counts.
+fn settable<'a>(pairs: &[(&[u8], &'a [u8])], protected: bool) -> Result<Vec<Wanted<'a>>, SetError> {
+    let mut found: Vec<Wanted<'a>> = Vec::new();
+    for (asked, value) in pairs {
+        let asked_text = String::from_utf8_lossy(asked);
+        let Some((directive, name)) = find(asked).filter(|(directive, _)| directive.shown != Shown::Never) else {
+            let asked = one_line(&asked_text);
+            return Err(SetError(format!("ERR Unknown option or number of arguments for CONFIG SET - '{asked}'")));
+        };
+        if found.iter().any(|(_, other, _)| *other == name) {
+            return Err(SetError::of(&asked_text, "duplicate parameter"));
+        }
+        if directive.immutable {
+            return Err(SetError::of(&asked_text, "can't set immutable config"));
+        }
+        if directive.protected && !protected {
+            return Err(SetError::of(&asked_text, "can't set protected config"));
+        }
+        found.push((directive, name, value));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -107,7 +134,7 @@ mod tests {
         config.set(&limits, false).unwrap();
         assert_eq!(
             config.get(&[b"client-output-buffer-limit"])[0].1,
-            "normal 1048576 2097152 3 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
+            b"normal 1048576 2097152 3 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
         );
     }
 }

@@ -113,10 +113,10 @@ choice!(
 choice!(
     /// `appendfsync`.
     Appendfsync {
-        /// After every turn.
-        Always = "always",
         /// Once a second.
         Everysec = "everysec",
+        /// After every turn.
+        Always = "always",
         /// When the system likes.
         No = "no",
     }

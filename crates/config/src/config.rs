@@ -1,13 +1,15 @@
 //! The settings that have an effect, with the defaults of Redis 7.2; what is only remembered stands in `others`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base::EventClass;
 
 use crate::choices::{
     Appendfsync, DisklessLoad, LogLevel, MaxmemoryPolicy, PropagationError, ProtectedAction, Supervised,
 };
-use crate::directive::directives;
+use crate::default_user::DefaultUser;
+use crate::directive::{Shown, directives};
+use crate::shutdown_flags::ShutdownFlags;
 
 /// Save when so many changes were made and so many seconds have passed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,15 +50,22 @@ macro_rules! settings {
         #[allow(missing_docs, reason = "each field is documented by the row of the directive it is named after")]
         pub struct Config {
             $($(#[$doc])* pub $name: $type,)*
-            /// Directives that are known but have no effect, as they were given.
-            pub(crate) others: BTreeMap<&'static str, Vec<String>>,
-            /// Which directives were given, so that REWRITE knows what to write.
-            pub(crate) given: Vec<&'static str>,
+            /// Directives that are known but have no effect, with what they were given.
+            pub(crate) others: BTreeMap<&'static str, Vec<Vec<u8>>>,
+            /// Who gets in as the default user.
+            pub(crate) default_user: DefaultUser,
+            /// What an included file has set, so that REWRITE says it again behind the `include`.
+            pub(crate) included: BTreeSet<&'static str>,
         }
 
         impl Default for Config {
             fn default() -> Config {
-                Config { $($name: $default,)* others: BTreeMap::new(), given: Vec::new() }
+                Config {
+                    $($name: $default,)*
+                    others: BTreeMap::new(),
+                    default_user: DefaultUser::default(),
+                    included: BTreeSet::new(),
+                }
             }
         }
     };
@@ -64,10 +73,11 @@ macro_rules! settings {
 
 settings! {
     bind: Vec<String> = vec!["*".to_owned(), "-::*".to_owned()],
-    bind_source_addr: String = String::new(),
+    bind_source_addr: Vec<u8> = Vec::new(),
     port: u16 = 6379,
-    unixsocket: String = String::new(),
+    unixsocket: Vec<u8> = Vec::new(),
     unixsocketperm: u32 = 0,
+    socket_mark_id: u32 = 0,
     tcp_backlog: u32 = 511,
     tcp_keepalive: u64 = 300,
     timeout: u64 = 0,
@@ -75,12 +85,12 @@ settings! {
     maxclients: u32 = 10_000,
     daemonize: bool = false,
     supervised: Supervised = Supervised::No,
-    pidfile: String = String::new(),
-    logfile: String = String::new(),
+    pidfile: Vec<u8> = Vec::new(),
+    logfile: Vec<u8> = Vec::new(),
     loglevel: LogLevel = LogLevel::Notice,
     databases: u32 = 16,
-    dir: String = ".".to_owned(),
-    dbfilename: String = "dump.rdb".to_owned(),
+    dir: Vec<u8> = b".".to_vec(),
+    dbfilename: Vec<u8> = b"dump.rdb".to_vec(),
     save: Vec<SavePoint> = DEFAULT_SAVE.to_vec(),
     stop_writes_on_bgsave_error: bool = true,
     rdbcompression: bool = true,
@@ -96,14 +106,14 @@ settings! {
     auto_aof_rewrite_min_size: u64 = 64 << 20,
     aof_load_truncated: bool = true,
     replicaof: Option<(String, u16)> = None,
-    masteruser: String = String::new(),
-    masterauth: String = String::new(),
+    masteruser: Vec<u8> = Vec::new(),
+    masterauth: Vec<u8> = Vec::new(),
     replica_serve_stale_data: bool = true,
     replica_read_only: bool = true,
     replica_guard_empty_master: bool = true,
     replica_priority: u32 = 100,
     replica_announced: bool = true,
-    replica_announce_ip: String = String::new(),
+    replica_announce_ip: Vec<u8> = Vec::new(),
     replica_announce_port: u16 = 0,
     repl_diskless_sync: bool = true,
     repl_diskless_sync_delay: u64 = 5,
@@ -116,8 +126,8 @@ settings! {
     min_replicas_to_write: u32 = 0,
     min_replicas_max_lag: u64 = 10,
     propagation_error_behavior: PropagationError = PropagationError::Ignore,
-    requirepass: String = String::new(),
-    rename_command: Vec<(String, String)> = Vec::new(),
+    requirepass: Vec<u8> = Vec::new(),
+    rename_command: Vec<(Vec<u8>, Vec<u8>)> = Vec::new(),
     enable_debug_command: ProtectedAction = ProtectedAction::No,
     enable_protected_configs: ProtectedAction = ProtectedAction::No,
     maxmemory: u64 = 0,
@@ -141,11 +151,14 @@ settings! {
     zset_max_listpack_value: u64 = 64,
     hll_sparse_max_bytes: u64 = 3000,
     hz: u32 = 10,
+    shutdown_timeout: u64 = 10,
+    shutdown_on_sigint: ShutdownFlags = ShutdownFlags::default(),
+    shutdown_on_sigterm: ShutdownFlags = ShutdownFlags::default(),
     slowlog_log_slower_than: i64 = 10_000,
     slowlog_max_len: u64 = 128,
     latency_monitor_threshold: u64 = 0,
     latency_tracking: bool = true,
-    latency_tracking_info_percentiles: Vec<String> = vec!["50".to_owned(), "99".to_owned(), "99.9".to_owned()],
+    latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9],
     notify_keyspace_events: EventClass = EventClass::default(),
 }
 
@@ -165,27 +178,37 @@ impl Config {
     /// What the server follows now: the REPLICAOF command changes it, CONFIG SET may not.
     pub fn set_replicaof(&mut self, master: Option<(String, u16)>) {
         self.replicaof = master;
-        self.note_given("replicaof");
     }
 
-    /// The directives that fit any of these globs, with their values, each once, in the table's order.
-    pub fn get(&self, patterns: &[&[u8]]) -> Vec<(String, String)> {
+    /// Whether the default user must give a password.
+    pub fn needs_password(&self) -> bool {
+        self.default_user.needs_password(&self.requirepass)
+    }
+
+    /// Whether the default user gets in with this password.
+    pub fn accepts_password(&self, given: &[u8]) -> bool {
+        self.default_user.accepts(&self.requirepass, given)
+    }
+
+    /// The directives that fit any of these patterns, with their values, each once, in the table's order. A pattern
+    /// without a glob is a name, and the answer has it as it was written.
+    pub fn get(&self, patterns: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut found = Vec::new();
         let mut scratch = self.clone();
-        for directive in directives() {
+        for directive in directives().filter(|directive| directive.shown != Shown::Never) {
             for name in [Some(directive.name), directive.alias].into_iter().flatten() {
-                let wanted = |pattern: &&[u8]| base::glob_match(pattern, name.as_bytes(), true);
-                if directive.shown && patterns.iter().any(wanted) {
-                    found.push((name.to_owned(), directive.text(&mut scratch)));
+                let matching = patterns.iter().find_map(|pattern| {
+                    if !pattern.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')) {
+                        return pattern.eq_ignore_ascii_case(name.as_bytes()).then(|| pattern.to_vec());
+                    }
+                    let fits = directive.shown == Shown::Always && base::glob_match(pattern, name.as_bytes(), true);
+                    fits.then(|| name.as_bytes().to_vec())
+                });
+                if let Some(shown) = matching {
+                    found.push((shown, directive.text(&mut scratch)));
                 }
             }
         }
         found
-    }
-
-    pub(crate) fn note_given(&mut self, name: &'static str) {
-        if !self.given.contains(&name) {
-            self.given.push(name);
-        }
     }
 }

@@ -1,7 +1,9 @@
 //! One directive of redis.conf: a row of the table.
 
 use crate::config::Config;
-use crate::field::{Field, Range, parse_bool, parse_number};
+use crate::field::{Field, Line, not_a_choice, one, parse_bool};
+use crate::grammar::{join, quote};
+use crate::number::{Range, parse_share};
 
 /// One directive.
 pub struct Directive {
@@ -13,12 +15,30 @@ pub struct Directive {
     pub effect: Effect,
     /// What a number may be.
     pub range: Range,
+    /// What else a value must be.
+    pub check: Option<Check>,
     /// CONFIG SET may not change it.
     pub immutable: bool,
     /// CONFIG SET may change it only where enable-protected-configs allows.
     pub protected: bool,
-    /// CONFIG GET shows it.
-    pub shown: bool,
+    /// Who sees it.
+    pub shown: Shown,
+    /// REWRITE keeps a line that sets it to nothing; others go.
+    pub keeps_empty: bool,
+}
+
+/// Says what is wrong with a value.
+pub type Check = fn(&[u8]) -> Result<(), &'static str>;
+
+/// Who sees a directive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// CONFIG GET, CONFIG SET and CONFIG REWRITE.
+    Always,
+    /// The same, but only by its whole name: a debugging aid.
+    ByName,
+    /// A configuration file only: it is an order and no setting, or no longer one.
+    Never,
 }
 
 /// What a directive does here.
@@ -56,15 +76,23 @@ pub enum Kind {
     Text,
     /// Any words.
     Words,
-    /// Any words, several lines of them.
-    Lines,
+    /// So many numbers in the row's range; what to say of others.
+    Numbers(usize, &'static str),
 }
-
-const ANY: Range = Range { min: i64::MIN, max: i64::MAX, bytes: false, clamps: false };
 
 impl Directive {
     const fn new(name: &'static str, effect: Effect) -> Directive {
-        Directive { name, alias: None, effect, range: ANY, immutable: false, protected: false, shown: true }
+        Directive {
+            name,
+            alias: None,
+            effect,
+            range: Range::ANY,
+            check: None,
+            immutable: false,
+            protected: false,
+            shown: Shown::Always,
+            keeps_empty: false,
+        }
     }
 
     /// One that is obeyed.
@@ -95,19 +123,37 @@ impl Directive {
 
     /// The range of its number.
     pub(crate) const fn range(mut self, min: i64, max: i64) -> Directive {
-        self.range = Range { min, max, ..self.range };
+        self.range = Range { min: min as i128, max: max as i128, ..self.range };
         self
     }
 
     /// Its number is a size in bytes.
     pub(crate) const fn bytes(mut self, min: i64, max: i64) -> Directive {
-        self.range = Range { min, max, bytes: true, clamps: false };
+        self.range = Range { min: min as i128, max: max as i128, bytes: true, ..self.range };
         self
     }
 
-    /// A number outside the range is moved into it.
-    pub(crate) const fn clamped(mut self) -> Directive {
-        self.range.clamps = true;
+    /// Its size may be anything that 64 bits hold.
+    pub(crate) const fn any_bytes(mut self) -> Directive {
+        self.range = Range { min: 0, max: u64::MAX as i128, bytes: true, ..self.range };
+        self
+    }
+
+    /// Its size may be given as a share, `n%`.
+    pub(crate) const fn or_share(mut self) -> Directive {
+        self.range.share = true;
+        self
+    }
+
+    /// An allowed number outside of these is moved to the nearest of them.
+    pub(crate) const fn clamped(mut self, min: i64, max: i64) -> Directive {
+        self.range.clamp = Some((min as i128, max as i128));
+        self
+    }
+
+    /// Its value must pass this, too.
+    pub(crate) const fn checked(mut self, check: Check) -> Directive {
+        self.check = Some(check);
         self
     }
 
@@ -123,86 +169,141 @@ impl Directive {
         self
     }
 
-    /// CONFIG GET does not show it: it is no setting but an order (`include`, `rename-command`).
+    /// CONFIG GET and SET do not know it: it is no setting but an order (`rename-command`), or no longer one.
     pub(crate) const fn unseen(mut self) -> Directive {
-        self.shown = false;
-        self.immutable = true;
+        self.shown = Shown::Never;
         self
     }
 
-    /// Sets it from the words behind its name. `first`: the first time in this file or command.
-    pub(crate) fn set(&self, config: &mut Config, words: &[String], first: bool) -> Result<(), String> {
+    /// CONFIG GET shows it only where its whole name is asked for.
+    pub(crate) const fn by_name(mut self) -> Directive {
+        self.shown = Shown::ByName;
+        self
+    }
+
+    /// REWRITE keeps a line that sets it to nothing.
+    pub(crate) const fn keeps_empty(mut self) -> Directive {
+        self.keeps_empty = true;
+        self
+    }
+
+    /// Whether its value is several words: one word of a file or of CONFIG SET holds them all.
+    pub(crate) fn takes_words(&self, config: &mut Config) -> bool {
+        match &self.effect {
+            Effect::Honoured(field) => field(config).takes_words(),
+            Effect::Accepted { kind, .. } => matches!(kind, Kind::Words | Kind::Numbers(..)),
+            Effect::Refused { .. } => false,
+        }
+    }
+
+    /// Sets it from the words behind its name. `first`: the first time at this start, or a CONFIG SET.
+    pub(crate) fn set(&self, config: &mut Config, words: &[Vec<u8>], first: bool) -> Result<(), String> {
+        if let Some(check) = self.check {
+            check(one(words)?)?;
+        }
         match &self.effect {
             Effect::Honoured(field) => field(config).set(words, self.range, first)?,
             Effect::Accepted { kind, .. } => {
-                check_kind(*kind, words, self.range)?;
-                let values = config.others.entry(self.name).or_default();
-                if first {
-                    values.clear();
-                }
-                values.extend(words.iter().cloned());
+                let value = remembered(*kind, words, self.range)?;
+                config.others.insert(self.name, value);
             }
             Effect::Refused { allowed, why } => {
-                if *allowed == "no" {
-                    check_kind(Kind::Bool, words, self.range)?;
+                match *allowed {
+                    "no" => drop(parse_bool(one(words)?)?),
+                    "0" => drop(self.range.parse(one(words)?)?),
+                    _ => {}
                 }
-                if !words.join(" ").eq_ignore_ascii_case(allowed) {
+                if !words.join(&b' ').eq_ignore_ascii_case(allowed.as_bytes()) {
                     return Err(format!("{why}: '{}' can't be set to anything but '{allowed}'", self.name));
                 }
             }
         }
-        config.note_given(self.name);
         Ok(())
     }
 
     /// Its value as CONFIG GET shows it.
-    pub(crate) fn text(&self, config: &mut Config) -> String {
+    pub(crate) fn text(&self, config: &mut Config) -> Vec<u8> {
         match &self.effect {
             Effect::Honoured(field) => field(config).text(),
             Effect::Accepted { default, .. } => {
-                config.others.get(self.name).map_or((*default).to_owned(), |words| words.join(" "))
+                config.others.get(self.name).map_or(default.as_bytes().to_vec(), |words| words.join(&b' '))
             }
-            Effect::Refused { allowed, .. } => (*allowed).to_owned(),
+            Effect::Refused { allowed, .. } => allowed.as_bytes().to_vec(),
         }
     }
 
-    /// Its values as lines of a file, without its name.
-    pub(crate) fn lines(&self, config: &mut Config) -> Vec<String> {
-        match &self.effect {
-            Effect::Honoured(field) => field(config).lines(),
-            Effect::Accepted { kind: Kind::Words | Kind::Lines, .. } => {
-                let words = config.others.get(self.name).cloned().unwrap_or_default();
-                vec![words.iter().map(|word| crate::grammar::quote(word)).collect::<Vec<_>>().join(" ")]
+    /// Its values as lines of a file. `defaults`: settings that nobody changed. `explicit`: an included file has set it
+    /// before these lines.
+    pub(crate) fn lines(&self, config: &mut Config, defaults: &mut Config, explicit: bool) -> Vec<Line> {
+        let text = self.text(config);
+        let is_default = text == self.text(defaults);
+        let goes = text.is_empty() && self.is_text(config) && !self.keeps_empty && !explicit;
+        if goes {
+            return Vec::new();
+        }
+        let mut lines = match &self.effect {
+            Effect::Honoured(field) => field(config).lines(&field(defaults), self.range, explicit),
+            Effect::Accepted { kind, .. } => {
+                let text = match kind {
+                    Kind::Number => number(&text).map_or(text, |number| self.range.write(number).into()),
+                    Kind::Text => quote(&text),
+                    Kind::Words if text.is_empty() => quote(&text),
+                    Kind::Words => join(&config.others[self.name]),
+                    Kind::Bool | Kind::Word(_) | Kind::Numbers(..) => text,
+                };
+                vec![Line { text, is_default }]
             }
-            _ => vec![crate::grammar::quote(&self.text(config))],
+            Effect::Refused { allowed: "", .. } => vec![Line { text: quote(b""), is_default }],
+            Effect::Refused { allowed, .. } => vec![Line { text: allowed.as_bytes().to_vec(), is_default }],
+        };
+        for line in &mut lines {
+            line.is_default &= !explicit && self.name != "dir";
+        }
+        lines
+    }
+
+    fn is_text(&self, config: &mut Config) -> bool {
+        match &self.effect {
+            Effect::Honoured(field) => matches!(field(config), Field::Text(_)),
+            Effect::Accepted { kind, .. } => *kind == Kind::Text,
+            Effect::Refused { .. } => false,
         }
     }
 }
 
-fn check_kind(kind: Kind, words: &[String], range: Range) -> Result<(), String> {
-    let one = || match words {
-        [word] => Ok(word),
-        _ => Err("wrong number of arguments".to_owned()),
-    };
+/// The words of a remembered directive as it would show them.
+fn remembered(kind: Kind, words: &[Vec<u8>], range: Range) -> Result<Vec<Vec<u8>>, String> {
     match kind {
-        Kind::Bool => parse_bool(one()?).map(drop),
-        // A share of the memory may stand in place of a size.
-        Kind::Number if range.bytes && one()?.ends_with('%') => {
-            let share = one()?.trim_end_matches('%').parse::<u8>().ok().filter(|share| *share <= 100);
-            share.map(drop).ok_or_else(|| "argument must be a memory or percent value".to_owned())
-        }
-        Kind::Number => parse_number(one()?, range).map(drop),
-        Kind::Word(allowed) => {
-            let fits = allowed.iter().any(|word| word.eq_ignore_ascii_case(words.first().map_or("", String::as_str)));
-            if fits {
-                one().map(drop)
-            } else {
-                Err(format!("argument(s) must be one of the following: {}", allowed.join(", ")))
+        Kind::Bool => Ok(vec![if parse_bool(one(words)?)? { b"yes".to_vec() } else { b"no".to_vec() }]),
+        Kind::Number => {
+            let word = one(words)?;
+            if let Some(share) = parse_share(word).filter(|_| range.share) {
+                return Ok(vec![match share? {
+                    0 => b"0".to_vec(),
+                    share => format!("{share}%").into(),
+                }]);
             }
+            Ok(vec![range.parse(word)?.to_string().into()])
         }
-        Kind::Text => one().map(drop),
-        Kind::Words | Kind::Lines => Ok(()),
+        Kind::Word(allowed) => {
+            let word = one(words)?;
+            let found = allowed.iter().find(|other| other.as_bytes().eq_ignore_ascii_case(word));
+            Ok(vec![found.ok_or_else(|| not_a_choice(allowed))?.as_bytes().to_vec()])
+        }
+        Kind::Text => Ok(vec![one(words)?.clone()]),
+        Kind::Words => Ok(words.to_vec()),
+        Kind::Numbers(count, bad) => {
+            if words.len() != count {
+                return Err("wrong number of arguments".to_owned());
+            }
+            let canonical = |word: &Vec<u8>| range.parse(word).map(|value| value.to_string().into_bytes());
+            words.iter().map(canonical).collect::<Result<_, _>>().map_err(|_| bad.to_owned())
+        }
     }
+}
+
+fn number(text: &[u8]) -> Option<i128> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// All directives.
@@ -210,10 +311,10 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
     crate::rows::ALL.iter().flat_map(|rows| rows.iter())
 }
 
-/// The directive of that name, in any case.
-pub(crate) fn find(name: &str) -> Option<&'static Directive> {
-    directives().find(|directive| {
-        directive.name.eq_ignore_ascii_case(name)
-            || directive.alias.is_some_and(|alias| alias.eq_ignore_ascii_case(name))
+/// The directive of that name, in any case, and the name as the table has it.
+pub(crate) fn find(name: &[u8]) -> Option<(&'static Directive, &'static str)> {
+    directives().find_map(|directive| {
+        let mut names = [Some(directive.name), directive.alias].into_iter().flatten();
+        names.find(|known| known.as_bytes().eq_ignore_ascii_case(name)).map(|known| (directive, known))
     })
 }

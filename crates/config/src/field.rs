@@ -1,24 +1,27 @@
-//! Where a directive's value is kept, and how text becomes a value and back.
+//! Where a directive's value is kept, and how words become a value and back.
 
 use base::EventClass;
 
 use crate::config::{BufferLimit, ClientBufferLimits, SavePoint};
+use crate::grammar::{quote, quote_if_needed};
+use crate::number::{Range, parse_bytes, parse_integer, parse_octal, percentile_text};
+use crate::shutdown_flags::ShutdownFlags;
 
 /// A number of any width.
 pub trait Number {
     /// The value.
-    fn get(&self) -> i64;
+    fn get(&self) -> i128;
     /// Sets it to a value within the directive's range.
-    fn put(&mut self, value: i64);
+    fn put(&mut self, value: i128);
 }
 
 macro_rules! number {
     ($($type:ty),*) => {
         $(impl Number for $type {
-            fn get(&self) -> i64 {
-                *self as i64
+            fn get(&self) -> i128 {
+                i128::from(*self)
             }
-            fn put(&mut self, value: i64) {
+            fn put(&mut self, value: i128) {
                 *self = value as $type;
             }
         })*
@@ -44,181 +47,226 @@ pub enum Field<'a> {
     Number(&'a mut dyn Number),
     /// A word out of a few.
     Choice(&'a mut dyn Choice),
-    /// Any text.
-    Text(&'a mut String),
+    /// Any bytes.
+    Text(&'a mut Vec<u8>),
+    /// Any UTF-8: a name that becomes part of other names.
+    Name(&'a mut String),
     /// Classes of keyspace events.
     Events(&'a mut EventClass),
-    /// Any words.
-    Words(&'a mut Vec<String>),
+    /// Addresses to listen on.
+    Addresses(&'a mut Vec<String>),
     /// The save points.
     Save(&'a mut Vec<SavePoint>),
     /// The output buffer limits.
     BufferLimits(&'a mut ClientBufferLimits),
+    /// Shares of calls, in percent.
+    Percentiles(&'a mut Vec<f64>),
     /// The master.
     Master(&'a mut Option<(String, u16)>),
     /// Commands and their new names.
-    Renames(&'a mut Vec<(String, String)>),
+    Renames(&'a mut Vec<(Vec<u8>, Vec<u8>)>),
+    /// How a signal ends the server.
+    Shutdown(&'a mut ShutdownFlags),
     /// A file mode.
     Octal(&'a mut u32),
-    /// A number, or the word `auto`.
-    Auto(&'a mut Option<u16>),
+    /// A version of the RDB format, or the word `auto`.
+    RdbVersion(&'a mut Option<u16>),
 }
 
-/// What a number may be, and how it is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Range {
-    /// The least.
-    pub min: i64,
-    /// The most.
-    pub max: i64,
-    /// Bytes: units are allowed.
-    pub bytes: bool,
-    /// A value outside is set to the nearest inside instead of refused.
-    pub clamps: bool,
+/// A line of a configuration file, without the directive's name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Line {
+    /// What stands behind the name.
+    pub text: Vec<u8>,
+    /// It says what holds without it, too: it need not be added.
+    pub is_default: bool,
 }
+
+const WORD_COUNT: &str = "wrong number of arguments";
+/// How many addresses `bind` takes.
+const ADDRESSES_MAX: usize = 16;
 
 impl Field<'_> {
-    /// Sets the value from the words behind the directive's name. `first` says that this is the first time in this
-    /// file or command: lists of lines begin anew.
-    pub fn set(&mut self, words: &[String], range: Range, first: bool) -> Result<(), String> {
+    /// Whether its value is several words.
+    pub fn takes_words(&self) -> bool {
+        matches!(
+            self,
+            Field::Addresses(_)
+                | Field::Save(_)
+                | Field::BufferLimits(_)
+                | Field::Percentiles(_)
+                | Field::Master(_)
+                | Field::Renames(_)
+                | Field::Shutdown(_)
+        )
+    }
+
+    /// Sets the value from the words behind the directive's name. `first` says that this is the first time at this
+    /// start, or a CONFIG SET: what several lines add up to begins anew.
+    pub fn set(&mut self, words: &[Vec<u8>], range: Range, first: bool) -> Result<(), String> {
         match self {
             Field::Bool(value) => **value = parse_bool(one(words)?)?,
-            Field::Number(value) => value.put(parse_number(one(words)?, range)?),
+            Field::Number(value) => value.put(range.parse(one(words)?)?),
             Field::Choice(value) => {
-                if !value.choose(one(words)?) {
-                    return Err(format!("argument(s) must be one of the following: {}", value.words().join(", ")));
+                if !value.choose(&String::from_utf8_lossy(one(words)?)) {
+                    return Err(not_a_choice(value.words()));
                 }
             }
             Field::Text(value) => one(words)?.clone_into(value),
+            Field::Name(value) => {
+                **value = String::from_utf8(one(words)?.clone()).map_err(|_| "argument must be UTF-8")?;
+            }
             Field::Events(value) => {
                 let bad = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
-                **value = EventClass::parse(one(words)?.as_bytes()).ok_or(bad)?;
+                **value = EventClass::parse(one(words)?).ok_or(bad)?;
             }
-            Field::Words(value) => **value = split_words(words),
+            Field::Addresses(value) => **value = parse_addresses(words)?,
             Field::Save(value) => set_save(value, words, first)?,
             Field::BufferLimits(value) => set_buffer_limits(value, words)?,
+            Field::Percentiles(value) => **value = parse_percentiles(words)?,
             Field::Master(value) => **value = parse_master(words)?,
             Field::Renames(value) => {
-                let one = words.len() == 1;
-                let words =
-                    if one { crate::grammar::split_line(&words[0]).unwrap_or_default() } else { words.to_vec() };
-                let [old, new] = words.as_slice() else { return Err("wrong number of arguments".to_owned()) };
+                let [old, new] = words else { return Err("Bad directive or wrong number of arguments".to_owned()) };
                 value.push((old.clone(), new.clone()));
             }
-            Field::Octal(value) => {
-                let bad = "argument couldn't be parsed as an octal number".to_owned();
-                **value = u32::from_str_radix(one(words)?, 8).ok().filter(|mode| *mode <= 0o777).ok_or(bad)?;
-            }
-            Field::Auto(value) => {
-                let word = one(words)?;
-                **value = match word.as_str() {
-                    _ if word.eq_ignore_ascii_case("auto") => None,
-                    // Valkey's own numbering begins here.
-                    "80" => Some(80),
-                    _ => Some(parse_number(word, range)? as u16),
-                };
-            }
+            Field::Shutdown(value) => **value = ShutdownFlags::parse(words)?,
+            Field::Octal(value) => **value = parse_octal(one(words)?)?,
+            Field::RdbVersion(value) => **value = parse_rdb_version(one(words)?, range)?,
         }
         Ok(())
     }
 
     /// The value as CONFIG GET shows it.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Vec<u8> {
         match self {
-            Field::Bool(value) => if **value { "yes" } else { "no" }.to_owned(),
-            Field::Number(value) => value.get().to_string(),
-            Field::Choice(value) => value.word().to_owned(),
+            Field::Bool(value) => if **value { "yes" } else { "no" }.into(),
+            Field::Number(value) => value.get().to_string().into(),
+            Field::Choice(value) => value.word().into(),
             Field::Text(value) => (*value).clone(),
-            Field::Events(value) => value.letters(),
-            Field::Words(value) => value.join(" "),
-            Field::Save(value) => {
-                let points: Vec<String> =
-                    value.iter().map(|point| format!("{} {}", point.seconds, point.changes)).collect();
-                points.join(" ")
+            Field::Name(value) => value.as_bytes().to_vec(),
+            Field::Events(value) => value.letters().into(),
+            Field::Addresses(value) => value.join(" ").into(),
+            Field::Save(value) => save_lines(value).join(" ").into(),
+            Field::BufferLimits(value) => {
+                let [normal, replica, pubsub] = [value.normal, value.replica, value.pubsub]
+                    .map(|limit| format!("{} {} {}", limit.hard, limit.soft, limit.soft_seconds));
+                format!("normal {normal} slave {replica} pubsub {pubsub}").into()
             }
-            Field::BufferLimits(value) => buffer_limit_lines(value).join(" "),
-            Field::Master(value) => value.as_ref().map_or(String::new(), |(host, port)| format!("{host} {port}")),
-            Field::Renames(_) => String::new(),
-            Field::Octal(value) => format!("{value:o}"),
-            Field::Auto(value) => value.map_or("auto".to_owned(), |number| number.to_string()),
+            Field::Percentiles(value) => percentiles_text(value).into(),
+            Field::Master(value) => {
+                value.as_ref().map_or(Vec::new(), |(host, port)| format!("{host} {port}").into_bytes())
+            }
+            Field::Renames(_) => Vec::new(),
+            Field::Shutdown(value) => value.text().into(),
+            Field::Octal(value) => format!("{value:o}").into(),
+            Field::RdbVersion(value) => value.map_or("auto".to_owned(), |number| number.to_string()).into(),
         }
     }
 
-    /// The values as lines of a file, without the directive's name: most have one.
-    pub fn lines(&self) -> Vec<String> {
+    /// The value as lines of a file: most have one. `default` is the same directive's value unless given. `explicit`:
+    /// an included file has set it before these lines, so that nothing may be left unsaid.
+    pub(crate) fn lines(&self, default: &Field<'_>, range: Range, explicit: bool) -> Vec<Line> {
+        let text = self.text();
+        let is_default = text == default.text();
+        let line = |text: Vec<u8>| vec![Line { text, is_default }];
         match self {
-            Field::Save(points) if points.is_empty() => vec!["\"\"".to_owned()],
-            Field::Save(points) => points.iter().map(|point| format!("{} {}", point.seconds, point.changes)).collect(),
-            Field::BufferLimits(limits) => buffer_limit_lines(limits),
-            Field::Renames(renames) => {
-                renames.iter().map(|(old, new)| format!("{old} {}", crate::grammar::quote(new))).collect()
+            Field::Number(value) => line(range.write(value.get()).into()),
+            Field::Text(_) | Field::Name(_) | Field::Events(_) => line(quote(&text)),
+            Field::Addresses(_) if is_default && !explicit => Vec::new(),
+            Field::Addresses(value) if value.is_empty() => line(quote(b"")),
+            Field::Addresses(value) => {
+                line(value.iter().map(|address| quote_if_needed(address.as_bytes())).collect::<Vec<_>>().join(&b' '))
             }
+            Field::Save(points) => {
+                let mut lines = save_lines(points);
+                if explicit || lines.is_empty() {
+                    lines.insert(0, "\"\"".to_owned());
+                }
+                lines.into_iter().map(|text| Line { text: text.into(), is_default: false }).collect()
+            }
+            Field::BufferLimits(limits) => buffer_limit_lines(limits, default, range),
+            // Always said, as by the peers.
+            Field::Percentiles(_) => {
+                vec![Line { text: if text.is_empty() { quote(b"") } else { text }, is_default: false }]
+            }
+            Field::Master(None) if explicit => line(b"no one".to_vec()),
             Field::Master(None) => Vec::new(),
-            Field::Master(Some((host, port))) => vec![format!("{} {port}", crate::grammar::quote(host))],
-            Field::Words(words) => {
-                vec![words.iter().map(|word| crate::grammar::quote(word)).collect::<Vec<_>>().join(" ")]
+            Field::Master(Some((host, port))) => {
+                let mut text = quote_if_needed(host.as_bytes());
+                text.extend(format!(" {port}").bytes());
+                line(text)
             }
-            other => vec![crate::grammar::quote(&other.text())],
+            Field::Renames(_) => Vec::new(),
+            Field::Bool(_) | Field::Choice(_) | Field::Shutdown(_) | Field::Octal(_) | Field::RdbVersion(_) => {
+                line(text)
+            }
         }
     }
 }
 
-fn one(words: &[String]) -> Result<&String, String> {
+pub(crate) fn one(words: &[Vec<u8>]) -> Result<&Vec<u8>, String> {
     match words {
         [word] => Ok(word),
-        _ => Err("wrong number of arguments".to_owned()),
+        _ => Err(WORD_COUNT.to_owned()),
     }
 }
 
-/// Words that came as one, as CONFIG SET gives them, or one by one, as a file does.
-fn split_words(words: &[String]) -> Vec<String> {
-    words.iter().flat_map(|word| word.split_ascii_whitespace()).map(str::to_owned).collect()
+pub(crate) fn not_a_choice(words: &[&str]) -> String {
+    format!("argument(s) must be one of the following: {}", words.join(", "))
 }
 
-pub(crate) fn parse_bool(word: &str) -> Result<bool, String> {
-    match word.to_ascii_lowercase().as_str() {
-        "yes" => Ok(true),
-        "no" => Ok(false),
+pub(crate) fn parse_bool(word: &[u8]) -> Result<bool, String> {
+    match word.to_ascii_lowercase().as_slice() {
+        b"yes" => Ok(true),
+        b"no" => Ok(false),
         _ => Err("argument must be 'yes' or 'no'".to_owned()),
     }
 }
 
-/// Reads a number within a range; sizes may have a unit.
-pub(crate) fn parse_number(word: &str, range: Range) -> Result<i64, String> {
-    let value = if range.bytes {
-        parse_bytes(word).ok_or("argument must be a memory value")?
-    } else {
-        word.parse::<i64>().map_err(|_| "argument couldn't be parsed into an integer")?
-    };
-    if range.clamps {
-        return Ok(value.clamp(range.min, range.max));
+fn parse_addresses(words: &[Vec<u8>]) -> Result<Vec<String>, String> {
+    if words.len() > ADDRESSES_MAX {
+        return Err("Too many bind addresses specified.".to_owned());
     }
-    if !(range.min..=range.max).contains(&value) {
-        return Err(format!("argument must be between {} and {} inclusive", range.min, range.max));
-    }
-    Ok(value)
+    let text = |word: &Vec<u8>| String::from_utf8(word.clone()).map_err(|_| "an address is not UTF-8".to_owned());
+    words.iter().map(text).collect()
 }
 
-/// Reads a size: `1k` is 1000 bytes, `1kb` 1024, and so on with m and g.
-pub(crate) fn parse_bytes(word: &str) -> Option<i64> {
-    let digits = word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len());
-    let (number, unit) = word.split_at(digits);
-    let factor: i64 = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" => 1000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
-        _ => return None,
+fn parse_percentiles(words: &[Vec<u8>]) -> Result<Vec<f64>, String> {
+    let parse = |word: &Vec<u8>| {
+        let value: Option<f64> = std::str::from_utf8(word).ok().and_then(|text| text.parse().ok());
+        let value =
+            value.filter(|value| !value.is_nan()).ok_or("Invalid latency-tracking-info-percentiles parameters")?;
+        if !(0.0..=100.0).contains(&value) {
+            return Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".to_owned());
+        }
+        // A negative zero is no other share than zero.
+        Ok(value.abs())
     };
-    number.parse::<i64>().ok()?.checked_mul(factor)
+    words.iter().map(parse).collect()
 }
 
-fn set_save(points: &mut Vec<SavePoint>, words: &[String], first: bool) -> Result<(), String> {
+fn percentiles_text(values: &[f64]) -> String {
+    values.iter().map(|value| percentile_text(*value)).collect::<Vec<_>>().join(" ")
+}
+
+fn parse_rdb_version(word: &[u8], range: Range) -> Result<Option<u16>, String> {
+    /// The version of Valkey 9, which left the numbers of Redis.
+    const VALKEY: i64 = 80;
+    match parse_integer(word) {
+        Some(VALKEY) => Ok(Some(VALKEY as u16)),
+        Some(number) if (range.min..=range.max).contains(&i128::from(number)) => Ok(Some(number as u16)),
+        None if word.eq_ignore_ascii_case(b"auto") => Ok(None),
+        _ => Err(format!("argument must be 'auto', {} to {}, or {VALKEY}", range.min, range.max)),
+    }
+}
+
+/// Reads a number of seconds or changes; leading zeros and a `+` are fine.
+fn parse_count(word: &[u8]) -> Option<u64> {
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+fn set_save(points: &mut Vec<SavePoint>, words: &[Vec<u8>], first: bool) -> Result<(), String> {
     const BAD: &str = "Invalid save parameters";
-    let words = split_words(words);
     if first {
         points.clear();
     }
@@ -226,69 +274,59 @@ fn set_save(points: &mut Vec<SavePoint>, words: &[String], first: bool) -> Resul
         return Err(BAD.to_owned());
     }
     for pair in words.chunks(2) {
-        let number = |word: &String| word.parse::<u64>().map_err(|_| BAD.to_owned());
+        let number = |word: &Vec<u8>| parse_count(word).filter(|n| i64::try_from(*n).is_ok()).ok_or(BAD);
         let (seconds, changes) = (number(&pair[0])?, number(&pair[1])?);
         if seconds == 0 {
             return Err(BAD.to_owned());
         }
         points.push(SavePoint { seconds, changes });
     }
-    if words.is_empty() {
-        points.clear();
-    }
     Ok(())
 }
 
-fn set_buffer_limits(limits: &mut ClientBufferLimits, words: &[String]) -> Result<(), String> {
+fn save_lines(points: &[SavePoint]) -> Vec<String> {
+    points.iter().map(|point| format!("{} {}", point.seconds, point.changes)).collect()
+}
+
+fn set_buffer_limits(limits: &mut ClientBufferLimits, words: &[Vec<u8>]) -> Result<(), String> {
     const BAD: &str = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
-    let words = split_words(words);
-    if words.is_empty() || !words.len().is_multiple_of(4) {
+    if !words.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
     }
     for group in words.chunks(4) {
-        let slot = match group[0].to_ascii_lowercase().as_str() {
-            "normal" => &mut limits.normal,
-            "slave" | "replica" => &mut limits.replica,
-            "pubsub" => &mut limits.pubsub,
+        let slot = match group[0].to_ascii_lowercase().as_slice() {
+            b"normal" => &mut limits.normal,
+            b"slave" | b"replica" => &mut limits.replica,
+            b"pubsub" => &mut limits.pubsub,
             _ => return Err("Invalid client class specified in buffer limit configuration.".to_owned()),
         };
-        let size = |word: &String| parse_bytes(word).and_then(|bytes| u64::try_from(bytes).ok()).ok_or(BAD);
-        let soft_seconds = group[3].parse().map_err(|_| BAD)?;
+        let size = |word: &Vec<u8>| parse_bytes(word).and_then(|bytes| u64::try_from(bytes).ok()).ok_or(BAD);
+        let soft_seconds = parse_count(&group[3]).ok_or(BAD)?;
         *slot = BufferLimit { hard: size(&group[1])?, soft: size(&group[2])?, soft_seconds };
     }
     Ok(())
 }
 
-fn buffer_limit_lines(limits: &ClientBufferLimits) -> Vec<String> {
-    let line =
-        |class: &str, limit: &BufferLimit| format!("{class} {} {} {}", limit.hard, limit.soft, limit.soft_seconds);
-    vec![line("normal", &limits.normal), line("slave", &limits.replica), line("pubsub", &limits.pubsub)]
+fn buffer_limit_lines(limits: &ClientBufferLimits, default: &Field<'_>, range: Range) -> Vec<Line> {
+    let Field::BufferLimits(default) = default else { return Vec::new() };
+    let line = |class: &str, limit: BufferLimit, default: BufferLimit| {
+        let size = |bytes: u64| range.write(i128::from(bytes));
+        let text = format!("{class} {} {} {}", size(limit.hard), size(limit.soft), limit.soft_seconds);
+        Line { text: text.into(), is_default: limit == default }
+    };
+    vec![
+        line("normal", limits.normal, default.normal),
+        line("replica", limits.replica, default.replica),
+        line("pubsub", limits.pubsub, default.pubsub),
+    ]
 }
 
-fn parse_master(words: &[String]) -> Result<Option<(String, u16)>, String> {
-    let words = split_words(words);
-    let [host, port] = words.as_slice() else { return Err("wrong number of arguments".to_owned()) };
-    if host.eq_ignore_ascii_case("no") && port.eq_ignore_ascii_case("one") {
+fn parse_master(words: &[Vec<u8>]) -> Result<Option<(String, u16)>, String> {
+    let [host, port] = words else { return Err(WORD_COUNT.to_owned()) };
+    if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         return Ok(None);
     }
-    match port.parse::<u16>() {
-        Ok(port) => Ok(Some((host.clone(), port))),
-        Err(_) => Err("Invalid master port".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_the_peers_units() {
-        for (word, bytes) in [("1", 1), ("1b", 1), ("2k", 2000), ("2kb", 2048), ("1MB", 1 << 20), ("1g", 1_000_000_000)]
-        {
-            assert_eq!(parse_bytes(word), Some(bytes), "{word}");
-        }
-        for word in ["", "mb", "10zb", "-1", "1.5gb", "99999999999999gb"] {
-            assert_eq!(parse_bytes(word), None, "{word}");
-        }
-    }
+    let port = parse_count(port).and_then(|port| u16::try_from(port).ok()).ok_or("Invalid master port")?;
+    let host = String::from_utf8(host.clone()).map_err(|_| "the host's name is not UTF-8")?;
+    Ok(Some((host, port)))
 }

@@ -1,123 +1,146 @@
-//! One line of redis.conf as words: separated by blanks, in `"…"` with escapes or `'…'`.
+//! One line of redis.conf as words: separated by blanks, in `"…"` with escapes or `'…'`. Words are bytes: a password
+//! need not be text.
 
-/// A quote that is not closed, or goes on without a blank behind it.
+/// A quote that is not closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unbalanced;
 
-/// Splits a line into its words.
-pub fn split_line(line: &str) -> Result<Vec<String>, Unbalanced> {
+/// Splits a line into its words. What stands directly before or behind a quoted part belongs to the same word, as with
+/// Valkey 9.1; older servers refuse something behind one.
+pub fn split_line(line: &[u8]) -> Result<Vec<Vec<u8>>, Unbalanced> {
     let mut words = Vec::new();
-    let mut rest = line.chars().peekable();
+    let mut rest = line;
     loop {
-        while rest.next_if(|c| c.is_ascii_whitespace()).is_some() {}
-        if rest.peek().is_none() {
+        rest = skip_blanks(rest);
+        if rest.is_empty() {
             return Ok(words);
         }
-        let mut word = String::new();
-        loop {
-            match rest.next() {
-                None => break,
-                Some(c) if c.is_ascii_whitespace() => break,
-                Some(quote @ ('"' | '\'')) => {
-                    read_quoted(&mut rest, quote, &mut word)?;
-                    // A closing quote ends the word: only a blank may follow it.
-                    if rest.peek().is_some_and(|c| !c.is_ascii_whitespace()) {
-                        return Err(Unbalanced);
-                    }
-                    break;
-                }
-                Some(c) => word.push(c),
+        let mut word = Vec::new();
+        while let Some(byte) = next(&mut rest) {
+            match byte {
+                b' ' | b'\n' | b'\r' | b'\t' => break,
+                b'"' => read_double_quoted(&mut rest, &mut word)?,
+                b'\'' => read_single_quoted(&mut rest, &mut word)?,
+                byte => word.push(byte),
             }
         }
         words.push(word);
     }
 }
 
-fn read_quoted(
-    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    quote: char,
-    word: &mut String,
-) -> Result<(), Unbalanced> {
+fn skip_blanks(rest: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    &rest[rest.iter().take_while(|byte| blank(byte)).count()..]
+}
+
+fn next(rest: &mut &[u8]) -> Option<u8> {
+    let (first, behind) = rest.split_first()?;
+    *rest = behind;
+    Some(*first)
+}
+
+fn read_single_quoted(rest: &mut &[u8], word: &mut Vec<u8>) -> Result<(), Unbalanced> {
     loop {
-        match rest.next().ok_or(Unbalanced)? {
-            c if c == quote => return Ok(()),
-            '\\' if quote == '\'' && rest.peek() == Some(&'\'') => {
-                rest.next();
-                word.push('\'');
-            }
-            '\\' if quote == '"' => word.push(read_escape(rest)?),
-            c => word.push(c),
+        match next(rest).ok_or(Unbalanced)? {
+            b'\'' => return Ok(()),
+            b'\\' if rest.first() == Some(&b'\'') => word.extend(next(rest)),
+            byte => word.push(byte),
         }
     }
 }
 
-fn read_escape(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<char, Unbalanced> {
-    let escaped = rest.next().ok_or(Unbalanced)?;
-    Ok(match escaped {
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'b' => '\u{8}',
-        'a' => '\u{7}',
-        'x' => {
-            let mut ahead = rest.clone();
-            let digits = (ahead.next().and_then(|c| c.to_digit(16)), ahead.next().and_then(|c| c.to_digit(16)));
-            match digits {
-                (Some(high), Some(low)) => {
-                    *rest = ahead;
-                    char::from((high * 16 + low) as u8)
-                }
-                _ => 'x',
-            }
+fn read_double_quoted(rest: &mut &[u8], word: &mut Vec<u8>) -> Result<(), Unbalanced> {
+    loop {
+        match next(rest).ok_or(Unbalanced)? {
+            b'"' => return Ok(()),
+            b'\\' => word.push(read_escape(rest)?),
+            byte => word.push(byte),
         }
+    }
+}
+
+fn read_escape(rest: &mut &[u8]) -> Result<u8, Unbalanced> {
+    let hex = |at: usize| rest.get(at).and_then(|byte| (*byte as char).to_digit(16));
+    if let (Some(b'x'), Some(high), Some(low)) = (rest.first(), hex(1), hex(2)) {
+        *rest = &rest[3..];
+        return Ok((high * 16 + low) as u8);
+    }
+    Ok(match next(rest).ok_or(Unbalanced)? {
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'b' => 0x08,
+        b'a' => 0x07,
         other => other,
     })
 }
 
-/// Writes a word so that it reads back as itself, in quotes where it needs them.
-pub(crate) fn quote(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '#'));
-    if plain {
-        return word.to_owned();
-    }
-    let mut text = String::from("\"");
-    for c in word.chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            c => text.push(c),
+/// Writes a word in quotes, as the peers write it: everything that is not printable ASCII as an escape.
+pub(crate) fn quote(word: &[u8]) -> Vec<u8> {
+    let mut text = vec![b'"'];
+    for byte in word {
+        match byte {
+            b'"' | b'\\' => text.extend([b'\\', *byte]),
+            b'\n' => text.extend(b"\\n"),
+            b'\r' => text.extend(b"\\r"),
+            b'\t' => text.extend(b"\\t"),
+            0x07 => text.extend(b"\\a"),
+            0x08 => text.extend(b"\\b"),
+            b' '..=b'~' => text.push(*byte),
+            byte => text.extend(format!("\\x{byte:02x}").bytes()),
         }
     }
-    text.push('"');
+    text.push(b'"');
     text
+}
+
+/// Writes a word so that it reads back as itself, in quotes only where it needs them.
+pub(crate) fn quote_if_needed(word: &[u8]) -> Vec<u8> {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    let is_plain = word.iter().all(plain) && !matches!(word.first(), None | Some(b'#'));
+    if is_plain { word.to_vec() } else { quote(word) }
+}
+
+/// Several words as the part of a line behind its name.
+pub(crate) fn join(words: &[Vec<u8>]) -> Vec<u8> {
+    words.iter().map(|word| quote_if_needed(word)).collect::<Vec<_>>().join(&b' ')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, Unbalanced> {
+        split_line(line)
+    }
+
     #[test]
     fn words_are_split_as_the_peers_split_them() {
         for (line, words) in [
-            ("save 900 1", vec!["save", "900", "1"]),
-            ("requirepass \"a b\\x41\\n\"", vec!["requirepass", "a bA\n"]),
-            ("save \"\"", vec!["save", ""]),
-            ("x 'it\\'s'", vec!["x", "it's"]),
-            ("  \t", vec![]),
+            (&b"save 900 1"[..], vec![&b"save"[..], b"900", b"1"]),
+            (b"requirepass \"a b\\x41\\n\\q\\x4\"", vec![b"requirepass", b"a bA\nqx4"]),
+            (b"save \"\"", vec![b"save", b""]),
+            (b"x 'it\\'s \\x41'", vec![b"x", b"it's \\x41"]),
+            (b"x a'b'c\"d\"", vec![b"x", b"abcd"]),
+            (b"x \"\\xff\\x00\" \xff\xfe", vec![b"x", b"\xff\x00", b"\xff\xfe"]),
+            (b"a\x0bb \x0bc", vec![b"a\x0bb", b"c"]),
+            (b"  \t", vec![]),
         ] {
-            assert_eq!(split_line(line).unwrap(), words, "{line}");
+            assert_eq!(split(line).unwrap(), words, "{}", line.escape_ascii());
         }
-        for line in ["save \"a", "save 'a", "x \"a\"b", "x \"\\"] {
-            assert_eq!(split_line(line), Err(Unbalanced), "{line}");
+        for line in ["save \"a", "save 'a", "x \"\\", "x a\\\"b"] {
+            assert_eq!(split(line.as_bytes()), Err(Unbalanced), "{line}");
         }
     }
 
     #[test]
-    fn a_quoted_word_reads_back() {
-        for word in ["", "plain", "two words", "q\"u\\o'te", "line\nend", "#no comment"] {
-            assert_eq!(split_line(&quote(word)).unwrap(), [word]);
+    fn a_quoted_word_reads_back_whatever_its_bytes_are() {
+        let all: Vec<u8> = (0..=255).collect();
+        for word in [&b""[..], b"plain", b"two words", b"q\"u\\o'te", b"line\nend", b"#no comment", b"a#b", &all] {
+            assert_eq!(split(&quote(word)).unwrap(), [word]);
+            assert_eq!(split(&quote_if_needed(word)).unwrap(), [word]);
         }
+        assert_eq!(quote(b"a \"b\n\x01\xe9"), b"\"a \\\"b\\n\\x01\\xe9\"");
+        assert_eq!(quote_if_needed(b"a#b"), b"a#b");
     }
 }

@@ -2,19 +2,29 @@
 
 use std::fmt;
 
+use crate::arguments::text_of;
 use crate::config::Config;
-use crate::directive::{Effect, find};
+use crate::default_user::DefaultUser;
+use crate::directive::{Directive, Effect, Shown, find};
 use crate::grammar::split_line;
 
 /// Where settings come from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The file: its name and text.
-    pub file: Option<(String, String)>,
+    pub file: Option<(String, Vec<u8>)>,
     /// Standard input.
-    pub stdin: Option<String>,
+    pub stdin: Option<Vec<u8>>,
     /// The words of the command line: `--name value value --name …`.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<Vec<u8>>,
+}
+
+/// What loading asks of the program around it.
+pub trait Surroundings {
+    /// Makes this the directory that relative paths begin in: its absolute path, or why not.
+    fn enter(&mut self, directory: &[u8]) -> Result<Vec<u8>, String>;
+    /// Reads the files that an `include` names, with their names, in order.
+    fn include(&mut self, pattern: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String>;
 }
 
 /// Why the settings can't be used.
@@ -56,128 +66,217 @@ impl fmt::Display for Warning {
 
 /// How deep files may include each other.
 const INCLUDE_DEPTH_MAX: usize = 16;
+/// How many files may be included in all: some that include each other twice would never end.
+const INCLUDED_FILES_MAX: usize = 1000;
 
-/// Reads the files that an `include` names: their names and texts.
-pub type Include<'a> = dyn FnMut(&str) -> Result<Vec<(String, String)>, String> + 'a;
+const BAD_DIRECTIVE: &str = "Bad directive or wrong number of arguments";
 
 impl Config {
     /// The settings of these sources, and what in them has no effect.
-    pub fn load(sources: &Sources, include: &mut Include<'_>) -> Result<(Config, Vec<Warning>), LoadError> {
-        let mut loading = Loading { config: Config::default(), warnings: Vec::new(), include };
+    pub fn load(sources: &Sources, around: &mut dyn Surroundings) -> Result<(Config, Vec<Warning>), LoadError> {
+        let mut loading = Loading {
+            config: Config::default(),
+            around,
+            given: Vec::new(),
+            user: None,
+            is_included: false,
+            included_files: 0,
+        };
         if let Some((name, text)) = &sources.file {
-            loading.read(name, text, 0, &mut Vec::new())?;
+            loading.read(name, text, 0)?;
         }
         if let Some(text) = &sources.stdin {
-            loading.read("on standard input", text, 0, &mut Vec::new())?;
+            loading.read("on standard input", text, 0)?;
         }
         if !sources.arguments.is_empty() {
-            let text = lines_of_arguments(&sources.arguments);
-            loading.read("on the command line", &text, 0, &mut Vec::new())?;
+            loading.read("on the command line", &text_of(&sources.arguments), 0)?;
         }
-        Ok((loading.config, loading.warnings))
+        loading.finish()
     }
 }
 
-struct Loading<'a, 'b> {
+/// A line with its place.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    file: &'a str,
+    line: usize,
+    text: &'a [u8],
+}
+
+impl Place<'_> {
+    fn error(self, reason: String) -> LoadError {
+        let text = String::from_utf8_lossy(self.text).into_owned();
+        LoadError { file: self.file.to_owned(), line: self.line, text, reason }
+    }
+}
+
+struct Loading<'a> {
     config: Config,
-    warnings: Vec<Warning>,
-    include: &'a mut Include<'b>,
+    around: &'a mut dyn Surroundings,
+    /// Directives that were given already, in whatever source.
+    given: Vec<&'static Directive>,
+    /// The words of the `user` line, and what to answer if they are refused: judged at the end, for another line may
+    /// say what a user may do unless told.
+    user: Option<(Vec<Vec<u8>>, LoadError)>,
+    /// Lines come from an included file now.
+    is_included: bool,
+    /// How many files were included.
+    included_files: usize,
 }
 
-impl Loading<'_, '_> {
-    /// Reads one text. `seen`: directives that this source has given already.
-    fn read(&mut self, file: &str, text: &str, depth: usize, seen: &mut Vec<&'static str>) -> Result<(), LoadError> {
-        for (at, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
+impl Loading<'_> {
+    fn read(&mut self, file: &str, text: &[u8], depth: usize) -> Result<(), LoadError> {
+        for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            let line = trim(line);
+            if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            let failed =
-                |reason: String| LoadError { file: file.to_owned(), line: at + 1, text: line.to_owned(), reason };
-            let words = split_line(line).map_err(|_| failed("Unbalanced quotes in configuration line".to_owned()))?;
+            let place = Place { file, line: at + 1, text: line };
+            if line.contains(&0) {
+                return Err(place.error("a line with a zero byte; write it as \"\\x00\"".to_owned()));
+            }
+            let words = split_line(line).map_err(|_| place.error("Unbalanced quotes in configuration line".into()))?;
             let Some((name, values)) = words.split_first() else { continue };
-            if name.eq_ignore_ascii_case("include") {
-                let [pattern] = values else { return Err(failed("wrong number of arguments".to_owned())) };
-                if depth == INCLUDE_DEPTH_MAX {
-                    return Err(failed("files include each other too deeply".to_owned()));
-                }
-                for (name, text) in (self.include)(pattern).map_err(&failed)? {
-                    self.read(&name, &text, depth + 1, seen)?;
-                }
-                continue;
+            if name.eq_ignore_ascii_case(b"include") {
+                self.include(place, values, depth)?;
+            } else if name.eq_ignore_ascii_case(b"user") {
+                self.take_user(place, values)?;
+            } else {
+                self.set(name, values).map_err(|reason| place.error(reason))?;
             }
-            self.set(name, values, seen).map_err(&failed)?;
         }
         Ok(())
     }
 
-    fn set(&mut self, name: &str, values: &[String], seen: &mut Vec<&'static str>) -> Result<(), String> {
-        let directive = find(name).ok_or("Bad directive or wrong number of arguments")?;
-        if values.is_empty() {
-            return Err("wrong number of arguments".to_owned());
+    fn include(&mut self, place: Place<'_>, values: &[Vec<u8>], depth: usize) -> Result<(), LoadError> {
+        let [pattern] = values else { return Err(place.error(BAD_DIRECTIVE.to_owned())) };
+        if depth == INCLUDE_DEPTH_MAX {
+            return Err(place.error("files include each other too deeply".to_owned()));
         }
-        let first = !seen.contains(&directive.name);
-        directive.set(&mut self.config, values, first)?;
-        seen.push(directive.name);
-        if let Effect::Accepted { why, default, .. } = directive.effect
-            && first
-            && values.join(" ") != default
+        let files = self.around.include(pattern).map_err(|reason| place.error(reason))?;
+        self.included_files += files.len();
+        if self.included_files > INCLUDED_FILES_MAX {
+            return Err(place.error("too many files are included".to_owned()));
+        }
+        let outer = std::mem::replace(&mut self.is_included, true);
+        for (name, text) in files {
+            self.read(&name, &text, depth + 1)?;
+        }
+        self.is_included = outer;
+        Ok(())
+    }
+
+    fn take_user(&mut self, place: Place<'_>, words: &[Vec<u8>]) -> Result<(), LoadError> {
+        let refusal = place.error(String::new());
+        DefaultUser::from_rules(words, true).map_err(|reason| place.error(reason))?;
+        if self.user.is_some() {
+            let reason = "Error in user declaration 'default': Duplicate user found. A user can only be defined once in \
+                          config files";
+            return Err(place.error(reason.to_owned()));
+        }
+        if self.is_included {
+            self.config.included.insert("user");
+        }
+        self.user = Some((words.to_vec(), refusal));
+        Ok(())
+    }
+
+    fn set(&mut self, name: &[u8], values: &[Vec<u8>]) -> Result<(), String> {
+        let (directive, _) = find(name).ok_or(BAD_DIRECTIVE)?;
+        let mut first = !self.given.iter().any(|other| other.name == directive.name);
+        let mut words = values.to_vec();
+        if let [whole] = values
+            && directive.takes_words(&mut self.config)
+            && directive.name != "rename-command"
         {
-            self.warnings.push(Warning { name: directive.name, why });
+            words = split_line(whole).unwrap_or_default();
+            // `save ""` takes back all save points, where a bare `save` adds none.
+            first |= words.is_empty();
+        }
+        if words.len() < values.len() && directive.name == "client-output-buffer-limit" {
+            return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
+        }
+        let is_order = directive.shown == Shown::Never && directive.name != "rename-command";
+        if is_order && values.len() != 1 {
+            return Err(BAD_DIRECTIVE.to_owned());
+        }
+        directive.set(&mut self.config, &words, first)?;
+        if directive.name == "dir" {
+            self.config.dir = self.around.enter(&self.config.dir)?;
+        }
+        self.given.push(directive);
+        if self.is_included {
+            self.config.included.insert(directive.name);
         }
         Ok(())
+    }
+
+    fn finish(mut self) -> Result<(Config, Vec<Warning>), LoadError> {
+        if let Some((words, refusal)) = self.user {
+            let channels = self.config.get(&[b"acl-pubsub-default"])[0].1 == b"allchannels";
+            let user = DefaultUser::from_rules(&words, channels);
+            self.config.default_user = user.map_err(|reason| LoadError { reason, ..refusal })?;
+        }
+        let mut warnings: Vec<Warning> = Vec::new();
+        for directive in self.given {
+            if let Effect::Accepted { why, default, .. } = directive.effect
+                && directive.text(&mut self.config) != default.as_bytes()
+                && warnings.iter().all(|other| other.name != directive.name)
+            {
+                warnings.push(Warning { name: directive.name, why });
+            }
+        }
+        Ok((self.config, warnings))
     }
 }
 
-/// The words of a command line as lines of a file: each `--name` begins one.
-fn lines_of_arguments(words: &[String]) -> String {
-    let mut text = String::new();
-    for (at, word) in words.iter().enumerate() {
-        let begins = word.strip_prefix("--").filter(|name| !name.is_empty());
-        match begins {
-            Some(name) => {
-                if at > 0 {
-                    text.push('\n');
-                }
-                text.push_str(name);
-                let is_bare = words.get(at + 1).is_none_or(|next| next.starts_with("--"));
-                if is_bare && name.eq_ignore_ascii_case("save") {
-                    text.push_str(" \"\"");
-                }
-            }
-            None => {
-                // One word stays one, whatever is in it. Directives of several words split it themselves: `--save
-                // "900 1"`, `--replicaof "host port"`.
-                text.push(' ');
-                text.push_str(&crate::grammar::quote(word));
-            }
-        }
-    }
-    text
+/// A line without the blanks around it.
+pub(crate) fn trim(line: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
+    let start = line.iter().take_while(|byte| blank(byte)).count();
+    let end = line[start..].iter().rev().take_while(|byte| blank(byte)).count();
+    &line[start..line.len() - end]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Includes one file whatever its name, and has two directories.
+    struct Around {
+        directory: &'static str,
+    }
+
+    impl Surroundings for Around {
+        fn enter(&mut self, directory: &[u8]) -> Result<Vec<u8>, String> {
+            if directory != b"data" {
+                return Err("No such file or directory".to_owned());
+            }
+            self.directory = "/data";
+            Ok(b"/data".to_vec())
+        }
+
+        fn include(&mut self, pattern: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
+            let name = format!("{}/{}", self.directory, String::from_utf8_lossy(pattern));
+            let text = if name == "/data/other.conf" { "port 8888" } else { "port 7777" };
+            Ok(vec![(name, text.into())])
+        }
+    }
+
+    fn load_all(sources: &Sources) -> Result<(Config, Vec<Warning>), LoadError> {
+        Config::load(sources, &mut Around { directory: "/home" })
+    }
+
     fn load(text: &str) -> Result<(Config, Vec<Warning>), LoadError> {
-        let sources = Sources { file: Some(("redis.conf".to_owned(), text.to_owned())), ..Sources::default() };
-        Config::load(&sources, &mut |name| Ok(vec![(name.to_owned(), "port 7777".to_owned())]))
+        load_all(&Sources { file: Some(("redis.conf".to_owned(), text.into())), ..Sources::default() })
     }
 
     #[test]
     fn what_is_wrong_is_named_with_file_line_and_text() {
-        // Reasons read off a real Valkey 8.0.
         for (line, reason) in [
             ("foo bar", "Bad directive or wrong number of arguments"),
-            ("port abc", "argument couldn't be parsed into an integer"),
             ("port 1 2", "wrong number of arguments"),
             ("save \"a", "Unbalanced quotes in configuration line"),
-            ("save 900", "Invalid save parameters"),
-            ("daemonize x", "argument must be 'yes' or 'no'"),
-            ("databases 0", "argument must be between 1 and 2147483647 inclusive"),
-            ("maxmemory 10zb", "argument must be a memory value"),
-            ("replicaof a", "wrong number of arguments"),
         ] {
             let error = load(&format!("# a comment\n{line}\n")).unwrap_err();
             assert_eq!((error.file.as_str(), error.line, error.text.as_str()), ("redis.conf", 2, line));
@@ -186,54 +285,86 @@ mod tests {
     }
 
     #[test]
-    fn later_sources_win_and_save_points_of_one_source_add_up() {
+    fn later_sources_win_and_save_points_add_up() {
+        let words = ["--port", "2", "--replicaof", "host 3", "--save", "60 9"];
         let sources = Sources {
-            file: Some(("f".to_owned(), "port 1\nsave 900 1\nsave 300 10\nslave-priority 7\n".to_owned())),
-            stdin: Some("timeout 5".to_owned()),
-            arguments: ["--port", "2", "--replicaof", "host 3"].map(str::to_owned).to_vec(),
+            file: Some(("f".to_owned(), b"port 1\nsave 900 1\nsave 300 10\nslave-priority 7\n".to_vec())),
+            stdin: Some(b"timeout 5".to_vec()),
+            arguments: words.map(|word| word.into()).to_vec(),
         };
-        let (config, warnings) = Config::load(&sources, &mut |_| Ok(Vec::new())).unwrap();
+        let (config, warnings) = load_all(&sources).unwrap();
         assert_eq!((config.port, config.timeout, config.replica_priority), (2, 5, 7));
-        assert_eq!(config.save.len(), 2);
+        assert_eq!(config.save.len(), 3);
         assert_eq!(config.replicaof, Some(("host".to_owned(), 3)));
         assert!(warnings.is_empty());
     }
 
     #[test]
-    fn an_empty_save_on_the_command_line_turns_saving_off() {
-        let sources =
-            Sources { arguments: ["--save", "", "--port", "0"].map(str::to_owned).to_vec(), ..Sources::default() };
-        let (config, _) = Config::load(&sources, &mut |_| Ok(Vec::new())).unwrap();
-        assert!(config.save.is_empty());
-        assert_eq!(config.port, 0);
-    }
-
-    #[test]
-    fn a_value_of_the_command_line_stays_one_value() {
-        let arguments = ["--masterauth", "a b", "--requirepass", "x\nport 1", "--save"].map(str::to_owned).to_vec();
-        let (config, _) = Config::load(&Sources { arguments, ..Sources::default() }, &mut |_| Ok(Vec::new())).unwrap();
-        assert_eq!((config.masterauth.as_str(), config.requirepass.as_str()), ("a b", "x\nport 1"));
-        assert_eq!((config.port, config.save.len()), (6379, 0));
-        let arguments =
-            ["--save", "900 1", "--rename-command", "KEYS \"\"", "--bind", "127.0.0.1 ::1"].map(str::to_owned).to_vec();
-        let (config, _) = Config::load(&Sources { arguments, ..Sources::default() }, &mut |_| Ok(Vec::new())).unwrap();
-        assert_eq!((config.save.len(), config.bind.len()), (1, 2));
-        assert_eq!(config.rename_command, [("KEYS".to_owned(), String::new())]);
-    }
-
-    #[test]
-    fn files_are_included_and_what_has_no_effect_is_said() {
-        let (config, warnings) = load("include other.conf\nio-threads 4\n").unwrap();
+    fn files_are_included_and_what_has_no_effect_is_said_once() {
+        let (config, warnings) =
+            load("include other.conf\nio-threads 4\nio-threads 5\nio-threads-do-reads no\n").unwrap();
         assert_eq!(config.port, 7777);
-        assert_eq!(warnings.len(), 1);
-        assert_eq!(config.get(&[b"io-threads"]), [("io-threads".to_owned(), "4".to_owned())]);
+        assert_eq!(warnings.iter().map(|warning| warning.name).collect::<Vec<_>>(), ["io-threads"]);
+        assert_eq!(config.get(&[b"io-threads"]), [(b"io-threads".to_vec(), b"5".to_vec())]);
+    }
+
+    #[test]
+    fn a_directory_counts_for_the_files_included_after_it() {
+        let (config, _) = load("dir data\ninclude other.conf").unwrap();
+        assert_eq!((config.port, config.dir.as_slice()), (8888, &b"/data"[..]));
+        assert_eq!(load("include other.conf\ndir data").unwrap().0.port, 7777);
+        assert_eq!(load("dir nowhere").unwrap_err().reason, "No such file or directory");
+    }
+
+    #[test]
+    fn the_default_user_wins_over_requirepass_until_that_is_changed() {
+        let open = "user default on nopass sanitize-payload ~* &* +@all";
+        for text in [format!("requirepass x\n{open}"), format!("{open}\nrequirepass x")] {
+            let (mut config, _) = load(&text).unwrap();
+            assert!(!config.needs_password() && config.requirepass == b"x", "{text}");
+            config.set(&[(b"requirepass", b"x")], false).unwrap();
+            assert!(!config.needs_password(), "the same password again changes nothing, as with the peers");
+            config.set(&[(b"requirepass", b"y")], false).unwrap();
+            assert!(config.needs_password() && config.accepts_password(b"y") && !config.accepts_password(b"x"));
+        }
+        let error = load(&format!("port 1\n{open} -debug")).unwrap_err();
+        assert_eq!(error.line, 2);
+        assert!(error.reason.starts_with("'-debug': there are no ACL users yet"), "{}", error.reason);
     }
 
     #[test]
     fn a_promise_that_is_not_kept_is_refused() {
-        for line in ["tls-port 6380", "cluster-enabled yes", "aclfile users.acl", "loadmodule x.so", "user bob on"] {
+        for line in [
+            "tls-port 6380",
+            "cluster-enabled yes",
+            "aclfile users.acl",
+            "loadmodule x.so",
+            "user bob on",
+            "import-mode yes",
+            "locale-collate de_DE",
+        ] {
             assert!(load(line).is_err(), "{line}");
         }
-        assert!(load("tls-port 0\ncluster-enabled no\naclfile \"\"").is_ok());
+        assert!(load("tls-port 0\ncluster-enabled no\naclfile \"\"\nlocale-collate POSIX").is_ok());
+    }
+
+    #[test]
+    fn a_zero_byte_in_a_line_is_refused_and_an_escaped_one_kept() {
+        assert!(load("masterauth a\0b").is_err());
+        assert_eq!(load("masterauth \"a\\x00b\"").unwrap().0.masterauth, b"a\0b");
+    }
+
+    #[test]
+    fn names_asked_for_are_answered_as_they_were_written() {
+        let (config, _) = load("watchdog-period 5").unwrap();
+        let names = |patterns: &[&str]| {
+            let patterns: Vec<&[u8]> = patterns.iter().map(|pattern| pattern.as_bytes()).collect();
+            config.get(&patterns).into_iter().map(|(name, _)| String::from_utf8(name).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["HZ", "hz", "h?", "nope"]), ["HZ"]);
+        assert_eq!(names(&["Slave-Priority"]), ["Slave-Priority"]);
+        assert_eq!(names(&["*-priority"]), ["replica-priority", "slave-priority"]);
+        assert_eq!(names(&["watchdog-period"]), ["watchdog-period"]);
+        assert_eq!(names(&["watchdog*"]), [""; 0], "a debugging aid is shown by its whole name only");
     }
 }

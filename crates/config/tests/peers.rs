@@ -37,7 +37,7 @@ fn defaults_are_those_of_one_of_the_two_peers_around_the_version_we_report() {
     let older: HashMap<&str, &str> = lines(include_str!("peers/redis70.txt")).collect();
     let newer: HashMap<&str, &str> = lines(include_str!("peers/valkey80.txt")).collect();
     for name in older.keys().chain(newer.keys()).filter(|name| DIFFERENT.iter().all(|(other, _)| other != *name)) {
-        let ours = config.get(&[name.as_bytes()])[0].1.clone();
+        let ours = String::from_utf8(config.get(&[name.as_bytes()])[0].1.clone()).unwrap();
         let theirs = [older.get(name), newer.get(name)];
         assert!(theirs.contains(&Some(&ours.as_str())), "{name}: ours {ours:?}, theirs {theirs:?}");
     }

@@ -71,8 +71,8 @@ fn get(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let mut reply = node.reply(conn);
     reply.map(settings.len());
     for (name, value) in settings {
-        reply.bulk(name.as_bytes());
-        reply.bulk(value.as_bytes());
+        reply.bulk(&name);
+        reply.bulk(&value);
     }
     Ok(())
 }
@@ -105,6 +105,11 @@ impl Node {
                 self.log_warning(&format!("CONFIG SET {name}: {reason}"));
                 return Err(SetError::of(name, public_reason(name).unwrap_or(&reason)));
             }
+        }
+        if changed.contains(&"dir")
+            && let Some(directory) = self.host.working_directory()
+        {
+            wanted.dir = directory;
         }
         self.config = wanted;
         self.settings_changed();
@@ -139,10 +144,10 @@ fn rewrite(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     if node.host.process().config_file.is_empty() {
         return Err(Error::text("ERR The server is running without a config file"));
     }
-    // A file that went away is written anew.
-    let old = node.host.read_config_file().ok();
-    let text = node.config.rewrite(old.as_deref());
-    if let Err(reason) = node.host.write_config_file(&text) {
+    // A file that went away is written anew; one that can't be read must not be.
+    let old = node.host.read_config_file();
+    let text = old.and_then(|old| node.config.rewrite(old.as_deref()));
+    if let Err(reason) = text.and_then(|text| node.host.write_config_file(&text)) {
         node.log_warning(&format!("CONFIG REWRITE failed: {reason}"));
         return Err(Error::owned(format!("ERR Rewriting config file: {reason}")));
     }

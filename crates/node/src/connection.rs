@@ -112,7 +112,7 @@ const AUTH: ServerRow = Row {
 
 fn auth(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     match args.len() {
-        2 if node.config.requirepass.is_empty() => {
+        2 if !node.config.needs_password() => {
             return Err(Error::text(
                 "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
                  configuration is correct?",
@@ -129,21 +129,13 @@ fn auth(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 impl Node {
     /// Lets a connection in, if the user and password are right.
     pub(crate) fn authenticate(&mut self, conn: ConnId, user: &[u8], password: &[u8]) -> Result<(), Error> {
-        let wanted = self.config.requirepass.as_bytes();
-        let right = user == b"default" && (wanted.is_empty() || same_password(wanted, password));
-        if !right {
+        if user != b"default" || !self.config.accepts_password(password) {
             self.stats.denied_auth += 1;
             return Err(Error::text("WRONGPASS invalid username-password pair or user is disabled."));
         }
         self.clients[conn].authenticated = true;
         Ok(())
     }
-}
-
-/// Compares passwords by their digests, so that the time taken tells nothing of where they differ.
-fn same_password(wanted: &[u8], given: &[u8]) -> bool {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(wanted) == Sha256::digest(given)
 }
 
 /// Answers.
@@ -242,7 +234,7 @@ const RESET: ServerRow = Row {
 fn reset(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     node.unwatch_all(conn);
     node.unsubscribe_all(conn);
-    let authenticated = node.config.requirepass.is_empty();
+    let authenticated = !node.config.needs_password();
     let client = &mut node.clients[conn];
     client.transaction = None;
     client.proto = Protocol::Resp2;

@@ -59,7 +59,7 @@ impl Node {
             return Some(error);
         }
         let flags = self.effective_flags(conn, id);
-        if !client.authenticated && !meta.flags.has(Flags::NO_AUTH) {
+        if !client.authenticated && self.config.needs_password() && !meta.flags.has(Flags::NO_AUTH) {
             return Some(Error::text("NOAUTH Authentication required."));
         }
         if client.transaction.is_some() && meta.flags.has(Flags::NO_MULTI) {

@@ -96,10 +96,14 @@ pub trait Host {
     fn process(&self) -> ProcessFacts;
     /// Twenty fresh random bytes, for replication ids.
     fn entropy(&self) -> [u8; 20];
-    /// Reads the configuration file, if the program was started with one.
-    fn read_config_file(&self) -> Result<String, String>;
+    /// Reads the configuration file that the program was started with; None if it is gone.
+    fn read_config_file(&self) -> Result<Option<Vec<u8>>, String>;
     /// Replaces the configuration file in one step.
-    fn write_config_file(&self, text: &str) -> Result<(), String>;
+    fn write_config_file(&self, text: &[u8]) -> Result<(), String>;
+    /// The directory that relative paths begin in: its absolute path, where there is one.
+    fn working_directory(&self) -> Option<Vec<u8>> {
+        None
+    }
     /// Puts a changed setting into effect outside the node: ports, addresses, log file. Says why not.
     fn apply_setting(&mut self, config: &config::Config, name: &'static str) -> Result<(), String>;
     /// Writes a snapshot to the file that SAVE names, before it returns.

@@ -54,3 +54,4 @@ pub use output::{Discarded, DiscardedValues, JournalFile, Output, PublishedFiles
 pub use persistence::Loaded;
 pub use replay::{FileReplayed, Replay, ReplayError};
 pub use shutdown::{ShutdownOptions, ShutdownSignal};
+pub use table::check_renames;

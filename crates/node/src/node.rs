@@ -161,13 +161,13 @@ impl Node {
             self.stats.rejected_connections += 1;
             return Err(b"-ERR max number of clients reached\r\n".to_vec());
         }
-        if self.config.protected_mode && self.config.requirepass.is_empty() && !peer.local {
+        if self.config.protected_mode && !self.config.needs_password() && !peer.local {
             self.stats.rejected_connections += 1;
             return Err(PROTECTED_MODE.as_bytes().to_vec());
         }
         self.stats.connections_received += 1;
         self.log(LogLevel::Verbose, &format!("Accepted {}", peer.addr));
-        let authenticated = self.config.requirepass.is_empty();
+        let authenticated = !self.config.needs_password();
         Ok(self.clients.add(peer, authenticated, self.now))
     }
 

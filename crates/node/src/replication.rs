@@ -162,7 +162,7 @@ fn peers_settings(config: &Config) -> PeersSettings {
 }
 
 fn link_settings(config: &Config) -> LinkSettings {
-    let some = |text: &str| (!text.is_empty()).then(|| text.as_bytes().to_vec());
+    let some = |text: &[u8]| (!text.is_empty()).then(|| text.to_vec());
     LinkSettings {
         listening_port: if config.replica_announce_port != 0 { config.replica_announce_port } else { config.port },
         announce_ip: some(&config.replica_announce_ip),

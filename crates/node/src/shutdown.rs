@@ -136,13 +136,13 @@ fn abort_shutdown(node: &mut Node, conn: ConnId) -> Outcome {
 impl Node {
     /// A signal asks for the end. While a shutdown waits already it goes on as it is.
     pub fn shut_down_on(&mut self, signal: ShutdownSignal) {
-        let (name, setting) = match signal {
-            ShutdownSignal::Interrupt => ("SIGINT", "shutdown-on-sigint"),
-            ShutdownSignal::Terminate => ("SIGTERM", "shutdown-on-sigterm"),
+        let (name, flags) = match signal {
+            ShutdownSignal::Interrupt => ("SIGINT", self.config.shutdown_on_sigint),
+            ShutdownSignal::Terminate => ("SIGTERM", self.config.shutdown_on_sigterm),
         };
         self.log(LogLevel::Warning, &format!("Received {name} scheduling shutdown..."));
         if self.shutdown.is_none() {
-            let options = signal_options(&self.setting(setting));
+            let options = ShutdownOptions { save: flags.save, now: flags.now, force: flags.force };
             self.request_shutdown(options);
         }
     }
@@ -165,7 +165,7 @@ impl Node {
     fn request_shutdown(&mut self, options: ShutdownOptions) -> Progress {
         self.log(LogLevel::Notice, "User requested shutdown...");
         let offset = self.replication.offset();
-        let timeout = Duration::from_secs(self.setting("shutdown-timeout").parse().unwrap_or(0));
+        let timeout = Duration::from_secs(self.config.shutdown_timeout);
         let wait = !options.now && !timeout.is_zero() && !self.replicas_have(offset);
         let shutdown = Shutdown { options, until: self.now + timeout, offset, waiting: Vec::new() };
         if !wait {
@@ -262,24 +262,4 @@ impl Node {
             self.release_paused();
         }
     }
-
-    /// One directive's value as CONFIG GET shows it.
-    fn setting(&self, name: &str) -> String {
-        self.config.get(&[name.as_bytes()]).into_iter().next().map_or(String::new(), |(_, value)| value)
-    }
-}
-
-/// What `shutdown-on-sigint` and `shutdown-on-sigterm` ask for.
-fn signal_options(words: &str) -> ShutdownOptions {
-    let mut options = ShutdownOptions::default();
-    for word in words.split_whitespace() {
-        match word.to_ascii_lowercase().as_str() {
-            "save" => options.save = Some(true),
-            "nosave" => options.save = Some(false),
-            "now" => options.now = true,
-            "force" => options.force = true,
-            _ => {}
-        }
-    }
-    options
 }

@@ -76,6 +76,33 @@ pub struct Command {
     pub stats: CommandStats,
 }
 
+/// Why a command can't have another name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RenameError {
+    /// There is no command of the old name.
+    NoSuchCommand,
+    /// The new name is another command's.
+    NameTaken,
+}
+
+/// Judges `rename-command`: the commands that are renamed but not there, or why this can't be done.
+pub fn check_renames(config: &config::Config) -> Result<Vec<String>, String> {
+    let mut table = CommandTable::new(commands::GROUPS, crate::server_commands::GROUPS);
+    let mut missing = Vec::new();
+    for (old, new) in &config.rename_command {
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        match table.rename(old, new) {
+            Ok(()) => {}
+            // It may be one that is not built yet: an operator who takes it away gets what was asked for.
+            Err(RenameError::NoSuchCommand) => missing.push(text(old)),
+            Err(RenameError::NameTaken) => {
+                return Err(format!("rename-command {} {}: Target command name already exists", text(old), text(new)));
+            }
+        }
+    }
+    Ok(missing)
+}
+
 /// All commands.
 pub struct CommandTable {
     commands: Vec<Command>,
@@ -102,7 +129,8 @@ impl CommandTable {
     pub fn of_config(config: &config::Config) -> CommandTable {
         let mut table = CommandTable::new(commands::GROUPS, crate::server_commands::GROUPS);
         for (old, new) in &config.rename_command {
-            table.rename(old.as_bytes(), new.as_bytes());
+            // `check_renames` has judged it; what is not there needs no new name.
+            let _ = table.rename(old, new);
         }
         table
     }
@@ -125,15 +153,18 @@ impl CommandTable {
         id
     }
 
-    /// Gives a command another name, or none: rename-command. False if there is no such command.
-    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> bool {
-        let Some(id) = self.find_name(old) else { return false };
-        self.names.retain(|(name, _)| !name.eq_ignore_ascii_case(old) && !name.eq_ignore_ascii_case(new));
+    /// Gives a command another name, or none: rename-command.
+    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
+        let id = self.find_name(old).ok_or(RenameError::NoSuchCommand)?;
+        if self.find_name(new).is_some_and(|other| other != id) {
+            return Err(RenameError::NameTaken);
+        }
+        self.names.retain(|(name, _)| !name.eq_ignore_ascii_case(old));
         if !new.is_empty() {
             self.names.push((new.to_ascii_lowercase(), id));
         }
         self.build_index();
-        true
+        Ok(())
     }
 
     fn build_index(&mut self) {

@@ -11,7 +11,7 @@ fn send(session: &mut Session, line: &str) -> Vec<String> {
     let mut bytes = Vec::new();
     resp::encode::command(&mut bytes, &words);
     session.act(&Action::Send('a', bytes));
-    session.take_all(false).into_iter().flat_map(|(_, lines)| lines).collect()
+    session.take_all(false).into_values().flatten().collect()
 }
 
 /// Pending and freed objects, as INFO shows them.

@@ -2,8 +2,10 @@
 //! was begun later stays, whichever is finished first.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
@@ -30,6 +32,11 @@ pub fn abandon_unfinished() {
     }
 }
 
+/// A path out of the settings, which are bytes.
+pub fn path_of(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
 /// A file being written beside the one it will replace. Dropped unfinished, it is removed.
 pub struct Replacement {
     number: u64,
@@ -50,6 +57,11 @@ impl Replacement {
         let file = File::create(&temporary)?;
         registry.unfinished.insert(number, temporary.clone());
         Ok(Replacement { number, file: Some(file), temporary, target })
+    }
+
+    /// Gives the file these rights.
+    pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
+        self.file.as_ref().expect("not finished").set_permissions(permissions)
     }
 
     /// Has the system write out what it holds back.
@@ -94,9 +106,13 @@ impl Drop for Replacement {
     }
 }
 
-/// Replaces a file by these bytes.
+/// Replaces a file by these bytes. The new one may be read by whom the old one could be, and a link still leads to it.
 pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = Replacement::create(target)?;
+    let real = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+    let mut file = Replacement::create(&real)?;
+    if let Ok(old) = fs::metadata(&real) {
+        file.set_permissions(old.permissions())?;
+    }
     file.write_all(bytes)?;
     file.finish()
 }
@@ -138,6 +154,15 @@ mod tests {
         replace(&target, b"new").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        // A file with a password in it stays hidden, and a link stays a link.
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&target, Permissions::from_mode(0o600)).unwrap();
+        let link = directory.join("link");
+        std::os::unix::fs::symlink("data", &link).unwrap();
+        replace(&link, b"newer").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"newer");
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         fs::remove_dir_all(&directory).unwrap();
     }
 

@@ -2,7 +2,7 @@
 //! program can put into effect.
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,11 +13,13 @@ use config::Config;
 use keyspace::Keyspace;
 use node::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob};
 
+use crate::files::path_of;
 use crate::jobs::aof::AofFiles;
 use crate::logger::Logger;
 use crate::sockets::{self, Listener};
 use crate::supervisor::Supervisor;
-use crate::{clock, files, jobs, limits, system};
+use crate::surroundings::working_directory;
+use crate::{clock, files, jobs, limits, reason, system};
 
 /// The sockets that are listened on; the loop polls them, CONFIG SET replaces them.
 pub type SharedListeners = Rc<RefCell<Listeners>>;
@@ -66,7 +68,7 @@ fn listener_lines(config: &Config) -> Vec<String> {
         lines.push(format!("name=tcp{addresses},port={}", config.port));
     }
     if !config.unixsocket.is_empty() {
-        lines.push(format!("name=unix,bind={}", config.unixsocket));
+        lines.push(format!("name=unix,bind={}", path_of(&config.unixsocket).display()));
     }
     lines
 }
@@ -124,14 +126,22 @@ impl Host for ServerHost {
         crate::entropy()
     }
 
-    fn read_config_file(&self) -> Result<String, String> {
+    fn read_config_file(&self) -> Result<Option<Vec<u8>>, String> {
         let path = self.config_file.as_ref().ok_or("The server is running without a config file")?;
-        std::fs::read_to_string(path).map_err(|error| error.to_string())
+        match std::fs::read(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(reason(&error)),
+        }
     }
 
-    fn write_config_file(&self, text: &str) -> Result<(), String> {
+    fn write_config_file(&self, text: &[u8]) -> Result<(), String> {
         let path = self.config_file.as_ref().ok_or("The server is running without a config file")?;
-        files::replace(path, text.as_bytes()).map_err(|error| error.to_string())
+        files::replace(path, text).map_err(|error| reason(&error))
+    }
+
+    fn working_directory(&self) -> Option<Vec<u8>> {
+        working_directory().ok()
     }
 
     fn apply_setting(&mut self, config: &Config, name: &'static str) -> Result<(), String> {
@@ -159,7 +169,7 @@ impl Host for ServerHost {
                 }
             }
             "loglevel" => self.logger.set_level(crate::log_level(config)),
-            "dir" => std::env::set_current_dir(&config.dir).map_err(|error| error.to_string())?,
+            "dir" => std::env::set_current_dir(path_of(&config.dir)).map_err(|error| reason(&error))?,
             "maxclients" => {
                 let possible = limits::clients_possible(config.maxclients, &self.logger);
                 if possible < config.maxclients {

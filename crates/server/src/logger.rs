@@ -21,9 +21,8 @@ pub struct Logger {
 }
 
 impl Logger {
-    /// A log at this level into this file, or to standard output if the name is empty.
-    pub fn new(level: LogLevel, file: &str) -> Logger {
-        let file = (!file.is_empty()).then(|| PathBuf::from(file));
+    /// A log at this level into this file, or to standard output.
+    pub fn new(level: LogLevel, file: Option<PathBuf>) -> Logger {
         Logger { level: Rc::new(Cell::new(level)), file, role: Rc::new(Cell::new('M')) }
     }
 

@@ -20,8 +20,10 @@ mod signals;
 mod sockets;
 mod startup;
 mod supervisor;
+mod surroundings;
 mod system;
 
+use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use config::Config;
@@ -40,21 +42,25 @@ Usage: lockstep server [/path/to/redis.conf] [--directive value ...] [-]
        lockstep --version | --help
 
 server  Runs a server with the settings of a redis.conf, of `--directive value`
-        pairs, and of standard input where a lone - is given.
+        pairs, and of standard input where a lone - is
+        the first or the last word.
 demo    Starts a master, a replica and a replica of that replica on free ports,
         writes to the master, cuts and restores the middle link, and shows it all.
 ";
 
 fn main() -> ExitCode {
-    let mut words = std::env::args();
+    let mut words = std::env::args_os().map(OsStringExt::into_vec);
     let program = words.next().unwrap_or_default();
-    let rest: Vec<String> = words.collect();
-    if program.ends_with("-server") {
+    let rest: Vec<Vec<u8>> = words.collect();
+    if program.ends_with(b"-server") {
         return server(&rest);
     }
-    match rest.first().map(String::as_str) {
+    match rest.first().map(|word| String::from_utf8_lossy(word)).as_deref() {
         Some("server") => server(&rest[1..]),
-        Some("demo") => demo::run(&rest[1..]),
+        Some("demo") => {
+            let words: Vec<String> = rest[1..].iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            demo::run(&words)
+        }
         Some("--version" | "-v") => {
             println!("{}", startup::version_line());
             ExitCode::SUCCESS
@@ -70,19 +76,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn server(words: &[String]) -> ExitCode {
-    match words.first().map(String::as_str) {
-        Some("--version" | "-v") => {
+fn server(words: &[Vec<u8>]) -> ExitCode {
+    match words {
+        [word] if word == b"--version" || word == b"-v" => {
             println!("{}", startup::version_line());
             return ExitCode::SUCCESS;
         }
-        Some("--help" | "-h") => {
+        [word] if word == b"--help" || word == b"-h" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
         _ => {}
     }
-    if let Some(code) = checks::answer(words.first().map(String::as_str)) {
+    let first = words.first().map(|word| String::from_utf8_lossy(word));
+    if let Some(code) = checks::answer(first.as_deref()) {
         return code;
     }
     match startup::run(words) {

@@ -375,7 +375,7 @@ impl Shell {
     }
 
     fn open_link(&mut self, address: SocketAddr) {
-        let source = self.node.config().bind_source_addr.parse().ok();
+        let source = String::from_utf8_lossy(&self.node.config().bind_source_addr).parse().ok();
         let opened = connect(address, source).and_then(|mut connection| {
             connection.register(self.poll.registry(), LINK)?;
             Ok(connection)

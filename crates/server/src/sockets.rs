@@ -3,9 +3,9 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::path::Path;
 use std::time::Duration;
 
+use crate::files::path_of;
 use config::Config;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -198,7 +198,7 @@ pub fn listen_tcp(config: &Config) -> Result<Vec<Listener>, String> {
             _ => resolve(text, config.port)?,
         };
         for ip in addresses {
-            match listen_on(SocketAddr::new(ip, config.port), config.tcp_backlog as i32) {
+            match listen_on(SocketAddr::new(ip, config.port), config) {
                 Ok(listener) => listeners.push(Listener::Tcp(listener)),
                 Err(error) if optional && is_missing_address(&error) => {}
                 Err(error) => {
@@ -232,21 +232,25 @@ fn is_missing_address(error: &io::Error) -> bool {
     )
 }
 
-fn listen_on(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+fn listen_on(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    if config.socket_mark_id != 0 {
+        let failed = |error: io::Error| io::Error::new(error.kind(), format!("socket-mark-id can't be set: {error}"));
+        socket.set_mark(config.socket_mark_id).map_err(failed)?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(backlog)?;
+    socket.listen(config.tcp_backlog as i32)?;
     Ok(TcpListener::from_std(socket.into()))
 }
 
 fn listen_unix(config: &Config) -> Result<Listener, String> {
     use std::os::unix::fs::PermissionsExt;
-    let path = Path::new(&config.unixsocket);
+    let path = path_of(&config.unixsocket);
     let failed = |error: io::Error| format!("Failed opening Unix socket {}: {}", path.display(), reason(&error));
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),

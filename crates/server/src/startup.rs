@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use config::{Config, Sources};
+use config::{CommandLine, Config, Sources};
 use node::{Host, LogLevel, Node, REDIS_VERSION, Setup};
 
+use crate::files::path_of;
 use crate::host::{Listeners, ServerHost};
 use crate::jobs::{self, aof::AofFiles};
 use crate::logger::Logger;
@@ -16,6 +17,7 @@ use crate::shell::Shell;
 use crate::signals::Signals;
 use crate::sockets::Listener;
 use crate::supervisor::Supervisor;
+use crate::surroundings::{System, working_directory};
 use crate::{RESERVED_FILES, clock, entropy, limits, log_level, reason, sockets, system};
 
 /// What `--version` prints.
@@ -24,17 +26,16 @@ pub fn version_line() -> String {
 }
 
 /// Runs a server with the settings of these words: the exit code. An error is one that stands in no log.
-pub fn run(words: &[String]) -> Result<i32, String> {
+pub fn run(words: &[Vec<u8>]) -> Result<i32, String> {
     let (sources, file) = read_sources(words)?;
-    let (mut config, warnings) = Config::load(&sources, &mut include).map_err(|error| error.to_string())?;
+    let (mut config, warnings) = Config::load(&sources, &mut System).map_err(|error| error.to_string())?;
+    let missing_commands = node::check_renames(&config)?;
     let (supervisor, unsupervised) = Supervisor::find(&config);
     // A supervisor watches the process that it started.
     config.daemonize &= matches!(supervisor, Supervisor::None);
-    std::env::set_current_dir(&config.dir)
-        .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, reason(&error)))?;
-    // Relative to `dir`, as with the peers, and there it stays when CONFIG SET changes `dir`.
-    let log_file = absolute(&config.logfile)?;
-    let logger = Logger::new(log_level(&config), &log_file);
+    // `dir` has been entered where it was read.
+    config.dir = working_directory()?;
+    let logger = Logger::new(log_level(&config), log_file(&config)?);
     logger.check().map_err(|error| format!("Can't open the log file: {}", reason(&error)))?;
     if config.daemonize {
         system::daemonize().map_err(|error| format!("Can't go to the background: {}", reason(&error)))?;
@@ -43,6 +44,9 @@ pub fn run(words: &[String]) -> Result<i32, String> {
     logger.log(LogLevel::Warning, &format!("{}, pid={}, just started", version_line(), std::process::id()));
     for warning in &warnings {
         logger.log(LogLevel::Warning, &warning.to_string());
+    }
+    for name in missing_commands {
+        logger.log(LogLevel::Warning, &format!("rename-command: there is no command '{name}'"));
     }
     if let Some(why) = unsupervised {
         logger.log(LogLevel::Warning, why);
@@ -84,7 +88,7 @@ fn start(mut config: Config, logger: &Logger, supervisor: Supervisor, file: Opti
     }
     if !unixsocket.is_empty() {
         logger.log(LogLevel::Notice, "Removing the unix socket file.");
-        drop(std::fs::remove_file(&unixsocket));
+        drop(std::fs::remove_file(path_of(&unixsocket)));
     }
     if code == 0 {
         logger.log(LogLevel::Warning, "Lockstep is now ready to exit, bye bye...");
@@ -106,7 +110,7 @@ fn serve(
     let (manifest, last_base, last_incr) = jobs::aof_load::survey(&aof);
     let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };
     let host = ServerHost::new(logger, supervisor, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
-    let data = PathBuf::from(&config.dbfilename);
+    let data = path_of(&config.dbfilename).to_owned();
     host.log(LogLevel::Notice, &format!("Server initialized, port {}", config.port));
     let [first, second, _] = seeds();
     assert!(keyspace::set_hash_seed([first, second]), "no table is built before this");
@@ -126,73 +130,47 @@ fn serve(
     shell.run().map_err(failed)
 }
 
-/// The settings in the order in which they count: file, standard input, command line.
-fn read_sources(words: &[String]) -> Result<(Sources, Option<PathBuf>), String> {
-    let mut sources = Sources::default();
-    let mut rest = words;
+/// The settings in the order in which they count: file, standard input, command line; and the file's path.
+fn read_sources(words: &[Vec<u8>]) -> Result<(Sources, Option<PathBuf>), String> {
+    let line = CommandLine::parse(words);
+    let mut sources = Sources { arguments: line.arguments, ..Sources::default() };
     let mut file = None;
-    if let Some(first) = rest.first().filter(|word| !word.starts_with('-')) {
-        let path = std::path::absolute(first).map_err(|error| format!("{first}: {error}"))?;
-        let text = std::fs::read_to_string(&path)
+    if let Some(name) = &line.file {
+        let path = std::path::absolute(path_of(name)).map_err(|error| format!("{}: {error}", name.escape_ascii()))?;
+        let text = std::fs::read(&path)
             .map_err(|error| format!("Fatal error, can't open config file '{}': {}", path.display(), reason(&error)))?;
         sources.file = Some((path.display().to_string(), text));
         file = Some(path);
-        rest = &rest[1..];
     }
-    let takes_stdin = rest.iter().any(|word| word == "-");
-    if takes_stdin {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input: {error}"))?;
+    if line.stdin {
+        let mut text = Vec::new();
+        std::io::stdin().read_to_end(&mut text).map_err(|error| format!("standard input: {error}"))?;
         sources.stdin = Some(text);
     }
-    sources.arguments = rest.iter().filter(|word| *word != "-").cloned().collect();
     Ok((sources, file))
 }
 
-/// Reads the files of an `include`, in order of their names.
-fn include(pattern: &str) -> Result<Vec<(String, String)>, String> {
-    let path = PathBuf::from(pattern);
-    let read = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok((path.display().to_string(), text))
-    };
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Ok(vec![read(&path)?]) };
-    let name = name.to_string_lossy().into_owned();
-    if !name.contains(['*', '?', '[']) {
-        return Ok(vec![read(&path)?]);
+/// Where the log goes: relative to `dir`, as with the peers, and there it stays when CONFIG SET changes `dir`.
+fn log_file(config: &Config) -> Result<Option<PathBuf>, String> {
+    if config.logfile.is_empty() {
+        return Ok(None);
     }
-    let directory = if directory.as_os_str().is_empty() { std::path::Path::new(".") } else { directory };
-    let entries = std::fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    let mut found: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let candidate = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            base::glob_match(name.as_bytes(), candidate.as_bytes(), false)
-        })
-        .collect();
-    found.sort();
-    found.iter().map(read).collect()
-}
-
-/// A path that still means the same after a change of directory.
-fn absolute(path: &str) -> Result<String, String> {
-    if path.is_empty() {
-        return Ok(String::new());
-    }
-    std::path::absolute(path).map(|path| path.display().to_string()).map_err(|error| format!("{path}: {error}"))
+    let path = std::path::absolute(path_of(&config.logfile));
+    path.map(Some).map_err(|error| format!("Can't open the log file: {}", reason(&error)))
 }
 
 /// Writes the pid where the settings say so; a server in the background has a file by default.
 fn write_pidfile(config: &Config, logger: &Logger) -> Option<PathBuf> {
-    let path = match (config.pidfile.as_str(), config.daemonize) {
-        ("", false) => return None,
-        ("", true) => "/var/run/redis.pid",
-        (path, _) => path,
+    let path = match (config.pidfile.as_slice(), config.daemonize) {
+        (b"", false) => return None,
+        (b"", true) => path_of(b"/var/run/redis.pid"),
+        (path, _) => path_of(path),
     };
     match std::fs::write(path, format!("{}\n", std::process::id())) {
-        Ok(()) => Some(PathBuf::from(path)),
+        Ok(()) => Some(path.to_owned()),
         Err(error) => {
-            logger.log(LogLevel::Warning, &format!("Failed to write PID file {path}: {}", reason(&error)));
+            let text = format!("Failed to write PID file {}: {}", path.display(), reason(&error));
+            logger.log(LogLevel::Warning, &text);
             None
         }
     }

@@ -62,11 +62,11 @@ impl Host for SimHost {
         bytes
     }
 
-    fn read_config_file(&self) -> Result<String, String> {
+    fn read_config_file(&self) -> Result<Option<Vec<u8>>, String> {
         Err("a simulated server has no configuration file".to_owned())
     }
 
-    fn write_config_file(&self, _text: &str) -> Result<(), String> {
+    fn write_config_file(&self, _text: &[u8]) -> Result<(), String> {
         Err("a simulated server has no configuration file".to_owned())
     }
 

@@ -1,6 +1,6 @@
 //! The data set: memory, encodings, freeing.
 
-use super::{I32, I64, U32};
+use super::{I32, I64};
 use crate::directive::{Directive, Kind};
 use crate::field::Field;
 
@@ -10,11 +10,11 @@ const NO_STREAMS: &str = "there are no streams yet";
 
 pub(super) const ROWS: &[Directive] = &[
     // Above it, commands that need memory are refused. Nothing is evicted yet, whatever the policy says.
-    Directive::honoured("maxmemory", |c| Field::Number(&mut c.maxmemory)).bytes(0, I64),
+    Directive::honoured("maxmemory", |c| Field::Number(&mut c.maxmemory)).any_bytes(),
     Directive::honoured("maxmemory-policy", |c| Field::Choice(&mut c.maxmemory_policy)),
-    Directive::accepted("maxmemory-samples", Kind::Number, "5", NO_EVICTION).range(1, 64),
+    Directive::accepted("maxmemory-samples", Kind::Number, "5", NO_EVICTION).range(1, I32),
     Directive::accepted("maxmemory-eviction-tenacity", Kind::Number, "10", NO_EVICTION).range(0, 100),
-    Directive::accepted("maxmemory-clients", Kind::Number, "0", "clients are not evicted yet").bytes(0, I64),
+    Directive::accepted("maxmemory-clients", Kind::Number, "0", "clients are not evicted yet").any_bytes().or_share(),
     Directive::accepted("lfu-log-factor", Kind::Number, "10", NO_EVICTION).range(0, I32),
     Directive::accepted("lfu-decay-time", Kind::Number, "1", NO_EVICTION).range(0, I32),
     Directive::accepted(
@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("list-compress-depth", |c| Field::Number(&mut c.list_compress_depth)).range(0, I32),
     Directive::honoured("set-max-intset-entries", |c| Field::Number(&mut c.set_max_intset_entries)).range(0, I64),
     Directive::honoured("set-max-listpack-entries", |c| Field::Number(&mut c.set_max_listpack_entries)).range(0, I64),
-    Directive::honoured("set-max-listpack-value", |c| Field::Number(&mut c.set_max_listpack_value)).bytes(0, I64),
+    Directive::honoured("set-max-listpack-value", |c| Field::Number(&mut c.set_max_listpack_value)).range(0, I64),
     Directive::honoured("zset-max-listpack-entries", |c| Field::Number(&mut c.zset_max_listpack_entries))
         .alias("zset-max-ziplist-entries")
         .range(0, I64),
@@ -61,5 +61,5 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::accepted("active-defrag-cycle-min", Kind::Number, "1", NO_DEFRAG).range(1, 99),
     Directive::accepted("active-defrag-cycle-max", Kind::Number, "25", NO_DEFRAG).range(1, 99),
     Directive::accepted("active-defrag-cycle-us", Kind::Number, "500", NO_DEFRAG).range(0, 100_000),
-    Directive::accepted("active-defrag-max-scan-fields", Kind::Number, "1000", NO_DEFRAG).range(1, U32),
+    Directive::accepted("active-defrag-max-scan-fields", Kind::Number, "1000", NO_DEFRAG).range(1, I64),
 ];

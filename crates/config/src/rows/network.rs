@@ -10,7 +10,7 @@ const ONE_LOOP: &str = "one thread serves all sockets";
 
 pub(super) const ROWS: &[Directive] = &[
     // The addresses to listen on; one with a `-` in front may be missing.
-    Directive::honoured("bind", |c| Field::Words(&mut c.bind)),
+    Directive::honoured("bind", |c| Field::Addresses(&mut c.bind)),
     // The address to connect to a master from.
     Directive::honoured("bind-source-addr", |c| Field::Text(&mut c.bind_source_addr)),
     // The TCP port; 0: none.
@@ -35,7 +35,8 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("client-query-buffer-limit", |c| Field::Number(&mut c.client_query_buffer_limit))
         .bytes(1 << 20, I64),
     Directive::honoured("proto-max-bulk-len", |c| Field::Number(&mut c.proto_max_bulk_len)).bytes(1 << 20, I64),
-    Directive::honoured("client-output-buffer-limit", |c| Field::BufferLimits(&mut c.client_output_buffer_limit)),
+    Directive::honoured("client-output-buffer-limit", |c| Field::BufferLimits(&mut c.client_output_buffer_limit))
+        .bytes(0, I64),
     Directive::accepted("io-threads", Kind::Number, "1", ONE_LOOP).range(1, 256).immutable(),
     Directive::accepted("io-threads-do-reads", Kind::Bool, "no", ONE_LOOP).immutable(),
     Directive::accepted("events-per-io-thread", Kind::Number, "2", ONE_LOOP).range(0, I32),
@@ -48,11 +49,12 @@ pub(super) const ROWS: &[Directive] = &[
     )
     .range(1, 1000),
     Directive::accepted("max-new-tls-connections-per-cycle", Kind::Number, "1", "there is no TLS yet").range(1, 1000),
-    Directive::accepted("socket-mark-id", Kind::Number, "0", "sockets are not marked").range(0, U32).immutable(),
+    // The mark of the sockets that are listened on, for the system's packet filter; 0: none.
+    Directive::honoured("socket-mark-id", |c| Field::Number(&mut c.socket_mark_id)).range(0, U32).immutable(),
     Directive::accepted("mptcp", Kind::Bool, "no", NO_MULTIPATH).immutable(),
     Directive::accepted("repl-mptcp", Kind::Bool, "no", NO_MULTIPATH).immutable(),
-    Directive::accepted("rdma-bind", Kind::Words, "", NO_RDMA),
-    Directive::refused("rdma-port", "0", NO_RDMA),
-    Directive::accepted("rdma-rx-size", Kind::Number, "1048576", NO_RDMA).bytes(65536, 16 << 20).immutable(),
+    Directive::accepted("rdma-bind", Kind::Words, "", NO_RDMA).keeps_empty(),
+    Directive::refused("rdma-port", "0", NO_RDMA).range(0, 65535),
+    Directive::accepted("rdma-rx-size", Kind::Number, "1048576", NO_RDMA).range(65536, 16 << 20).immutable(),
     Directive::accepted("rdma-completion-vector", Kind::Number, "-1", NO_RDMA).range(-1, 1024).immutable(),
 ];

@@ -40,8 +40,8 @@ pub(super) const ROWS: &[Directive] = &[
         .range(1, I32),
     Directive::honoured("repl-timeout", |c| Field::Number(&mut c.repl_timeout)).range(1, I32),
     Directive::honoured("repl-backlog-size", |c| Field::Number(&mut c.repl_backlog_size))
-        .bytes(16 * 1024, I64)
-        .clamped(),
+        .bytes(1, I64)
+        .clamped(16 * 1024, I64),
     Directive::honoured("repl-backlog-ttl", |c| Field::Number(&mut c.repl_backlog_ttl)).range(0, I64),
     Directive::honoured("min-replicas-to-write", |c| Field::Number(&mut c.min_replicas_to_write))
         .alias("min-slaves-to-write")

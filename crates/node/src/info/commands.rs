@@ -31,9 +31,9 @@ pub(super) fn latencystats(node: &Node, out: &mut Fields) {
         let Some(histogram) = node.latency.histogram(id) else { continue };
         let shares = node.config.latency_tracking_info_percentiles.iter();
         let shown: Vec<String> = shares
-            .filter_map(|share| {
-                let nanos = histogram.value_at_percentile(share.parse().ok()?);
-                Some(format!("p{share}={:.3}", nanos as f64 / 1000.0))
+            .map(|share| {
+                let nanos = histogram.value_at_percentile(*share);
+                format!("p{}={:.3}", config::percentile_text(*share), nanos as f64 / 1000.0)
             })
             .collect();
         out.put(&format!("latency_percentiles_usec_{}", command.full_name), shown.join(","));

@@ -55,11 +55,11 @@ impl Host for TestHost {
         [7; 20]
     }
 
-    fn read_config_file(&self) -> Result<String, String> {
+    fn read_config_file(&self) -> Result<Option<Vec<u8>>, String> {
         Err("there is none".to_owned())
     }
 
-    fn write_config_file(&self, _text: &str) -> Result<(), String> {
+    fn write_config_file(&self, _text: &[u8]) -> Result<(), String> {
         Err("there is none".to_owned())
     }
 

@@ -15,6 +15,7 @@ use persist::rdb::{LoadOptions, LoadReport, LoadWatch, load_into};
 
 use super::{Report, Reporter, beside_or_report};
 use crate::clock;
+use crate::files::path_of;
 
 /// How many bytes may wait for the loading thread before the master's socket is left alone.
 const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -39,7 +40,8 @@ pub fn load_file(path: PathBuf, mut keyspace: Box<Keyspace>, config: &Config, re
 /// Loads the file of the data set before it returns: DEBUG RELOAD.
 pub fn load_now(mut keyspace: Keyspace, config: &Config, now: UnixMs) -> Result<Keyspace, String> {
     let options = LoadOptions { now, ..options(config, config.replicaof.is_none()) };
-    let file = File::open(&config.dbfilename).map_err(|error| format!("{}: {error}", config.dbfilename))?;
+    let path = path_of(&config.dbfilename);
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     load_into(&mut keyspace, file, &options, &mut ()).map_err(|error| error.to_string())?;
     Ok(keyspace)
 }

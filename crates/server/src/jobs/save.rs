@@ -10,7 +10,7 @@ use persist::rdb::{
 };
 
 use super::{Report, Reporter, beside_or_report};
-use crate::files::Replacement;
+use crate::files::{Replacement, path_of};
 
 /// Bytes between two syncs of a file being written, so that the last one does not stall the disk.
 const SYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
@@ -30,7 +30,7 @@ pub fn save(job: SaveJob, config: &Config) -> Result<u64, String> {
 }
 
 fn file_settings(job: &SaveJob, config: &Config) -> (PathBuf, Target, bool) {
-    let path = PathBuf::from(&config.dbfilename);
+    let path = path_of(&config.dbfilename).to_owned();
     // A change of directory while a thread writes must not move it. Without a present directory nothing can be written.
     let path = std::path::absolute(&path).unwrap_or(path);
     (path, file_target(job, config), config.rdb_save_incremental_fsync)
