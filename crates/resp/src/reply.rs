@@ -27,8 +27,9 @@ pub struct Deferred {
     position: u64,
 }
 
-/// What may wait in an outbox, in bytes, unless its client's limit says otherwise (512 MiB).
-pub const BYTES_MAX_DEFAULT: usize = 512 * 1024 * 1024;
+/// What may wait in an outbox, in bytes, unless its client's limit says otherwise (128 MiB): a second of work
+/// where elements are short.
+pub const BYTES_MAX_DEFAULT: usize = 128 * 1024 * 1024;
 
 /// A place in the replies to which one can return.
 #[derive(Clone, Copy, Debug)]
