@@ -112,11 +112,16 @@ impl Random<'_> {
 
     fn hash(&mut self) -> Words {
         let key = self.key("h");
-        match self.rng.u8(..5) {
-            0 | 1 => words(&["HSET", &key, &self.member(), &self.value(), &self.member(), &self.number()]),
-            2 => words(&["HDEL", &key, &self.member()]),
-            3 => words(&["HINCRBYFLOAT", &key, &self.member(), "1.25"]),
-            _ => words(&["HSETNX", &key, &self.member(), &self.value()]),
+        let (field, ttl) = (self.member(), self.rng.u32(1..3000).to_string());
+        match self.rng.u8(..9) {
+            0 | 1 => words(&["HSET", &key, &field, &self.value(), &self.member(), &self.number()]),
+            2 => words(&["HDEL", &key, &field]),
+            3 => words(&["HINCRBYFLOAT", &key, &field, "1.25"]),
+            4 => words(&["HSETNX", &key, &field, &self.value()]),
+            5 => words(&["HPEXPIRE", &key, &ttl, "FIELDS", "2", &field, &self.member()]),
+            6 => words(&["HSETEX", &key, "PX", &ttl, "FIELDS", "1", &field, &self.value()]),
+            7 => words(&["HPERSIST", &key, "FIELDS", "1", &field]),
+            _ => words(&["HGETEX", &key, "PX", &ttl, "FIELDS", "1", &field]),
         }
     }
 
