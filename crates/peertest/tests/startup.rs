@@ -215,6 +215,39 @@ fn systemd_hears_of_readiness_when_the_data_set_is_there_and_of_the_end() {
 }
 
 #[test]
+fn a_file_beyond_the_limit_of_sizes_fails_and_the_server_goes_on() {
+    // The system sends SIGXFSZ, which ends a program that does not expect it, and a real server with SAVE.
+    let place = folder();
+    let (program, first) = Peer::Ours.server_program();
+    let port = free_port();
+    let words = format!("--port {port} --save '' --rdbcompression no --repl-diskless-sync no");
+    let line = format!("ulimit -f 200; exec {} {} {words}", program.display(), first.join(" "));
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]).current_dir(place.path());
+    let mut running = Running::start(command);
+    let mut client = client(port);
+    let mut line = |line: &str| client.line(line).expect("it goes on");
+    line("SETRANGE large 1000000 x");
+    assert!(line("SAVE").as_error().is_some());
+    line("BGSAVE");
+    wait_until("the save to fail", SHORT, || {
+        line("INFO persistence").as_str().unwrap_or("").contains("rdb_last_bgsave_status:err")
+    });
+    let replica = Server::start(Peer::Ours, &[&format!("replicaof '127.0.0.1 {port}'")]);
+    wait_until("a synchronisation to be tried", SHORT, || {
+        line("INFO stats").as_str().unwrap_or("").contains("sync_full:1")
+    });
+    wait_until("it to fail", SHORT, || line("INFO replication").as_str().unwrap_or("").contains("connected_slaves:0"));
+    drop(replica);
+    line("DEL large");
+    assert!(line("SAVE").as_error().is_none());
+    let files = std::fs::read_dir(place.path()).expect("our folder");
+    let files: Vec<_> = files.map(|file| file.expect("a readable folder").file_name()).collect();
+    assert_eq!(files, ["dump.rdb"], "nothing unfinished stays");
+    assert_eq!(running.end("TERM"), Some(0));
+}
+
+#[test]
 fn a_limit_of_open_files_that_is_too_low_lowers_maxclients() {
     for peer in [Peer::Redis70, Peer::Ours] {
         let place = folder();

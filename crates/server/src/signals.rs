@@ -1,5 +1,5 @@
 //! Signals: SIGTERM and SIGINT ask for the end; SIGINT while it is under way ends the program at once, even when the
-//! executor is busy. SIGHUP is ignored.
+//! executor is busy. SIGHUP and SIGXFSZ are ignored.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use node::ShutdownSignal;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 /// The exit code after a SIGINT that did not want to wait.
 const AT_ONCE: i32 = 1;
@@ -25,8 +25,11 @@ pub struct Signals {
 impl Signals {
     /// Takes the signals over.
     pub fn new() -> io::Result<Signals> {
-        // A handler that only sets a flag nobody reads: the signal is ignored.
-        signal_hook::flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
+        // A handler that only sets a flag nobody reads: the signal is ignored. SIGXFSZ comes with a write beyond the limit
+        // of file sizes; without it that write fails as one to a full disk does.
+        for ignored in [SIGHUP, SIGXFSZ] {
+            signal_hook::flag::register(ignored, Arc::new(AtomicBool::new(false)))?;
+        }
         let ending = Arc::new(AtomicBool::new(false));
         // Handlers run in the order of their registration: the flag that the first looks at is that of signals before.
         signal_hook::flag::register_conditional_shutdown(SIGINT, AT_ONCE, Arc::clone(&ending))?;
