@@ -148,7 +148,10 @@ impl Node {
         self.effects.journal_wanted = self.replication.journal_is_wanted();
         self.effects.touched_wanted = self.touched_wanted();
         let Node { keyspace, effects, unix, .. } = self;
-        let result = expire(&mut Db::new(keyspace, index, effects, *unix, ExpiryMode::Delete));
+        let mut db = Db::new(keyspace, index, effects, *unix, ExpiryMode::Delete);
+        // Nobody used a hash that only lost fields.
+        db.touch_on_read = false;
+        let result = expire(&mut db);
         self.commit_unwrapped();
         result
     }
