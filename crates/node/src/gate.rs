@@ -93,7 +93,8 @@ impl Node {
         if self.persistence.loading.is_some() && !flags.has(Flags::LOADING) {
             return Some(Error::text("LOADING Redis is loading the dataset in memory"));
         }
-        if client.monitor && (write || flags.has(Flags::MAY_REPLICATE) || flags.has(Flags::READONLY)) {
+        let looks_on = client.monitor || client.kind == crate::client::Kind::Replica;
+        if looks_on && (write || flags.has(Flags::MAY_REPLICATE) || flags.has(Flags::READONLY)) {
             return Some(Error::text("ERR Replica can't interact with the keyspace"));
         }
         None

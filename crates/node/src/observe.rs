@@ -18,6 +18,8 @@ pub struct StreamFacts {
     pub replid2: ReplId,
     /// The last byte, counted from 1, that may be asked for under it; -1 without one.
     pub second_offset: i64,
+    /// All older ids, the newest first, and the stream's end when each stopped naming what is written.
+    pub older: Vec<(ReplId, u64)>,
     /// The oldest offset a reader may start from.
     pub first: u64,
     /// The stream's end.
@@ -39,6 +41,7 @@ impl Node {
             replid: replication.history.replid(),
             replid2: replication.history.replid2(),
             second_offset: replication.history.second_offset(),
+            older: replication.history.older().to_vec(),
             first: replication.journal.first().0,
             end: replication.journal.end().0,
             master: replication.link.master().map(|(host, port)| (host.to_owned(), port)),

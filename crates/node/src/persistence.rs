@@ -149,6 +149,12 @@ fn bgsave(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     if node.persistence.saving.is_some() {
         return Err(Error::text("ERR Background save already in progress"));
     }
+    if node.running_inside_exec() {
+        // A snapshot in the midst of a transaction would hold half of it.
+        node.persistence.scheduled = true;
+        node.reply(conn).simple("Background saving scheduled");
+        return Ok(());
+    }
     node.start_save();
     node.reply(conn).simple("Background saving started");
     Ok(())
@@ -265,6 +271,9 @@ impl Node {
         let persistence = &self.persistence;
         if persistence.saving.is_some() || persistence.loading.is_some() {
             return;
+        }
+        if persistence.scheduled {
+            return self.start_save();
         }
         let retry_due = !persistence.last_save_failed || (self.unix - persistence.last_try) / 1000 >= RETRY_SECONDS;
         let age = (self.unix - persistence.last_save) / 1000;

@@ -78,3 +78,28 @@ fn commandstats_count_a_wait_once_and_when_it_is_served() {
     send(&mut session, 'a', "RPUSH k x");
     assert_eq!(calls(&mut session).as_deref(), Some("calls=1"));
 }
+
+/// What a client sent while it waited runs after the transaction that ended its wait, not inside it.
+#[test]
+fn a_transaction_is_not_interrupted_by_those_whose_waits_it_ends() {
+    let mut session = Session::new();
+    let id = id_of(&mut session, 'b');
+    assert!(send(&mut session, 'b', "WAIT 1 0").is_empty());
+    assert!(send(&mut session, 'b', "INCR n").is_empty());
+    for line in ["MULTI", "GET n", &format!("CLIENT UNBLOCK {id}"), "GET n"] {
+        send(&mut session, 'a', line);
+    }
+    assert_eq!(send(&mut session, 'a', "EXEC"), ["a: *3 $-1 :1 $-1", "b: :0 :1"]);
+}
+
+#[test]
+fn a_save_inside_a_transaction_waits_for_its_end() {
+    let mut session = Session::new();
+    for line in ["MULTI", "SET a 1", "BGSAVE", "SET b 1"] {
+        send(&mut session, 'a', line);
+    }
+    assert_eq!(send(&mut session, 'a', "EXEC"), ["a: *3 +OK +Background saving scheduled +OK"]);
+    session.act(&Action::Sleep(200));
+    let info = send(&mut session, 'a', "INFO persistence").concat();
+    assert!(info.contains("rdb_saves:1") && info.contains("rdb_changes_since_last_save:0"), "{info}");
+}

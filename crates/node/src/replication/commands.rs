@@ -7,7 +7,7 @@ use replication::master::{PsyncOutcome, PsyncRequest, ReplconfOutcome};
 use replication::replica::Input;
 use resp::Args;
 
-use crate::client::{Blocked, ConnId, Kind, WaitFor};
+use crate::client::{Blocked, ConnId, Kind, ReplyMode, WaitFor};
 use crate::host::LogLevel;
 use crate::node::Node;
 use crate::table::{ServerFn, ServerRow};
@@ -72,6 +72,7 @@ fn replicaof(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 impl Node {
     /// Follows a master: what is here stays until the master's data set is complete.
     pub fn follow(&mut self, host: String, port: u16) {
+        self.end_unit_of_old_role();
         let was_master = !self.replication.is_replica();
         self.config.set_replicaof(Some((host.clone(), port)));
         if was_master {
@@ -86,8 +87,16 @@ impl Node {
         self.run_link();
     }
 
+    /// What a transaction did before it changes the role is committed in the role in which it was done.
+    fn end_unit_of_old_role(&mut self) {
+        if self.in_exec {
+            self.commit();
+        }
+    }
+
     /// Becomes a master: replicas of the old master, and our own, may go on under the second id.
     pub(crate) fn stop_following(&mut self) {
+        self.end_unit_of_old_role();
         self.config.set_replicaof(None);
         self.replication.guard.ordered();
         self.replication.link.handle(self.now, Input::Unfollow);
@@ -111,6 +120,8 @@ impl Node {
         for conn in waiting {
             self.reply(conn)
                 .error(b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)");
+            self.waiters.remove(conn);
+            self.waits.retain(|other| *other != conn);
             self.close_after_reply(conn);
         }
     }
@@ -322,8 +333,8 @@ fn wait(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let until = (timeout > 0).then(|| node.now + Duration::from_millis(timeout));
     node.clients[conn].blocked = Some(Blocked::Wait { offset, wait, until });
     node.waits.push(conn);
+    // Asked once, at the end of the turn, for all who wait.
     node.replication.peers.request_acks();
-    node.run_peers();
     Ok(())
 }
 
@@ -378,8 +389,12 @@ impl Node {
         } else {
             self.reply_wait(conn, wait, self.wait_counts(offset));
         }
+        if let Some(client) = self.clients.get_mut(conn).filter(|client| client.reply_mode == ReplyMode::Skip) {
+            client.reply_mode = ReplyMode::On;
+        }
         self.clients.mark_dirty(conn);
-        self.resume(conn);
+        // Not at once: the command that ended the wait may stand inside somebody's transaction.
+        self.resume_later(conn);
     }
 }
 

@@ -230,7 +230,8 @@ impl Node {
             if !over_soft {
                 cursor.over_soft_limit_since = None;
             }
-            let over_hard = limit.hard > 0 && behind >= limit.hard;
+            // A limit below the backlog would cut a replica that was just let in to catch up from it.
+            let over_hard = limit.hard > 0 && behind >= limit.hard.max(self.config.repl_backlog_size);
             if over_hard || (over_soft && self.now.seconds_since(since) > limit.soft_seconds) {
                 too_slow.push((*conn, behind));
             }

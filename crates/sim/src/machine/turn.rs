@@ -351,12 +351,12 @@ fn expected_answer(node: &Node, asked: &Asked) -> Expected {
     }
     let (Some(replid), true) = (asked.replid, facts.kept) else { return Expected::NotPartial };
     let current = replid == facts.replid;
-    let second = replid == facts.replid2 && asked.wanted <= facts.second_offset;
+    let older = facts.older.iter().any(|(id, end)| *id == replid && asked.wanted <= *end as i64 + 1);
     let Some(from) = u64::try_from(asked.wanted).ok().and_then(|wanted| wanted.checked_sub(1)) else {
         return Expected::NotPartial;
     };
     match from {
-        _ if !current && !second => Expected::NotPartial,
+        _ if !current && !older => Expected::NotPartial,
         _ if from < facts.first => Expected::NotPartial,
         _ if from > facts.end && is_replica => Expected::Either,
         _ if from > facts.end => Expected::NotPartial,
