@@ -33,7 +33,7 @@ pub struct Persistence {
     pub saves: u64,
     /// The save that runs beside the executor.
     pub saving: Option<Saving>,
-    /// BGSAVE SCHEDULE asked for one more.
+    /// BGSAVE inside a transaction asked for one behind it.
     pub scheduled: bool,
     /// The load at the start, while it runs.
     pub loading: Option<Loading>,
@@ -149,6 +149,12 @@ fn bgsave(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     if node.persistence.saving.is_some() {
         return Err(Error::text("ERR Background save already in progress"));
     }
+    if node.running_inside_exec() {
+        // What the transaction has done is not in the stream yet: a snapshot now would have half of it.
+        node.persistence.scheduled = true;
+        node.reply(conn).simple("Background saving scheduled");
+        return Ok(());
+    }
     node.start_save();
     node.reply(conn).simple("Background saving started");
     Ok(())
@@ -217,6 +223,8 @@ impl Node {
     pub(crate) fn save_now(&mut self) -> bool {
         let started = self.host.now();
         let job = self.save_job();
+        // A save beside the executor is older than this one, and no failure if it does not get its place.
+        self.persistence.saving = None;
         let result = self.host.save_now(job);
         let seconds = self.host.now().seconds_since(started) as i64;
         let dirty = self.persistence.dirty;
@@ -265,6 +273,9 @@ impl Node {
         let persistence = &self.persistence;
         if persistence.saving.is_some() || persistence.loading.is_some() {
             return;
+        }
+        if persistence.scheduled {
+            return self.start_save();
         }
         let retry_due = !persistence.last_save_failed || (self.unix - persistence.last_try) / 1000 >= RETRY_SECONDS;
         let age = (self.unix - persistence.last_save) / 1000;

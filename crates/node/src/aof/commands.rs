@@ -71,7 +71,6 @@ fn waitaof(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     node.waits.push(conn);
     if replicas > 0 {
         node.replication.peers.request_acks();
-        node.run_peers();
     }
     Ok(())
 }
