@@ -3,7 +3,7 @@
 use commands::{Categories, Error, Flags, Meta, Outcome, Row, int32, is};
 use resp::{Args, Protocol};
 
-use crate::client::{ConnId, ReplyMode};
+use crate::client::{ConnId, Kind, ReplyMode};
 use crate::node::Node;
 use crate::table::{ServerFn, ServerRow};
 
@@ -61,7 +61,7 @@ fn hello(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     if let Some((user, password)) = auth {
         node.authenticate(conn, user, password)?;
     }
-    if !node.clients[conn].authenticated {
+    if node.is_locked_out(&node.clients[conn]) {
         return Err(Error::text(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
              <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
@@ -232,6 +232,9 @@ const RESET: ServerRow = Row {
 };
 
 fn reset(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
+    if node.clients[conn].kind == Kind::Replica {
+        return Err(Error::text("ERR can only reset normal client connections"));
+    }
     node.unwatch_all(conn);
     node.unsubscribe_all(conn);
     let authenticated = !node.config.needs_password();

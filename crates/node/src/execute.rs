@@ -4,7 +4,7 @@ use commands::{Blocking, Context, Error, Flags, Outcome};
 use keyspace::{Db, Effects, ExpiryMode, Keyspace};
 use resp::Args;
 
-use crate::client::{Blocked, ConnId, ReplyMode};
+use crate::client::{Blocked, ConnId, Kind, ReplyMode};
 use crate::gate::Verdict;
 use crate::node::{Node, reply_to};
 use crate::table::{CommandId, CommandRow};
@@ -15,6 +15,8 @@ impl Node {
         if self.clients[conn].reply_mode == ReplyMode::SkipNext {
             self.clients[conn].reply_mode = ReplyMode::Skip;
         }
+        let gets_stream = self.clients[conn].kind == Kind::Replica;
+        let replies_end = self.clients[conn].outbox.end();
         match self.judge(conn, args) {
             Verdict::Run(id) => self.run(conn, id, args),
             Verdict::Queue(id) => self.queue(conn, id, args),
@@ -32,6 +34,14 @@ impl Node {
         if let Some(client) = self.clients.get_mut(conn) {
             if client.reply_mode == ReplyMode::Skip && client.blocked.is_none() {
                 client.reply_mode = ReplyMode::On;
+            }
+            // A reply in the middle of the stream would be taken for a part of it.
+            if gets_stream && client.outbox.end() > replies_end {
+                let name = String::from_utf8_lossy(&args[0]).into_owned();
+                let line = format!("Replica generated a reply to command '{name}', disconnecting it");
+                self.log(crate::host::LogLevel::Warning, &line);
+                self.close_now(conn);
+                return true;
             }
             if !client.outbox.is_empty() {
                 self.clients.mark_dirty(conn);
@@ -204,11 +214,10 @@ impl Node {
         let Some(started) = started else { return };
         let took = self.host.now().since(started);
         self.table.stats_mut(id).usec += took.as_micros() as u64;
-        let Node { table, slowlog, config, unix, .. } = self;
+        let Node { table, clients, slowlog, config, unix, .. } = self;
         let command = table.get(id);
         if !command.row.meta().flags.has(Flags::SKIP_SLOWLOG) && command.full_name != "exec" {
-            let client = self.clients.get(conn).map(|client| (client.peer.addr.clone(), client.name.clone()));
-            slowlog.add(config, *unix, took, (&command.full_name, args), client);
+            slowlog.add(config, *unix, took, (&command.full_name, args), clients.get(conn));
         }
         self.latency.count(&self.config, id, took);
         self.latency.add(&self.config, self.unix, "command", took);

@@ -3,7 +3,7 @@
 use commands::{Error, Flags, is};
 use resp::Args;
 
-use crate::client::ConnId;
+use crate::client::{Client, ConnId, Kind};
 use crate::node::Node;
 use crate::table::CommandId;
 
@@ -59,7 +59,7 @@ impl Node {
             return Some(error);
         }
         let flags = self.effective_flags(conn, id);
-        if !client.authenticated && self.config.needs_password() && !meta.flags.has(Flags::NO_AUTH) {
+        if self.is_locked_out(client) && !meta.flags.has(Flags::NO_AUTH) {
             return Some(Error::text("NOAUTH Authentication required."));
         }
         if client.transaction.is_some() && meta.flags.has(Flags::NO_MULTI) {
@@ -71,7 +71,10 @@ impl Node {
         if flags.has(Flags::DENYOOM) && !is_replica && self.is_over_maxmemory() {
             return Some(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
         }
-        if write && let Some(error) = self.disk_refusal(is_replica) {
+        // PING is how clients ask whether all is well.
+        if (write || command.row.name() == "ping")
+            && let Some(error) = self.disk_refusal()
+        {
             return Some(error);
         }
         if write && !self.replication.has_enough_replicas(&self.config, self.now) {
@@ -93,11 +96,16 @@ impl Node {
         if self.persistence.loading.is_some() && !flags.has(Flags::LOADING) {
             return Some(Error::text("LOADING Redis is loading the dataset in memory"));
         }
-        let looks_on = client.monitor || client.kind == crate::client::Kind::Replica;
-        if looks_on && (write || flags.has(Flags::MAY_REPLICATE) || flags.has(Flags::READONLY)) {
+        let about_keys = write || flags.has(Flags::READONLY) || flags.has(Flags::MAY_REPLICATE);
+        if about_keys && (client.kind == Kind::Replica || client.monitor) {
             return Some(Error::text("ERR Replica can't interact with the keyspace"));
         }
         None
+    }
+
+    /// Whether a client has to give a password first. One that came while there was none need not.
+    pub(crate) fn is_locked_out(&self, client: &Client) -> bool {
+        !client.authenticated && self.config.needs_password()
     }
 
     /// The flags that count: EXEC carries what its queue holds.
@@ -147,19 +155,24 @@ impl Node {
         })
     }
 
-    /// Whether the allocator has given out more than maxmemory, as of this turn.
+    /// Whether the allocator has given out more than maxmemory, as of this turn. What the stream holds beyond its backlog
+    /// does not count: slow replicas are no reason to refuse writes.
     fn is_over_maxmemory(&self) -> bool {
-        self.config.maxmemory > 0 && self.stats.memory_used > self.config.maxmemory
+        if self.config.maxmemory == 0 {
+            return false;
+        }
+        let beyond = self.replication.held_bytes().saturating_sub(self.config.repl_backlog_size);
+        self.stats.memory_used.saturating_sub(beyond) > self.config.maxmemory
     }
 
-    fn disk_refusal(&self, is_replica: bool) -> Option<Error> {
-        if let Some(reason) = self.aof.refusal().filter(|_| !is_replica) {
+    fn disk_refusal(&self) -> Option<Error> {
+        if let Some(reason) = self.aof.refusal() {
             return Some(Error::owned(format!("MISCONF Errors writing to the AOF file: {reason}")));
         }
         let failed = self.config.stop_writes_on_bgsave_error
             && !self.config.save.is_empty()
             && self.persistence.last_save_failed;
-        (failed && !is_replica).then(|| {
+        failed.then(|| {
             Error::text(
                 "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
                  Commands that may modify the data set are disabled, because this instance is configured to report \

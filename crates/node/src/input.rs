@@ -67,8 +67,8 @@ impl Node {
             if over || client.blocked.is_some() || done == input.len() {
                 break;
             }
-            let limits =
-                ParseLimits { bulk_max: self.config.proto_max_bulk_len, unauthenticated: !client.authenticated };
+            let unauthenticated = !client.authenticated && self.config.needs_password();
+            let limits = ParseLimits { bulk_max: self.config.proto_max_bulk_len, unauthenticated };
             match client.parser.parse(&input[done..], &mut args, &limits) {
                 Ok(Parsed::Complete { consumed }) => {
                     let request = args.view(&input[done..done + consumed]);
@@ -114,7 +114,7 @@ impl Node {
         let queued = client.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
         let limit = self.config.client_query_buffer_limit as usize;
         let too_long = client.inbox.len() + queued > limit
-            || (!client.authenticated && client.inbox.len() > UNAUTHENTICATED_QUERY_MAX);
+            || (self.is_locked_out(client) && client.inbox.len() > UNAUTHENTICATED_QUERY_MAX);
         if too_long {
             let line = format!("Closing client {}: its query buffer is over the limit.", client.peer.addr);
             self.stats.query_buffer_limit_disconnections += 1;

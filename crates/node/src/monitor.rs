@@ -5,7 +5,7 @@ use std::fmt::Write;
 use commands::{Error, Flags, Meta, Outcome, Row};
 use resp::{Args, Reply};
 
-use crate::client::{ConnId, ReplyMode};
+use crate::client::{ConnId, Kind, ReplyMode};
 use crate::node::Node;
 use crate::redact::{REDACTED, secrets};
 use crate::table::{CommandId, ServerFn, ServerRow};
@@ -26,7 +26,7 @@ fn monitor(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     if node.running_inside_exec() {
         return Err(Error::text("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
-    if node.clients[conn].monitor {
+    if node.clients[conn].monitor || node.clients[conn].kind == Kind::Replica {
         return Ok(()); // No reply at all: so do the peers.
     }
     node.clients[conn].monitor = true;

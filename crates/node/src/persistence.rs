@@ -33,7 +33,7 @@ pub struct Persistence {
     pub saves: u64,
     /// The save that runs beside the executor.
     pub saving: Option<Saving>,
-    /// BGSAVE SCHEDULE asked for one more.
+    /// BGSAVE inside a transaction asked for one behind it.
     pub scheduled: bool,
     /// The load at the start, while it runs.
     pub loading: Option<Loading>,
@@ -150,7 +150,7 @@ fn bgsave(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         return Err(Error::text("ERR Background save already in progress"));
     }
     if node.running_inside_exec() {
-        // A snapshot in the midst of a transaction would hold half of it.
+        // What the transaction has done is not in the stream yet: a snapshot now would have half of it.
         node.persistence.scheduled = true;
         node.reply(conn).simple("Background saving scheduled");
         return Ok(());
@@ -223,6 +223,8 @@ impl Node {
     pub(crate) fn save_now(&mut self) -> bool {
         let started = self.host.now();
         let job = self.save_job();
+        // A save beside the executor is older than this one, and no failure if it does not get its place.
+        self.persistence.saving = None;
         let result = self.host.save_now(job);
         let seconds = self.host.now().seconds_since(started) as i64;
         let dirty = self.persistence.dirty;

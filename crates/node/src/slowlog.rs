@@ -8,7 +8,7 @@ use commands::{Error, Flags, Meta, Outcome, Row};
 use config::Config;
 use resp::Args;
 
-use crate::client::ConnId;
+use crate::client::{Client, ConnId};
 use crate::node::Node;
 use crate::pubsub::container;
 use crate::redact::{REDACTED, secrets};
@@ -42,13 +42,14 @@ impl SlowLog {
         at: UnixMs,
         took: Duration,
         (full_name, args): (&str, &Args<'_>),
-        client: Option<(String, Vec<u8>)>,
+        client: Option<&Client>,
     ) {
         let threshold = config.slowlog_log_slower_than;
         if threshold < 0 || took.as_micros() < threshold as u128 {
             return;
         }
-        let (addr, name) = client.unwrap_or_default();
+        let (addr, name) =
+            client.map_or((String::new(), Vec::new()), |client| (client.peer.addr.clone(), client.name.clone()));
         self.entries.push_front(Entry { id: self.next_id, at, took, args: shorten(full_name, args), addr, name });
         self.next_id += 1;
         self.entries.truncate(config.slowlog_max_len as usize);

@@ -67,6 +67,10 @@ impl Node {
             self.run_peers();
         }
         self.resume_released();
+        if self.replication.peers.take_acks_wanted() {
+            self.replication.feed_getack();
+            self.wake_replicas();
+        }
         self.mark_stream();
         self.settle_stream();
         self.discard_values();

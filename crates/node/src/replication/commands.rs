@@ -7,7 +7,7 @@ use replication::master::{PsyncOutcome, PsyncRequest, ReplconfOutcome};
 use replication::replica::Input;
 use resp::Args;
 
-use crate::client::{Blocked, ConnId, Kind, ReplyMode, WaitFor};
+use crate::client::{Blocked, ConnId, Kind, WaitFor};
 use crate::host::LogLevel;
 use crate::node::Node;
 use crate::table::{ServerFn, ServerRow};
@@ -72,7 +72,8 @@ fn replicaof(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 impl Node {
     /// Follows a master: what is here stays until the master's data set is complete.
     pub fn follow(&mut self, host: String, port: u16) {
-        self.end_unit_of_old_role();
+        // What the unit did as a master belongs into its stream.
+        self.commit();
         let was_master = !self.replication.is_replica();
         self.config.set_replicaof(Some((host.clone(), port)));
         if was_master {
@@ -85,18 +86,12 @@ impl Node {
         self.replication.link.handle(self.now, Input::Follow { host, port });
         self.drop_replicas("we follow another master now");
         self.run_link();
-    }
-
-    /// What a transaction did before it changes the role is committed in the role in which it was done.
-    fn end_unit_of_old_role(&mut self) {
-        if self.in_exec {
-            self.commit();
-        }
+        self.begin_unit();
     }
 
     /// Becomes a master: replicas of the old master, and our own, may go on under the second id.
     pub(crate) fn stop_following(&mut self) {
-        self.end_unit_of_old_role();
+        self.commit();
         self.config.set_replicaof(None);
         self.replication.guard.ordered();
         self.replication.link.handle(self.now, Input::Unfollow);
@@ -108,6 +103,8 @@ impl Node {
         self.replication.selected_db = None;
         self.drop_replicas("we are a master now, under a new id");
         self.run_link();
+        // What the unit goes on to do is in the stream.
+        self.begin_unit();
     }
 
     pub(super) fn end_all_waits(&mut self) {
@@ -121,7 +118,8 @@ impl Node {
             self.reply(conn)
                 .error(b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)");
             self.waiters.remove(conn);
-            self.waits.retain(|other| *other != conn);
+            self.waits.retain(|waiting| *waiting != conn);
+            self.clients[conn].blocked = None;
             self.close_after_reply(conn);
         }
     }
@@ -143,6 +141,9 @@ const PSYNC: ServerRow = Row {
 };
 
 fn psync(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
+    if node.clients[conn].monitor {
+        return Ok(()); // As with the peers: its lines would stand in the stream.
+    }
     let wanted = int(&args[2])?;
     let pending_output = !node.clients[conn].outbox.is_empty();
     // The peers pass over any other word here.
@@ -174,6 +175,9 @@ const SYNC: ServerRow = Row {
 };
 
 fn sync(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
+    if node.clients[conn].monitor {
+        return Ok(());
+    }
     let pending_output = !node.clients[conn].outbox.is_empty();
     let now = node.now;
     let outcome = node.with_view(|peers, view| peers.sync(now, conn, pending_output, view));
@@ -382,19 +386,14 @@ impl Node {
     /// Ends one wait: with the count reached, or with CLIENT UNBLOCK's error.
     pub(crate) fn end_wait(&mut self, conn: ConnId, with_error: bool) {
         self.waits.retain(|waiting| *waiting != conn);
-        let Some(client) = self.clients.get_mut(conn) else { return };
-        let Some(Blocked::Wait { offset, wait, .. }) = client.blocked.take() else { return };
+        let Some(client) = self.clients.get(conn) else { return };
+        let Some(Blocked::Wait { offset, wait, .. }) = client.blocked else { return };
         if with_error {
             self.reply(conn).error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
         } else {
             self.reply_wait(conn, wait, self.wait_counts(offset));
         }
-        if let Some(client) = self.clients.get_mut(conn).filter(|client| client.reply_mode == ReplyMode::Skip) {
-            client.reply_mode = ReplyMode::On;
-        }
-        self.clients.mark_dirty(conn);
-        // Not at once: the command that ended the wait may stand inside somebody's transaction.
-        self.resume_later(conn);
+        self.release(conn);
     }
 }
 

@@ -48,10 +48,6 @@ impl Node {
                     self.replication.feed_ping();
                     self.wake_replicas();
                 }
-                PeersOutput::FeedGetAck => {
-                    self.replication.feed_getack();
-                    self.wake_replicas();
-                }
                 PeersOutput::CreateBacklog | PeersOutput::FreeBacklog => {
                     self.turn_backlog(wish == PeersOutput::CreateBacklog)
                 }
@@ -126,7 +122,10 @@ impl Node {
             let started = Event::SyncStarted { conn: target.conn, offset: position.offset, replid: position.replid };
             self.replication.peers.handle(self.now, started);
             self.run_peers();
-            let Some(client) = self.clients.get_mut(target.conn) else { continue };
+            let Some(client) = self.clients.get_mut(target.conn) else {
+                self.transfer_done(target.conn, Err("the connection is gone".to_owned()));
+                continue;
+            };
             let preamble = client.outbox.to_vec();
             client.outbox.clear();
             client.transferring = true;
@@ -176,8 +175,9 @@ impl Node {
 
     /// A replica's snapshot is sent, or could not be.
     pub fn transfer_done(&mut self, conn: ConnId, result: Result<(), String>) {
-        let Some(client) = self.clients.get_mut(conn) else { return };
-        client.transferring = false;
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.transferring = false;
+        }
         let event = match result {
             Ok(()) => Event::TransferDone(conn),
             Err(reason) => Event::TransferFailed(conn, reason),
@@ -222,16 +222,18 @@ impl Node {
     pub(crate) fn settle_stream(&mut self) {
         let limit = &self.config.client_output_buffer_limit.replica;
         let end = self.replication.offset();
+        // Whoever is cut while the backlog has what it lacks comes back for just that, and would be cut again.
+        let at_least_backlog = |limit: u64| if limit == 0 { 0 } else { limit.max(self.config.repl_backlog_size) };
+        let (hard, soft) = (at_least_backlog(limit.hard), at_least_backlog(limit.soft));
         let mut too_slow = Vec::new();
         for (conn, cursor) in &mut self.replication.cursors {
             let behind = end - cursor.at;
-            let over_soft = limit.soft > 0 && behind >= limit.soft;
+            let over_soft = soft > 0 && behind >= soft;
             let since = *cursor.over_soft_limit_since.get_or_insert(self.now);
             if !over_soft {
                 cursor.over_soft_limit_since = None;
             }
-            // A limit below the backlog would cut a replica that was just let in to catch up from it.
-            let over_hard = limit.hard > 0 && behind >= limit.hard.max(self.config.repl_backlog_size);
+            let over_hard = hard > 0 && behind >= hard;
             if over_hard || (over_soft && self.now.seconds_since(since) > limit.soft_seconds) {
                 too_slow.push((*conn, behind));
             }

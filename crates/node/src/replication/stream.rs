@@ -50,7 +50,7 @@ impl Replication {
     }
 
     /// Appends a request to acknowledge.
-    pub(super) fn feed_getack(&mut self) {
+    pub(crate) fn feed_getack(&mut self) {
         self.journal.append(GETACK);
     }
 }

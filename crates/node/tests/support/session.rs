@@ -99,6 +99,47 @@ impl Session {
         }
     }
 
+    /// Sends commands in one piece on a connection: what came of them on each, as `name: lines`.
+    pub fn send(&mut self, name: char, lines: &[&str]) -> Vec<String> {
+        self.send_together(&[(name, lines)])
+    }
+
+    /// Sends commands on several connections in one turn: what came of them on each.
+    pub fn send_together(&mut self, requests: &[(char, &[&str])]) -> Vec<String> {
+        let requests: Vec<(ConnId, Vec<u8>)> =
+            requests.iter().map(|(name, lines)| (self.connection(*name), encode(lines))).collect();
+        self.turn(|node| requests.iter().for_each(|(id, bytes)| node.handle_input(*id, bytes)));
+        self.taken()
+    }
+
+    /// What came to each connection of its own accord, as `name: lines`.
+    pub fn taken(&mut self) -> Vec<String> {
+        self.take_all(false).into_iter().map(|(name, lines)| format!("{name}: {}", lines.join(" "))).collect()
+    }
+
+    /// A replica, `r`, that has everything.
+    pub fn add_replica(&mut self) {
+        self.send('r', &["REPLCONF capa eof capa psync2"]);
+        self.send('r', &["PSYNC ? -1"]);
+        self.pass(6000);
+        self.acknowledge();
+        self.taken();
+    }
+
+    /// The replica acknowledges all there is.
+    pub fn acknowledge(&mut self) {
+        let offset = self.offset();
+        self.send('r', &[&format!("REPLCONF ACK {offset}")]);
+    }
+
+    /// The stream's end.
+    pub fn offset(&mut self) -> u64 {
+        let text = self.send('i', &["INFO replication"]).concat();
+        let at = text.split("master_repl_offset:").nth(1).expect("the field is there");
+        let digits: String = at.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
+    }
+
     /// Lets time pass until a connection got something.
     pub fn wait_for(&mut self, name: char) {
         const STEP_MS: u64 = 10;
@@ -253,4 +294,13 @@ impl Session {
             }
         }
     }
+}
+
+fn encode(lines: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        resp::encode::command(&mut bytes, &words);
+    }
+    bytes
 }

@@ -158,8 +158,6 @@ pub enum PeersOutput<K> {
     },
     /// Put a PING into the stream.
     FeedPing,
-    /// Put a REPLCONF GETACK * into the stream.
-    FeedGetAck,
     /// The first replica came and there is no backlog: rotate the history, start the journal, report BacklogActive.
     CreateBacklog,
     /// No replica for repl-backlog-ttl: free the journal, rotate the history, report BacklogActive.

@@ -48,6 +48,8 @@ pub struct Peers<K> {
     pinged_at: Time,
     /// The last snapshot run's number.
     run: u64,
+    /// Whose snapshots are being sent, and in which run: until that is reported, also for connections that are gone.
+    sending: BTreeMap<K, u64>,
     acks_wanted: bool,
     stats: PeersStats,
     outputs: VecDeque<PeersOutput<K>>,
@@ -66,6 +68,7 @@ impl<K: Copy + Eq + Ord> Peers<K> {
             empty_since: now,
             pinged_at: now,
             run: 0,
+            sending: BTreeMap::new(),
             acks_wanted: false,
             stats: PeersStats::default(),
             outputs: VecDeque::new(),
@@ -155,6 +158,7 @@ impl<K: Copy + Eq + Ord> Peers<K> {
             framing: framing(&negotiated, &self.settings),
             negotiated,
             legacy,
+            has_acked: false,
             acked: 0,
             fsynced: 0,
             heard: now,
@@ -180,6 +184,7 @@ impl<K: Copy + Eq + Ord> Peers<K> {
     fn acknowledge(&mut self, now: Time, conn: K, applied: Option<u64>, fsynced: Option<u64>) {
         let (Some(at), Some(applied)) = (self.find(conn), applied) else { return };
         let replica = &mut self.replicas[at];
+        replica.has_acked = true;
         replica.acked = replica.acked.max(applied);
         replica.fsynced = replica.fsynced.max(fsynced.unwrap_or(0));
         replica.heard = now;
@@ -198,6 +203,9 @@ impl<K: Copy + Eq + Ord> Peers<K> {
 
     /// Takes an event. One about a connection that is no replica, or that no longer fits, is ignored.
     pub fn handle(&mut self, now: Time, event: Event<K>) {
+        if let Event::TransferDone(conn) | Event::TransferFailed(conn, _) | Event::SyncRefused(conn, _) = &event {
+            self.sending.remove(conn);
+        }
         match event {
             Event::Closed(conn) => {
                 self.negotiations.remove(&conn);
@@ -235,18 +243,18 @@ impl<K: Copy + Eq + Ord> Peers<K> {
         let conn = replica.conn;
         match (&mut replica.state, event) {
             (_, Event::Newline(_)) => replica.heard = now,
-            (&mut State::Starting { run }, Event::SyncStarted { offset: from, replid, .. }) => {
+            (State::Starting, Event::SyncStarted { offset: from, replid, .. }) => {
                 replica.state = match replica.framing {
-                    Framing::Sized => State::Encoding { run, from },
-                    Framing::EndMark => State::Sending { run, from, progress: now },
+                    Framing::Sized => State::Encoding { from },
+                    Framing::EndMark => State::Sending { from, progress: now },
                 };
                 if !replica.legacy {
                     let reply = format!("+FULLRESYNC {replid} {from}\r\n").into_bytes();
                     self.outputs.push_back(PeersOutput::Send(conn, reply));
                 }
             }
-            (&mut State::Encoding { run, from }, Event::BulkStarted(_)) => {
-                replica.state = State::Sending { run, from, progress: now };
+            (&mut State::Encoding { from }, Event::BulkStarted(_)) => {
+                replica.state = State::Sending { from, progress: now };
             }
             (State::Sending { progress, .. }, Event::TransferProgress(_)) => *progress = now,
             (&mut State::Sending { from, .. }, Event::TransferDone(_)) => {
@@ -257,12 +265,12 @@ impl<K: Copy + Eq + Ord> Peers<K> {
                     Framing::EndMark => replica.state = State::AckAwaited { from },
                 }
             }
-            (State::Starting { .. }, Event::TransferFailed(_, reason)) => {
+            (State::Starting, Event::TransferFailed(_, reason)) => {
                 let error = b"-ERR BGSAVE failed, replication can't continue\r\n".to_vec();
                 self.outputs.push_back(PeersOutput::Send(conn, error));
                 self.close(now, at, true, &reason);
             }
-            (State::Starting { .. }, Event::SyncRefused(_, reason)) => {
+            (State::Starting, Event::SyncRefused(_, reason)) => {
                 // This word makes real replicas wait a second before they try again; they would at once after others.
                 let error = format!("-NOMASTERLINK Can't SYNC: {reason}\r\n");
                 self.outputs.push_back(PeersOutput::Send(conn, error.into_bytes()));
@@ -425,7 +433,7 @@ impl<K: Copy + Eq + Ord> Peers<K> {
     }
 
     fn runs_under_way(&self) -> usize {
-        let mut runs: Vec<u64> = self.replicas.iter().filter_map(Replica::run).collect();
+        let mut runs: Vec<u64> = self.sending.values().copied().collect();
         runs.sort_unstable();
         runs.dedup();
         runs.len()
@@ -439,7 +447,8 @@ impl<K: Copy + Eq + Ord> Peers<K> {
             if !matches!(replica.state, State::Waiting { .. }) {
                 continue;
             }
-            replica.state = State::Starting { run: self.run };
+            replica.state = State::Starting;
+            self.sending.insert(replica.conn, self.run);
             replica.framing = framing(&replica.negotiated, &self.settings);
             targets.push(SyncTarget {
                 conn: replica.conn,
@@ -454,23 +463,25 @@ impl<K: Copy + Eq + Ord> Peers<K> {
 
     /// The next thing to do. Poll until None after every call.
     pub fn poll_output(&mut self) -> Option<PeersOutput<K>> {
-        let output = self.outputs.pop_front();
-        if output.is_none() && std::mem::take(&mut self.acks_wanted) {
-            return Some(PeersOutput::FeedGetAck);
-        }
-        output
+        self.outputs.pop_front()
     }
 
-    /// Asks all replicas to acknowledge: one GETACK, however often it is called before the outputs are polled,
-    /// and none if nobody could answer.
+    /// Whether to put a REPLCONF GETACK * into the stream. Ask once at the end of a turn.
+    pub fn take_acks_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.acks_wanted)
+    }
+
+    /// Asks all replicas to acknowledge: one GETACK at the end of the turn, however often it is called, and none if
+    /// nobody could answer.
     pub fn request_acks(&mut self) {
         self.acks_wanted = self.replicas.iter().any(Replica::is_online);
     }
 
     /// How many online replicas acknowledged at least `offset` (WAIT). What was written before the stream was kept is
-    /// at offset 0, and a replica that acknowledged nothing yet need not have it.
+    /// at offset 0: a replica that acknowledged anything has loaded it with its snapshot.
     pub fn acked_at_least(&self, offset: u64) -> usize {
-        self.replicas.iter().filter(|replica| replica.is_online() && replica.acked >= offset.max(1)).count()
+        let has = |replica: &&Replica<K>| replica.is_online() && replica.has_acked && replica.acked >= offset;
+        self.replicas.iter().filter(has).count()
     }
 
     /// What a replica has acknowledged.

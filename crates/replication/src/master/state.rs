@@ -23,12 +23,12 @@ pub(super) enum State {
     Held { id: Vec<u8>, wanted: i64, since: Time },
     /// It needs a snapshot.
     Waiting { since: Time },
-    /// Its snapshot was ordered from the node, as part of this run.
-    Starting { run: u64 },
+    /// Its snapshot was ordered from the node.
+    Starting,
     /// Its snapshot is being written where its length can be counted.
-    Encoding { run: u64, from: u64 },
+    Encoding { from: u64 },
     /// Its snapshot is on the wire.
-    Sending { run: u64, from: u64, progress: Time },
+    Sending { from: u64, progress: Time },
     /// Its snapshot, with the end mark, is sent; once it is loaded an ACK will come.
     AckAwaited { from: u64 },
     /// It gets the stream.
@@ -44,6 +44,7 @@ pub(super) struct Replica<K> {
     /// It came with SYNC: it gets no +FULLRESYNC and may never acknowledge.
     pub(super) legacy: bool,
     pub(super) framing: Framing,
+    pub(super) has_acked: bool,
     pub(super) acked: u64,
     pub(super) fsynced: u64,
     /// When it was last heard.
@@ -72,27 +73,16 @@ impl<K> Replica<K> {
 
     pub(super) fn start_offset(&self) -> Option<u64> {
         match self.state {
-            State::Held { .. } | State::Waiting { .. } | State::Starting { .. } => None,
-            State::Encoding { from, .. }
+            State::Held { .. } | State::Waiting { .. } | State::Starting => None,
+            State::Encoding { from }
             | State::Sending { from, .. }
             | State::AckAwaited { from }
             | State::Online { from } => Some(from),
         }
     }
 
-    /// The snapshot run it takes part in.
-    pub(super) fn run(&self) -> Option<u64> {
-        match self.state {
-            State::Starting { run } | State::Encoding { run, .. } | State::Sending { run, .. } => Some(run),
-            _ => None,
-        }
-    }
-
     /// Whether empty lines keep it patient. After the `$` header they would be read as snapshot.
     pub(super) fn hears_newlines(&self) -> bool {
-        matches!(
-            self.state,
-            State::Held { .. } | State::Waiting { .. } | State::Starting { .. } | State::Encoding { .. }
-        )
+        matches!(self.state, State::Held { .. } | State::Waiting { .. } | State::Starting | State::Encoding { .. })
     }
 }

@@ -105,14 +105,15 @@ impl LoadJob {
         let waiting = Arc::new(Waiting::default());
         // A replica keeps keys that are past their time until its master deletes them.
         let options = options(config, false);
-        let source =
+        let mut source =
             Source { receiver, waiting: Arc::clone(&waiting), reporter: reporter.clone(), piece: Vec::new(), at: 0 };
         let sender = reporter.clone();
         let load = move || {
             let mut watch = Watch { reporter: None, expired: Vec::new() };
-            let result = load_into(&mut keyspace, source, &options, &mut watch);
-            let result =
-                result.map(|report| loaded(*keyspace, &report, watch.expired)).map_err(|error| error.to_string());
+            let result = load_into(&mut keyspace, &mut source, &options, &mut watch)
+                .map_err(|error| error.to_string())
+                .and_then(|report| source.read_end().map(|()| report))
+                .map(|report| loaded(*keyspace, &report, watch.expired));
             sender.send(Report::Loaded { attempt, result });
         };
         beside_or_report("load", &reporter, load, |reason| Report::Loaded { attempt, result: Err(reason) });
@@ -153,6 +154,17 @@ struct Source {
     at: usize,
 }
 
+impl Source {
+    /// Waits for the end of the transfer: the data set is complete before, but the link takes no result until then.
+    fn read_end(&mut self) -> Result<(), String> {
+        match self.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err("there are bytes behind the end of the data set".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.piece.len() {
@@ -171,5 +183,57 @@ impl Read for Source {
         buffer[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
         self.at += count;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mio::{Poll, Token, Waker};
+    use persist::rdb::{Encoder, EncoderOptions, Header};
+
+    use super::*;
+
+    fn begin() -> (LoadJob, Receiver<Report>) {
+        let (sender, reports) = channel();
+        let poll = Poll::new().unwrap();
+        let reporter = Reporter::new(sender, Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()));
+        let keyspace = Keyspace::new(1, [1, 2], keyspace::Settings::default());
+        (LoadJob::start(Box::new(keyspace), &Config::default(), reporter), reports)
+    }
+
+    fn empty_file() -> Vec<u8> {
+        let mut encoder = Encoder::new(Vec::new(), EncoderOptions::default());
+        encoder.begin(&Header::default()).ok();
+        encoder.finish().ok();
+        let Ok(file) = encoder.into_sink();
+        file
+    }
+
+    fn result(reports: &Receiver<Report>) -> Result<(), String> {
+        match reports.recv_timeout(Duration::from_secs(10)).expect("a report") {
+            Report::Loaded { result, .. } => result.map(drop),
+            _ => panic!("another report"),
+        }
+    }
+
+    // The result came before the link had seen the end of the transfer. It was dropped as one that nobody waits for, and
+    // the replica stayed in its synchronisation for ever.
+    #[test]
+    fn a_data_set_is_reported_when_its_transfer_has_ended() {
+        let (mut job, reports) = begin();
+        job.push(empty_file());
+        assert!(reports.recv_timeout(Duration::from_millis(50)).is_err(), "the end may still be on its way");
+        job.end();
+        assert_eq!(result(&reports), Ok(()));
+    }
+
+    #[test]
+    fn bytes_behind_the_end_of_a_data_set_are_an_error() {
+        let (job, reports) = begin();
+        job.push(empty_file());
+        job.push(b"x".to_vec());
+        assert!(result(&reports).is_err_and(|reason| reason.contains("behind the end")));
     }
 }

@@ -75,8 +75,8 @@ pub(super) fn header(facts: &SnapshotFacts) -> Header {
         created_s: facts.taken_at.seconds(),
         used_memory: facts.used_memory,
         replication: facts.history.map(|position| ReplicationInfo {
-            // The peers take no position from a file that names no database; the next write names its own anyway.
-            stream_db: position.stream_db.map_or(0, |db| db as i64),
+            // Peers forget the whole position where no database is selected. Who selected none names it anyway.
+            stream_db: position.stream_db.unwrap_or(0) as i64,
             id: position.replid,
             offset: position.offset,
         }),

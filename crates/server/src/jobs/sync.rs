@@ -93,6 +93,7 @@ impl Receiver {
 /// The replicas that get the same bytes.
 struct Group {
     target: Target,
+    with_data: bool,
     receivers: Vec<Receiver>,
     out: GroupOut,
 }
@@ -132,7 +133,11 @@ impl Sink for &mut Group {
 }
 
 fn send(mut job: SaveJob, receivers: Vec<Receiver>) {
-    let mut groups = group(receivers);
+    let (mut groups, without_data): (Vec<Group>, Vec<Group>) =
+        group(receivers).into_iter().partition(|group| group.with_data);
+    for group in without_data {
+        send_without_data(&job, group);
+    }
     let mut encoders: Vec<Encoder<&mut Group>> = groups
         .iter_mut()
         .map(|group| {
@@ -150,6 +155,15 @@ fn send(mut job: SaveJob, receivers: Vec<Receiver>) {
     groups.into_iter().zip(results).for_each(|(group, result)| group.finish(result));
 }
 
+/// Sends what stands beside the keys, and no key: a replica asked for that alone.
+fn send_without_data(job: &SaveJob, mut group: Group) {
+    let options = options(&job.facts, group.target);
+    let mut encoder = Encoder::new(&mut group, options);
+    let written = encoder.begin(&header(&job.facts)).and_then(|()| encoder.finish());
+    let result = written.and_then(|_| encoder.into_sink().map(drop).map_err(EncodeError::Sink));
+    group.finish(result);
+}
+
 /// Puts together who gets the same bytes, and writes what stands before them.
 fn group(receivers: Vec<Receiver>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
@@ -157,7 +171,11 @@ fn group(receivers: Vec<Receiver>) -> Vec<Group> {
         let preamble = std::mem::take(&mut receiver.target.preamble);
         receiver.write(&preamble);
         let (target, marked) = (receiver.target.target, receiver.target.framing == Framing::EndMark);
-        let fits = |group: &&mut Group| group.target == target && matches!(group.out, GroupOut::Marked(_)) == marked;
+        let with_data = receiver.target.with_data;
+        let fits = |group: &&mut Group| {
+            let same = group.target == target && group.with_data == with_data;
+            same && matches!(group.out, GroupOut::Marked(_)) == marked
+        };
         let mark = match groups.iter_mut().find(fits) {
             Some(group) => {
                 group.receivers.push(receiver);
@@ -176,7 +194,7 @@ fn group(receivers: Vec<Receiver>) -> Vec<Group> {
                 }
             },
         };
-        groups.push(Group { target, receivers: vec![receiver], out });
+        groups.push(Group { target, with_data, receivers: vec![receiver], out });
     }
     for group in &mut groups {
         if let GroupOut::Marked(mark) = &group.out {

@@ -118,7 +118,7 @@ fn header(facts: &SnapshotFacts) -> Header {
         created_s: facts.taken_at.seconds(),
         used_memory: facts.used_memory,
         replication: facts.history.map(|position| ReplicationInfo {
-            stream_db: position.stream_db.map_or(-1, |db| db as i64),
+            stream_db: position.stream_db.unwrap_or(0) as i64,
             id: position.replid,
             offset: position.offset,
         }),

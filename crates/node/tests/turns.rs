@@ -1,0 +1,68 @@
+//! What one client does in a unit of its own is not interleaved with what others do, and replicas are asked once a turn.
+
+mod support;
+
+use support::script::Action;
+use support::session::Session;
+
+fn id_of(session: &mut Session, name: char) -> String {
+    let lines = session.send(name, &["CLIENT ID"]);
+    lines[0].rsplit(':').next().expect("an integer reply").to_owned()
+}
+
+// CLIENT UNBLOCK ended the WAIT of another client and ran at once what that one had sent behind it, between two commands
+// of the transaction.
+#[test]
+fn ending_the_wait_of_another_client_does_not_let_it_into_a_transaction() {
+    let mut session = Session::new();
+    session.add_replica();
+    let id = id_of(&mut session, 'b');
+    assert!(
+        session
+            .send('b', &["CLIENT REPLY OFF", "SET k 1", "WAIT 2 0", "SET k 2"])
+            .iter()
+            .all(|line| line.starts_with('r'))
+    );
+    let transaction = ["MULTI", "GET k", &format!("CLIENT UNBLOCK {id}"), "GET k", "EXEC", "GET k"];
+    let replies = session.send('a', &transaction);
+    assert!(replies[0].ends_with("*3 $1 1 :1 $1 1 $1 1"), "{replies:?}");
+    assert!(session.send('a', &["GET k"])[0].ends_with("$1 2"));
+}
+
+// A replica's acknowledgement ended the WAIT in the middle of the turn; a wait that ends does what was held behind it at
+// the end of the turn, and CLIENT REPLY SKIP is over by then.
+#[test]
+fn a_wait_that_ends_goes_on_in_the_same_turn() {
+    let mut session = Session::new();
+    session.add_replica();
+    session.send('b', &["SET k 1", "WAIT 1 0", "GET k"]);
+    let offset = session.offset();
+    let replies = session.send('r', &[&format!("REPLCONF ACK {offset}")]);
+    assert_eq!(replies, ["b: :1 $1 1"]);
+}
+
+#[test]
+fn all_who_wait_in_one_turn_share_a_question_to_the_replicas() {
+    let mut session = Session::new();
+    session.add_replica();
+    session.send('a', &["SET k 1"]);
+    session.send('b', &["SET k 2"]);
+    let transaction = ["MULTI", "SET k 3", "EXEC", "WAIT 1 0"];
+    let mut replies = session.send_together(&[('a', &transaction), ('b', &["WAIT 1 0"]), ('r', &["REPLCONF ACK 1"])]);
+    session.act(&Action::Sleep(1));
+    replies.extend(session.taken());
+    assert_eq!(replies.concat().matches("GETACK").count(), 1, "{replies:?}");
+}
+
+// What a transaction has done is not in the stream before EXEC ends: a snapshot taken by its BGSAVE held half of it, at
+// an offset before it.
+#[test]
+fn a_save_asked_for_inside_a_transaction_begins_behind_it() {
+    let mut session = Session::new();
+    let saving = |session: &mut Session| session.send('i', &["INFO persistence"]).concat().contains("rdb_saves:0");
+    session.send('i', &["PING"]);
+    session.send('a', &["MULTI", "SET a 1", "BGSAVE", "SET b 1", "EXEC"]);
+    assert!(saving(&mut session), "not yet");
+    session.act(&Action::Sleep(200));
+    assert!(!saving(&mut session));
+}
