@@ -3,10 +3,11 @@
 use crate::{Info, Peer, SHORT, wait_for};
 use client::{Client, Value};
 use std::cell::RefCell;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -238,19 +239,43 @@ impl Drop for Server {
     }
 }
 
-/// A port below those that the system gives to outgoing connections, so that a killed server finds it free again. The
-/// start differs from process to process: tests run at the same time.
+/// A port below those that the system gives to outgoing connections, so that a killed server finds it free again. Tests in
+/// other processes take theirs from other blocks: their replicas must not find our servers where theirs were killed.
 pub fn free_port() -> u16 {
-    const FIRST: u32 = 10_000;
-    const COUNT: u32 = 20_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = std::process::id().wrapping_mul(397);
-    for _ in 0..COUNT {
-        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = (FIRST + start.wrapping_add(step) % COUNT) as u16;
+    static BLOCK: OnceLock<PortBlock> = OnceLock::new();
+    let block = BLOCK.get_or_init(PortBlock::claim);
+    for _ in 0..PORTS_OF_BLOCK {
+        let port = block.first + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS_OF_BLOCK;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
     panic!("no port is free");
+}
+
+const PORTS_OF_BLOCK: u16 = 200;
+
+/// Ports that are this process's alone as long as it lives.
+struct PortBlock {
+    first: u16,
+    /// Locked.
+    _claim: File,
+}
+
+impl PortBlock {
+    fn claim() -> PortBlock {
+        const BLOCKS: u16 = 100;
+        let folder = std::env::temp_dir().join("lockstep-test-ports");
+        std::fs::create_dir_all(&folder).expect("a folder for claims");
+        for block in 0..BLOCKS {
+            let first = 10_000 + block * PORTS_OF_BLOCK;
+            let claim = OpenOptions::new().create(true).append(true).open(folder.join(first.to_string()));
+            let claim = claim.expect("a file for a claim");
+            if claim.try_lock().is_ok() {
+                return PortBlock { first, _claim: claim };
+            }
+        }
+        panic!("all blocks of ports are taken");
+    }
 }
