@@ -8,7 +8,7 @@ use crate::table::Table;
 use crate::tree::{Leaf, NewLeaves, Slot, Tree, seek_rank};
 
 /// Ranges of at least this part of all members are removed in one pass over the table.
-const MANY: usize = 16;
+const MANY: usize = 8;
 
 /// Both views of the members; they always hold the same.
 #[derive(Clone)]
