@@ -94,6 +94,13 @@ impl Stream {
         groups.edit(name, |group| change(group, entries))
     }
 
+    /// Whether it has more blocks, groups, or entries pending in one of its groups than this.
+    pub fn is_larger_than(&self, count: usize) -> bool {
+        self.entries().block_count() > count
+            || self.groups_len() > count
+            || self.groups().any(|(_, group)| group.pending_len() > count)
+    }
+
     /// Estimate of the bytes allocated.
     pub fn memory_bytes(&self) -> usize {
         let groups: usize = self.groups().map(|(name, group)| name.len() + 32 + group.memory_bytes()).sum();
