@@ -120,6 +120,11 @@ impl Keyspace {
         Some(ValueRef::of(table.find(table.hash(key), key)?.payload()).kind())
     }
 
+    /// Whether there may be a stream among the values.
+    pub fn may_hold_streams(&self) -> bool {
+        self.had_streams
+    }
+
     /// Takes a snapshot of all databases: microseconds, whatever they hold.
     pub fn snapshot(&mut self) -> Snapshot {
         let tables: Vec<&Table<Object>> = self.tables.iter().collect();
