@@ -35,6 +35,14 @@ const OLD: &[(&str, &[u8])] = &[
     ),
     ("hash-ziplist", b"\x0D\x10\x10\0\0\0\x0D\0\0\0\x02\0\0\x01a\x03\xF3\xFF"),
     ("quicklist", b"\x0E\x01\x13\x13\0\0\0\x0E\0\0\0\x03\0\0\x02hi\x04\xF1\x02\xFE\xFF\xFF"),
+    (
+        "stream",
+        b"\x0F\x01\x10\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01\
+          \x1C\x1C\0\0\0\x0A\0\x01\x01\0\x01\x01\x01\x81a\x02\0\x01\x02\x01\0\x01\0\x01\x01\x01\x04\x01\xFF\
+          \x01\x05\x01\x01\x01g\x05\x01\
+          \x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\x02\
+          \x01\x01c\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01",
+    ),
     ("lzf", b"\x00\xC3\x09\x13\x02abc\x40\x02\xE0\x03\x00"),
 ];
 
@@ -43,9 +51,15 @@ fn main() {
     for (name, body) in OLD {
         write(root, &format!("old-{name}"), body);
     }
-    let fixture = fs::read(root.join("../crates/persist/tests/fixtures/valkey80.rdb")).expect("a fixture");
+    for name in ["valkey80", "valkey80-stream"] {
+        let fixture = root.join(format!("../crates/persist/tests/fixtures/{name}.rdb"));
+        write_values(root, &fs::read(fixture).expect("a fixture"));
+    }
+}
+
+fn write_values(root: &Path, file: &[u8]) {
     let mut keyspace = Keyspace::new(16, [1, 2], Settings::default());
-    load_into(&mut keyspace, &fixture[..], &LoadOptions::default(), &mut ()).expect("a whole file");
+    load_into(&mut keyspace, file, &LoadOptions::default(), &mut ()).expect("a whole file");
     keyspace.for_each(0, |key, value, _| {
         let payload = dump(value, true);
         let body = &payload[..payload.len() - FOOTER_BYTES];

@@ -1,6 +1,7 @@
 //! What a value or a keyspace holds, in a form that can be compared: without order where the type has none, without
 //! encodings.
 
+use collections::{Stream, StreamId};
 use keyspace::{Keyspace, ValueRef};
 
 /// The elements of a value. Scores and pairs stand behind one another.
@@ -23,8 +24,33 @@ pub fn of_value(value: ValueRef<'_>) -> Vec<Vec<u8>> {
         ValueRef::ZSet(zset) => {
             zset.iter().map(|(member, score)| pair(member, &score.to_le_bytes())).collect::<Vec<_>>()
         }
+        ValueRef::Stream(stream) => return of_stream(stream),
     };
     elements.sort();
+    elements
+}
+
+/// Everything that the newest type carries.
+fn of_stream(stream: &Stream) -> Vec<Vec<u8>> {
+    let entries = stream.entries();
+    let past = (entries.last_id, entries.max_deleted_id, entries.entries_added);
+    let mut elements = vec![format!("{past:?}").into_bytes()];
+    for entry in entries.range(StreamId::MIN, StreamId::MAX) {
+        elements.push(format!("{} of {}", entry.id, entry.len()).into_bytes());
+        elements.extend(entry.fields().flat_map(|(name, value)| [name.to_vec(), value.to_vec()]));
+    }
+    for (name, group) in stream.groups() {
+        elements.push(name.to_vec());
+        elements.push(format!("{} {}", group.last_id, group.entries_read).into_bytes());
+        for (id, pending) in group.pending_from(StreamId::MIN) {
+            elements.push(pending.consumer().to_vec());
+            elements.push(format!("{id} {} {}", pending.delivered_ms, pending.deliveries).into_bytes());
+        }
+        for (name, consumer) in group.consumers() {
+            elements.push(name.to_vec());
+            elements.push(format!("{} {}", consumer.seen_ms, consumer.active_ms).into_bytes());
+        }
+    }
     elements
 }
 

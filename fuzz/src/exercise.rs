@@ -1,7 +1,7 @@
 //! Uses a value that came from outside in every way that commands use it: what was let in must bear all of it, not only
 //! being read once. Works on a clone, so that the value shares its nodes, as it does under a snapshot.
 
-use collections::{Hash, LexBound, Limits, List, Set, ZSet};
+use collections::{Hash, LexBound, Limits, List, Set, Stream, StreamId, Trim, ZSet};
 use keyspace::ValueRef;
 
 /// Larger collections are only read: taking elements out one by one must stay fast enough for a fuzzer.
@@ -17,6 +17,7 @@ pub fn value(value: ValueRef<'_>, limits: &Limits) {
         ValueRef::Set(set) => use_set(set, limits),
         ValueRef::Hash(hash) => use_hash(hash, limits),
         ValueRef::ZSet(zset) => use_zset(zset, limits),
+        ValueRef::Stream(stream) => use_stream(stream, limits),
     }
 }
 
@@ -121,4 +122,43 @@ fn use_zset(zset: &ZSet, limits: &Limits) {
         assert_eq!(zset.score(member), Some(*score));
     }
     assert!(edited.is_empty());
+}
+
+fn use_stream(stream: &Stream, limits: &Limits) {
+    let entries = stream.entries();
+    let ids: Vec<StreamId> = entries.range(StreamId::MIN, StreamId::MAX).map(|entry| entry.id).collect();
+    assert!(ids.len() == entries.len() && ids.windows(2).all(|pair| pair[0] < pair[1]), "out of order");
+    assert!(entries.range_back(StreamId::MIN, StreamId::MAX).map(|entry| entry.id).eq(ids.iter().rev().copied()));
+    assert!(ids.last().is_none_or(|last| *last <= entries.last_id));
+    if ids.len() > EDITED_LEN_MAX {
+        return;
+    }
+    for (name, group) in stream.groups() {
+        let owned: usize = group.consumers().map(|(_, consumer)| consumer.pending_len()).sum();
+        assert_eq!(owned, group.pending_len());
+        let pending: Vec<StreamId> = group.pending_from(StreamId::MIN).map(|(id, _)| id).take(EDITED_LEN_MAX).collect();
+        let mut edited = stream.clone();
+        edited.edit_group(name, |group, _| {
+            group.add_consumer(b"another", 1);
+            for (at, id) in pending.iter().enumerate() {
+                if at % 2 == 0 {
+                    group.assign(*id, b"another", 1, 1);
+                }
+                assert!(group.acknowledge(*id).is_some() && group.pending(*id).is_none());
+            }
+        });
+    }
+    let mut edited = stream.clone();
+    if let Some(id) = entries.last_id.next() {
+        edited.entries_mut().append(id, [&b"name"[..], b"-129", b"other", b"text"].into_iter(), limits);
+        assert_eq!(edited.entries().get(id).map(|entry| entry.len()), Some(2));
+    }
+    let mut trimmed = edited.clone();
+    let half = edited.entries().len() / 2;
+    let removed = trimmed.entries_mut().trim(Trim::Length(half), false, 0);
+    assert_eq!((trimmed.entries().len(), removed), (half, edited.entries().len() - half));
+    for id in &ids {
+        assert!(edited.entries_mut().delete(*id) && edited.entries().get(*id).is_none());
+        assert!(stream.entries().get(*id).is_some());
+    }
 }

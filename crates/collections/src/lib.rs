@@ -1,4 +1,4 @@
-//! Collections as Redis knows them: list, hash, set and sorted set, each with a compact byte encoding while small
+//! Collections as Redis knows them: list, hash, set, sorted set and stream, each with a compact byte encoding while small
 //! and a tree of shared nodes when large; and HyperLogLog, which is a string. Owns encodings and their conversion rules; knows nothing of keys, expiry
 //! or commands.
 //!
@@ -17,6 +17,8 @@ mod limits;
 mod list;
 mod listpack;
 mod set;
+mod sorted;
+mod stream;
 mod table;
 mod tree;
 pub mod ziplist;
@@ -31,4 +33,8 @@ pub use limits::Limits;
 pub use list::{List, ListIter, ListNode, ListNodes};
 pub use listpack::{Listpack, ListpackIter};
 pub use set::{PoppedMembers, Set, SetIter};
+pub use stream::{
+    Consumer, ENTRIES_READ_UNKNOWN, Entries, Group, GroupBuilder, Pending, Stream, StreamEntry, StreamId, StreamRange,
+    Trim,
+};
 pub use zset::{LexBound, ZSet, ZSetIter};

@@ -24,6 +24,10 @@ pub struct Limits {
     pub zset_max_listpack_value: usize,
     /// `hll-sparse-max-bytes`: longest sparse HyperLogLog in bytes, its header included.
     pub hll_sparse_max_bytes: usize,
+    /// `stream-node-max-bytes`: most bytes of a block of a stream; 0 is as many as fit.
+    pub stream_node_max_bytes: usize,
+    /// `stream-node-max-entries`: most entries of a block of a stream, deleted ones included; 0 is no limit.
+    pub stream_node_max_entries: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +44,8 @@ impl Default for Limits {
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
             hll_sparse_max_bytes: 3000,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
         }
     }
 }

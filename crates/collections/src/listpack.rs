@@ -104,6 +104,23 @@ impl Listpack {
         self.insert_at(self.end(), canonical(element));
     }
 
+    /// Appends elements in the form they have.
+    pub(crate) fn append<'a>(&mut self, elements: impl Iterator<Item = Element<'a>> + Clone) {
+        let (mut count, mut bytes) = (0, 0);
+        for element in elements.clone() {
+            count += 1;
+            bytes += entry_len(element);
+        }
+        let mut at = self.end();
+        growth::resize_gap(&mut self.bytes, at, 0, bytes);
+        for element in elements {
+            let len = entry_len(element);
+            write_entry(&mut self.bytes[at..at + len], element);
+            at += len;
+        }
+        self.update_header(0, count);
+    }
+
     /// Puts an element before all others.
     pub fn push_front(&mut self, element: &[u8]) {
         self.insert_at(HEADER, canonical(element));
@@ -202,6 +219,11 @@ impl Listpack {
     /// The element at an offset got from this listpack, and the offset behind it.
     pub(crate) fn read(&self, offset: usize) -> (Element<'_>, usize) {
         read_entry(&self.bytes, offset)
+    }
+
+    /// Offset of the element before the one at `offset`, which is not the first.
+    pub(crate) fn before(&self, offset: usize) -> usize {
+        previous_entry(&self.bytes, offset)
     }
 
     /// Puts an element before the one at `offset`; returns the offset behind it.

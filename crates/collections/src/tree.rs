@@ -102,6 +102,17 @@ impl<L: Leaf> Tree<L> {
         self.locate(seek_rank::<L>(rank))
     }
 
+    /// How many inner nodes there are; walks over all of them.
+    pub(crate) fn inner_count(&self) -> usize {
+        fn below<L: Leaf>(node: &Node<L>) -> usize {
+            match node {
+                Node::Leaf(_) => 0,
+                Node::Inner(slots) => 1 + slots.iter().map(|slot| below(&slot.node)).sum::<usize>(),
+            }
+        }
+        below(&self.root)
+    }
+
     /// Appends a leaf; none of the tree's elements may be greater than its bound.
     pub(crate) fn push_leaf(&mut self, bound: L::Bound, leaf: L) {
         if self.len == 0 {

@@ -67,7 +67,6 @@ pub(crate) fn timeout_seconds(arg: &[u8], now: UnixMs) -> Result<Option<Duration
 }
 
 /// Reads a timeout in whole milliseconds; zero: for ever.
-#[allow(dead_code, reason = "XREAD is the first to use it")]
 pub(crate) fn timeout_millis(arg: &[u8], now: UnixMs) -> Result<Option<Duration>, Error> {
     timeout(base::numbers::parse_i64(arg).ok_or(NOT_INTEGER)?, now)
 }

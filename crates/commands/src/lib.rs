@@ -20,6 +20,7 @@ mod hyperloglog;
 mod keys;
 mod list;
 mod set;
+mod stream;
 mod string;
 mod zset;
 
@@ -41,4 +42,5 @@ pub const GROUPS: &[&[DataRow]] = &[
     zset::ROWS,
     hyperloglog::ROWS,
     geo::ROWS,
+    stream::ROWS,
 ];

@@ -150,6 +150,8 @@ settings! {
     zset_max_listpack_entries: u64 = 128,
     zset_max_listpack_value: u64 = 64,
     hll_sparse_max_bytes: u64 = 3000,
+    stream_node_max_bytes: u64 = 4096,
+    stream_node_max_entries: u64 = 100,
     hz: u32 = 10,
     shutdown_timeout: u64 = 10,
     shutdown_on_sigint: ShutdownFlags = ShutdownFlags::default(),

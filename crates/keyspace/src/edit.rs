@@ -100,6 +100,23 @@ impl<'e, 'a, T: Collection> Edit<'e, 'a, T> {
         }
     }
 
+    /// Ends the edit of a collection that was there: something changed that WATCH does not count as a change of the key,
+    /// as the peers have it for consumer groups. `event` is notified if there is one.
+    pub fn changed_unwatched(mut self, event: Option<Event>, count: u64) {
+        assert!(self.fresh.is_none(), "a new key is a change");
+        self.ended = true;
+        match event {
+            Some(event) => self.db.effects.touch_unwatched(self.db.index, self.key, event, false, count),
+            None => self.db.effects.dirty += count,
+        }
+    }
+
+    /// As [`Edit::changed_unwatched`], and who waits for the key must look again: what it waits in may be gone.
+    pub fn changed_for_waiters(mut self, event: Event, count: u64) {
+        self.ended = true;
+        self.db.effects.touch_unwatched(self.db.index, self.key, event, true, count);
+    }
+
     /// Ends the edit: nothing changed.
     pub fn unchanged(mut self) {
         self.ended = true;

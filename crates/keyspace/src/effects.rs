@@ -55,6 +55,7 @@ struct TouchedAt {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Key,
+    Unwatched { wakes: bool },
     Database,
     Swap(u32),
 }
@@ -70,6 +71,17 @@ pub enum Touched<'a> {
         key: &'a [u8],
         /// The event to notify.
         event: Option<Event>,
+    },
+    /// Something about a key changed that WATCH does not count.
+    Unwatched {
+        /// Its database.
+        db: usize,
+        /// Its name.
+        key: &'a [u8],
+        /// The event to notify.
+        event: Event,
+        /// Whether those who wait for the key must look again.
+        wakes: bool,
     },
     /// All keys of a database may have changed: it was flushed, or replaced by a synchronisation.
     Database(usize),
@@ -137,6 +149,17 @@ impl Effects {
         self.note(db, key, Some(event));
     }
 
+    /// Records a change of a key that WATCH does not count, and counts `changes` towards the save points. `wakes` says
+    /// whether those who wait for the key must look again.
+    pub fn touch_unwatched(&mut self, db: usize, key: &[u8], event: Event, wakes: bool, changes: u64) {
+        self.dirty += changes;
+        if self.touched_wanted {
+            self.names.extend_from_slice(key);
+            let (end, scope) = (self.names.len(), Scope::Unwatched { wakes });
+            self.touched.push(TouchedAt { db: db as u32, end, event: Some(event), scope });
+        }
+    }
+
     /// Records an event of a key without counting a change: `expired`, the `del` after a last element.
     pub fn note(&mut self, db: usize, key: &[u8], event: Option<Event>) {
         if self.touched_wanted {
@@ -186,6 +209,12 @@ impl Effects {
             start = touched.end;
             match touched.scope {
                 Scope::Key => Touched::Key { db: touched.db as usize, key, event: touched.event },
+                Scope::Unwatched { wakes } => Touched::Unwatched {
+                    db: touched.db as usize,
+                    key,
+                    event: touched.event.expect("it was given with the scope"),
+                    wakes,
+                },
                 Scope::Database => Touched::Database(touched.db as usize),
                 Scope::Swap(other) => Touched::Swapped(touched.db as usize, other as usize),
             }

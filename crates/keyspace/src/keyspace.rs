@@ -59,6 +59,8 @@ pub struct Keyspace {
     tables: Vec<Table<Object>>,
     reclaim: Reclaim<Object>,
     seed: [u64; 2],
+    /// Whether a stream was ever put in: files are then written in a version that carries all of it.
+    had_streams: bool,
     /// The settings of the data commands.
     pub settings: Settings,
     /// Counters.
@@ -72,7 +74,7 @@ impl Keyspace {
     pub fn new(count: usize, seed: [u64; 2], settings: Settings) -> Keyspace {
         let reclaim = Reclaim::new();
         let tables = (0..count).map(|_| Table::new(seed, &reclaim)).collect();
-        Keyspace { tables, reclaim, seed, settings, stats: Stats::default(), clock: 0 }
+        Keyspace { tables, reclaim, seed, had_streams: false, settings, stats: Stats::default(), clock: 0 }
     }
 
     /// How many databases there are.
@@ -118,10 +120,15 @@ impl Keyspace {
         Some(ValueRef::of(table.find(table.hash(key), key)?.payload()).kind())
     }
 
+    /// Whether there may be a stream among the values.
+    pub fn may_hold_streams(&self) -> bool {
+        self.had_streams
+    }
+
     /// Takes a snapshot of all databases: microseconds, whatever they hold.
     pub fn snapshot(&mut self) -> Snapshot {
         let tables: Vec<&Table<Object>> = self.tables.iter().collect();
-        Snapshot::new(self.reclaim.snapshot(&tables))
+        Snapshot::new(self.reclaim.snapshot(&tables), self.had_streams)
     }
 
     /// Takes over the databases of another keyspace, as a finished synchronisation built it: settings and counters
@@ -130,6 +137,7 @@ impl Keyspace {
         std::mem::swap(&mut self.tables, &mut fresh.tables);
         std::mem::swap(&mut self.reclaim, &mut fresh.reclaim);
         std::mem::swap(&mut self.seed, &mut fresh.seed);
+        std::mem::swap(&mut self.had_streams, &mut fresh.had_streams);
         fresh
     }
 
@@ -196,6 +204,7 @@ impl Keyspace {
 
     /// Adds a key while loading: replaces what is there and records nothing.
     pub fn load(&mut self, db: usize, key: &[u8], value: Value, expire: Option<UnixMs>, lru: u32) -> bool {
+        self.had_streams |= matches!(value, Value::Object(Object::Stream(_)));
         let table = &mut self.tables[db];
         let hash = table.hash(key);
         let expire = expire.map(|at| at.0);
@@ -235,6 +244,7 @@ impl Keyspace {
         value: NewValue<'_, Object>,
         expire: Option<i64>,
     ) {
+        self.had_streams |= matches!(value, NewValue::Object(Object::Stream(_)));
         self.tables[db].upsert(&mut self.reclaim, hash, key, value, expire, self.clock);
     }
 

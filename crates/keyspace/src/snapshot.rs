@@ -8,6 +8,8 @@ use crate::value::{Object, ValueRef};
 /// All databases at one moment. Dropping it tells the keyspace that it is finished.
 pub struct Snapshot {
     tables: TableSnapshots<Object>,
+    /// Whether there may be a stream among the values.
+    pub may_hold_streams: bool,
 }
 
 /// One key of a snapshot.
@@ -26,8 +28,8 @@ pub struct Item<'a> {
 }
 
 impl Snapshot {
-    pub(crate) fn new(tables: TableSnapshots<Object>) -> Snapshot {
-        Snapshot { tables }
+    pub(crate) fn new(tables: TableSnapshots<Object>, may_hold_streams: bool) -> Snapshot {
+        Snapshot { tables, may_hold_streams }
     }
 
     /// The databases that hold keys: number, keys, keys with a deadline.

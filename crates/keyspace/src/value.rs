@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use collections::{Hash, List, Set, ZSet};
+use collections::{Hash, List, Set, Stream, ZSet};
 
 use base::UnixMs;
 
@@ -27,6 +27,8 @@ pub enum Object {
     Hash(Hash),
     /// A sorted set.
     ZSet(ZSet),
+    /// A stream.
+    Stream(Stream),
 }
 
 /// Collections of more elements than this are freed on the side.
@@ -50,6 +52,7 @@ impl crate::table::Value for Object {
             Object::Set(set) => (set.len(), set.encoding()),
             Object::Hash(hash) => (hash.len(), hash.encoding()),
             Object::ZSet(zset) => (zset.len(), zset.encoding()),
+            Object::Stream(stream) => return stream.is_larger_than(CHEAP_ELEMENTS_MAX),
         };
         elements > CHEAP_ELEMENTS_MAX && !matches!(encoding, "listpack" | "listpackex" | "intset")
     }
@@ -68,6 +71,8 @@ pub enum Kind {
     Hash,
     /// A sorted set.
     ZSet,
+    /// A stream.
+    Stream,
 }
 
 impl Kind {
@@ -79,6 +84,7 @@ impl Kind {
             Kind::Set => "set",
             Kind::Hash => "hash",
             Kind::ZSet => "zset",
+            Kind::Stream => "stream",
         }
     }
 }
@@ -130,6 +136,8 @@ pub enum ValueRef<'a> {
     Hash(&'a Hash),
     /// A sorted set.
     ZSet(&'a ZSet),
+    /// A stream.
+    Stream(&'a Stream),
 }
 
 impl<'a> ValueRef<'a> {
@@ -143,6 +151,7 @@ impl<'a> ValueRef<'a> {
             Payload::Object(Object::Set(set)) => ValueRef::Set(set),
             Payload::Object(Object::Hash(hash)) => ValueRef::Hash(hash),
             Payload::Object(Object::ZSet(zset)) => ValueRef::ZSet(zset),
+            Payload::Object(Object::Stream(stream)) => ValueRef::Stream(stream),
         }
     }
 
@@ -154,6 +163,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::Set(_) => Kind::Set,
             ValueRef::Hash(_) => Kind::Hash,
             ValueRef::ZSet(_) => Kind::ZSet,
+            ValueRef::Stream(_) => Kind::Stream,
         }
     }
 
@@ -165,6 +175,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::Set(set) => set.encoding(),
             ValueRef::Hash(hash) => hash.encoding(),
             ValueRef::ZSet(zset) => zset.encoding(),
+            ValueRef::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -178,6 +189,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::Set(set) => Value::Object(Object::Set(set.clone())),
             ValueRef::Hash(hash) => Value::Object(Object::Hash(hash.clone())),
             ValueRef::ZSet(zset) => Value::Object(Object::ZSet(zset.clone())),
+            ValueRef::Stream(stream) => Value::Object(Object::Stream(stream.clone())),
         }
     }
 }
@@ -291,9 +303,9 @@ pub trait Collection: Sized {
     }
 }
 
-/// The same five lines for each type of collection, and what one has besides.
+/// The same lines for each type of collection: `$none` tells whether one has no element; and what one has besides.
 macro_rules! collection {
-    ($type:ident $($own:item)*) => {
+    ($type:ident, $none:expr; $($own:item)*) => {
         impl Collection for $type {
             fn empty() -> $type {
                 $type::new()
@@ -308,18 +320,20 @@ macro_rules! collection {
                 if let Object::$type(inner) = object { Some(inner) } else { None }
             }
             fn has_none(&self) -> bool {
-                self.len() == 0
+                $none(self)
             }
             $($own)*
         }
     };
 }
 
-collection!(List);
-collection!(Set);
-collection!(Hash
+collection!(List, List::is_empty;);
+collection!(Set, Set::is_empty;);
+collection!(Hash, Hash::is_empty;
     fn next_deadline(&self) -> Option<UnixMs> {
         Hash::next_deadline(self)
     }
 );
-collection!(ZSet);
+collection!(ZSet, ZSet::is_empty;);
+// A stream outlives its entries: it remembers the last id, and its groups.
+collection!(Stream, |_: &Stream| false;);

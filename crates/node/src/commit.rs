@@ -46,6 +46,12 @@ impl Node {
                         self.notify(db, key, event);
                     }
                 }
+                Touched::Unwatched { db, key, event, wakes } => {
+                    if wakes {
+                        self.waiters.touch(db, key);
+                    }
+                    self.notify(db, key, event);
+                }
                 Touched::Database(db) => self.touch_database(db),
                 Touched::Swapped(a, b) => {
                     self.touch_database(a);

@@ -92,6 +92,7 @@ fn usage(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
             ValueRef::Set(set) => set.memory_bytes(),
             ValueRef::Hash(hash) => hash.memory_bytes(),
             ValueRef::ZSet(zset) => zset.memory_bytes(),
+            ValueRef::Stream(stream) => stream.memory_bytes(),
         };
         Some(entry + value)
     });

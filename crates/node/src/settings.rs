@@ -19,6 +19,8 @@ pub(crate) fn keyspace_settings(config: &Config) -> keyspace::Settings {
             zset_max_listpack_entries: config.zset_max_listpack_entries as usize,
             zset_max_listpack_value: config.zset_max_listpack_value as usize,
             hll_sparse_max_bytes: config.hll_sparse_max_bytes as usize,
+            stream_node_max_bytes: config.stream_node_max_bytes as usize,
+            stream_node_max_entries: config.stream_node_max_entries as usize,
         },
         string_bytes_max: config.proto_max_bulk_len,
         lazyfree_lazy_expire: config.lazyfree_lazy_expire,

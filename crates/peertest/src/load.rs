@@ -21,8 +21,14 @@ const PAUSE_AWAY: Duration = Duration::from_millis(20);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Errors that the mix runs into by its nature: keys come and go.
-const ERRORS_EXPECTED: &[&str] =
-    &["ERR no such key", "ERR index out of range", "ERR source and destination objects are the same"];
+const ERRORS_EXPECTED: &[&str] = &[
+    "ERR no such key",
+    "ERR index out of range",
+    "ERR source and destination objects are the same",
+    "ERR The ID specified in XADD is equal or smaller",
+    "BUSYGROUP",
+    "NOGROUP",
+];
 
 /// A running writer.
 pub struct Load {

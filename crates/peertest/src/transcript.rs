@@ -21,7 +21,7 @@ type ClassOf = BTreeMap<String, String>;
 enum Step {
     /// A comment or an empty line.
     Kept(String),
-    /// `%sorted` and `%shape`, for the command that follows.
+    /// `%sorted`, `%idle` and `%shape`, for the command that follows.
     Mode(String),
     Sleep(u64),
     Config(String),
@@ -95,7 +95,7 @@ fn step(line: &str) -> Option<Step> {
     if line.is_empty() || line.starts_with("# ") {
         return Some(Step::Kept(line.to_owned()));
     }
-    if line == "%sorted" || line == "%shape" {
+    if ["%sorted", "%idle", "%shape"].contains(&line) {
         return Some(Step::Mode(line.to_owned()));
     }
     if let Some(ms) = line.strip_prefix("%sleep ") {
@@ -154,6 +154,14 @@ fn follow(peer: Peer, steps: &[Step], classes: &str, class_of: &ClassOf) -> (Str
 fn reply_lines(reply: &mut Tree, mode: &str) -> Vec<String> {
     match mode {
         "%shape" => vec![format!("{}~", &reply.head[..1])],
+        "%idle" => {
+            reply
+                .children
+                .iter_mut()
+                .filter_map(|row| row.children.get_mut(2))
+                .for_each(|idle| idle.head = ":~".to_owned());
+            reply.lines()
+        }
         "%sorted" => {
             reply.sort();
             reply.lines()

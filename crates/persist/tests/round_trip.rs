@@ -3,7 +3,7 @@
 mod common;
 
 use base::{ReplId, UnixMs};
-use collections::{Hash, Limits, List, Set, ZSet};
+use collections::{Hash, Limits, List, Set, Stream, StreamId, ZSet};
 use common::{empty, encoded, lines, load, targets};
 use keyspace::{Keyspace, Object, Value};
 use persist::rdb::{
@@ -20,6 +20,7 @@ enum Plan {
     Set(Vec<Vec<u8>>),
     Hash(Vec<Vec<u8>>, Vec<Vec<u8>>),
     ZSet(Vec<Vec<u8>>, Vec<f64>),
+    Stream(Vec<Vec<u8>>, Vec<u8>),
 }
 
 impl Plan {
@@ -55,6 +56,20 @@ impl Plan {
                     zset.insert(member, *score, &limits);
                 }
                 Object::ZSet(zset)
+            }
+            Plan::Stream(values, gaps) => {
+                let mut stream = Stream::new();
+                for (value, gap) in values.iter().zip(gaps.iter().cycle()) {
+                    let entries = stream.entries_mut();
+                    let last = entries.last_id;
+                    let id = StreamId::new(last.ms + u64::from(*gap) * 99, if *gap == 0 { last.seq + 1 } else { 0 });
+                    let name = if gap % 5 == 0 { &value[..value.len().min(9)] } else { b"name" };
+                    entries.append(id, [name, value].into_iter(), &limits);
+                    if gap % 7 == 0 {
+                        entries.delete(id);
+                    }
+                }
+                Object::Stream(stream)
             }
         })
     }
@@ -94,6 +109,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         texts().prop_map(Plan::Set),
         (texts(), texts()).prop_map(|(fields, values)| Plan::Hash(fields, values)),
         (texts(), scores()).prop_map(|(members, scores)| Plan::ZSet(members, scores)),
+        (texts(), prop::collection::vec(any::<u8>(), 1..9)).prop_map(|(values, gaps)| Plan::Stream(values, gaps)),
     ]
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 
+use collections::{Stream, StreamId};
 use foldhash::fast::FixedState;
 use keyspace::{Keyspace, ValueRef};
 
@@ -76,7 +77,29 @@ fn of_value(value: ValueRef<'_>) -> u64 {
                 member.with_bytes(|member| hash(&[b"zset", member, &score.to_bits().to_le_bytes()]))
             }),
         ),
+        ValueRef::Stream(stream) => of_stream(stream),
     }
+}
+
+/// Entries in order, and of the groups what the stream of effects carries: a delivery that is only repeated to its
+/// consumer is not told, as the peers have it, nor are a consumer that got nothing and when one was seen.
+fn of_stream(stream: &Stream) -> u64 {
+    let entries = stream.entries();
+    let past = [entries.last_id.to_be_bytes(), entries.max_deleted_id.to_be_bytes()].concat();
+    let mut sum = hash(&[b"stream", &past, &entries.entries_added.to_le_bytes()]);
+    for entry in entries.range(StreamId::MIN, StreamId::MAX) {
+        sum = hash(&[&sum.to_le_bytes(), &entry.id.to_be_bytes()]);
+        for (name, value) in entry.fields() {
+            sum = name.with_bytes(|name| value.with_bytes(|value| hash(&[&sum.to_le_bytes(), name, value])));
+        }
+    }
+    for (name, group) in stream.groups() {
+        sum = hash(&[&sum.to_le_bytes(), name, &group.last_id.to_be_bytes(), &group.entries_read.to_le_bytes()]);
+        for (id, pending) in group.pending_from(StreamId::MIN) {
+            sum = hash(&[&sum.to_le_bytes(), &id.to_be_bytes(), pending.consumer()]);
+        }
+    }
+    sum
 }
 
 fn sum(start: u64, parts: impl Iterator<Item = u64>) -> u64 {

@@ -12,13 +12,14 @@ pub(crate) type Words = Vec<Vec<u8>>;
 /// A command that writes, mostly.
 pub(crate) fn random_command(rng: &mut fastrand::Rng, value_bytes_max: usize) -> Words {
     let mut random = Random { rng, value_bytes_max };
-    match random.rng.u8(..8) {
+    match random.rng.u8(..9) {
         0 | 1 => random.string(),
         2 => random.list(),
         3 => random.set(),
         4 => random.hash(),
         5 => random.zset(),
-        6 => random.expiry(),
+        6 => random.stream(),
+        7 => random.expiry(),
         _ => random.key_space(),
     }
 }
@@ -137,8 +138,25 @@ impl Random<'_> {
         }
     }
 
+    fn stream(&mut self) -> Words {
+        let key = self.key("x");
+        let (group, consumer) = (["g", "h"][self.rng.usize(..2)], ["a", "b", "c"][self.rng.usize(..3)]);
+        let (value, length) = (self.value(), self.rng.u8(..20).to_string());
+        match self.rng.u8(..12) {
+            0..=2 => words(&["XADD", &key, "*", "field", &value]),
+            3 => words(&["XADD", &key, "MAXLEN", "~", &length, "*", &self.member(), &value]),
+            4 => words(&["XTRIM", &key, "MAXLEN", &length]),
+            5 => words(&["XGROUP", "CREATE", &key, group, "0", "MKSTREAM"]),
+            6 | 7 => words(&["XREADGROUP", "GROUP", group, consumer, "COUNT", "3", "STREAMS", &key, ">"]),
+            8 => words(&["XAUTOCLAIM", &key, group, consumer, "0", "0", "COUNT", "2"]),
+            9 => words(&["XREADGROUP", "GROUP", group, consumer, "NOACK", "STREAMS", &key, ">"]),
+            10 => words(&["XGROUP", "DELCONSUMER", &key, group, consumer]),
+            _ => words(&["XGROUP", "SETID", &key, group, "$"]),
+        }
+    }
+
     fn expiry(&mut self) -> Words {
-        let kind = ["s", "l", "e", "h", "z"][self.rng.usize(..5)];
+        let kind = ["s", "l", "e", "h", "z", "x"][self.rng.usize(..6)];
         let key = self.key(kind);
         match self.rng.u8(..6) {
             0 | 1 => words(&["PEXPIRE", &key, &self.rng.u32(1..4000).to_string()]),
@@ -150,7 +168,7 @@ impl Random<'_> {
     }
 
     fn key_space(&mut self) -> Words {
-        let kind = ["s", "l", "e", "h", "z"][self.rng.usize(..5)];
+        let kind = ["s", "l", "e", "h", "z", "x"][self.rng.usize(..6)];
         let (key, other) = (self.key(kind), self.key(kind));
         match self.rng.u8(..7) {
             0 => words(&["DEL", &key, &other]),

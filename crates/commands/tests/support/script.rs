@@ -7,6 +7,7 @@
 //! ! 0 SET k v PXAT {+10000}    what went down the stream: database, command (no SELECT, MULTI, EXEC)
 //! @ 0 $ set k                  keyspace events in order: database, class, event, key
 //! %sorted                      the elements of the next reply are sorted first
+//! %idle                        of the next reply (XPENDING's) the third of each element is not compared
 //! %shape                       of the next reply only the type is compared
 //! %sleep 150                   milliseconds pass
 //! %config name value           CONFIG SET
@@ -51,6 +52,8 @@ pub enum Mode {
     Exact,
     /// With its elements sorted.
     Sorted,
+    /// Without the third of each element.
+    Idle,
     /// Only its type.
     Shape,
 }
@@ -76,6 +79,8 @@ impl Script {
                 steps.push(Step::Config(name.to_owned(), value.to_owned()));
             } else if line == "%sorted" {
                 mode = Mode::Sorted;
+            } else if line == "%idle" {
+                mode = Mode::Idle;
             } else if line == "%shape" {
                 mode = Mode::Shape;
             } else {

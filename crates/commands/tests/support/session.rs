@@ -1,6 +1,7 @@
 //! A server without a server: a keyspace, the commands, and a second keyspace that applies the stream.
 
 use base::UnixMs;
+use collections::{Stream, StreamId};
 use commands::{Context, DataRow, Error, GROUPS};
 use keyspace::{Db, Effects, ExpiryMode, Keyspace, Settings, Touched};
 use resp::{Outbox, OwnedArgs, Protocol, Reply};
@@ -56,6 +57,8 @@ impl Session {
             "zset-max-listpack-entries" => settings.limits.zset_max_listpack_entries = number() as usize,
             "zset-max-listpack-value" => settings.limits.zset_max_listpack_value = number() as usize,
             "hll-sparse-max-bytes" => settings.limits.hll_sparse_max_bytes = number() as usize,
+            "stream-node-max-bytes" => settings.limits.stream_node_max_bytes = number() as usize,
+            "stream-node-max-entries" => settings.limits.stream_node_max_entries = number() as usize,
             "list-max-listpack-size" => {
                 settings.limits.list_max_listpack_size = value.parse().expect("a number");
             }
@@ -198,8 +201,28 @@ fn value_words(value: keyspace::ValueRef<'_>) -> Vec<Vec<u8>> {
         ValueRef::ZSet(zset) => {
             zset.iter().map(|(m, s)| [&m.to_vec()[..], &s.to_bits().to_be_bytes()].concat()).collect()
         }
+        ValueRef::Stream(stream) => return stream_words(stream),
     };
     words.sort();
+    words
+}
+
+/// What a replica must hold of a stream: all but the moments and counts that only the master keeps.
+fn stream_words(stream: &Stream) -> Vec<Vec<u8>> {
+    let entries = stream.entries();
+    let past = (entries.last_id, entries.max_deleted_id, entries.entries_added);
+    let mut words = vec![format!("{past:?}").into_bytes()];
+    for entry in entries.range(StreamId::MIN, StreamId::MAX) {
+        words.push(entry.id.to_string().into_bytes());
+        words.extend(entry.fields().flat_map(|(name, value)| [name.to_vec(), value.to_vec()]));
+    }
+    for (name, group) in stream.groups() {
+        words.push(name.to_vec());
+        words.push(format!("{} {}", group.last_id, group.entries_read).into_bytes());
+        for (id, pending) in group.pending_from(StreamId::MIN) {
+            words.push([id.to_string().as_bytes(), b" ", pending.consumer()].concat());
+        }
+    }
     words
 }
 
@@ -231,7 +254,7 @@ fn check_arity(row: &'static DataRow, name: &str, count: usize) -> Result<&'stat
 
 fn event_lines(effects: &Effects) -> impl Iterator<Item = String> {
     effects.touched().filter_map(|touched| match touched {
-        Touched::Key { db, key, event: Some(event) } => {
+        Touched::Key { db, key, event: Some(event) } | Touched::Unwatched { db, key, event, .. } => {
             Some(format!("@ {db} {} {} {}", event.class.letters(), event.name, quoted(key)))
         }
         _ => None,
@@ -250,6 +273,10 @@ fn reply_lines(bytes: &[u8], mode: Mode) -> Vec<String> {
             let inner = tree.children.len() == 2 && tree.children[1].head.starts_with(['*', '%', '~']);
             let node = if inner { &mut tree.children[1] } else { &mut tree };
             node.children.sort_by_key(Node::lines);
+        }
+        Mode::Idle => {
+            let rows = tree.children.iter_mut();
+            rows.filter_map(|row| row.children.get_mut(2)).for_each(|idle| idle.head = ":~".to_owned());
         }
         Mode::Shape => return vec![format!("{}~", &tree.head[..1])],
     }

@@ -6,7 +6,6 @@ use crate::field::Field;
 
 const NO_EVICTION: &str = "nothing is evicted yet";
 const NO_DEFRAG: &str = "there is no active defragmentation";
-const NO_STREAMS: &str = "there are no streams yet";
 
 pub(super) const ROWS: &[Directive] = &[
     // Above it, commands that need memory are refused. Nothing is evicted yet, whatever the policy says.
@@ -49,8 +48,8 @@ pub(super) const ROWS: &[Directive] = &[
         .alias("zset-max-ziplist-value")
         .bytes(0, I64),
     Directive::honoured("hll-sparse-max-bytes", |c| Field::Number(&mut c.hll_sparse_max_bytes)).bytes(0, I64),
-    Directive::accepted("stream-node-max-bytes", Kind::Number, "4096", NO_STREAMS).bytes(0, I64),
-    Directive::accepted("stream-node-max-entries", Kind::Number, "100", NO_STREAMS).range(0, I64),
+    Directive::honoured("stream-node-max-bytes", |c| Field::Number(&mut c.stream_node_max_bytes)).bytes(0, I64),
+    Directive::honoured("stream-node-max-entries", |c| Field::Number(&mut c.stream_node_max_entries)).range(0, I64),
     Directive::accepted("activerehashing", Kind::Bool, "yes", "the table grows a node at a time"),
     Directive::accepted("hash-seed", Kind::Text, "", "the seed is drawn at each start").immutable(),
     Directive::accepted("jemalloc-bg-thread", Kind::Bool, "yes", "the allocator is not told to"),

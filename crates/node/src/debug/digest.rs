@@ -7,15 +7,17 @@
 //!
 //! | what | digest |
 //! |---|---|
-//! | a value | mix the type (0 string, 1 list, 2 set, 3 sorted set, 4 hash; 32 bits, big-endian), then the content |
+//! | a value | mix the type (0 string, 1 list, 2 set, 3 sorted set, 4 hash, 6 stream; 32 bits, big-endian), then the content |
 //! | a string, a list | mix the bytes; mix each element |
 //! | a set | add each member |
 //! | a sorted set | per element a state of its own: mix member, mix score as replied; add that state |
 //! | a hash | likewise: mix field, mix value; if the field has a deadline, add the text `!!hexpire!!`; add that state |
+//! | a stream | per entry mix the id, a dot between its numbers, then each name and value; groups do not count |
 //! | a deadline | add the text `!!expire!!`, whenever it is |
 //! | a key | mix its name, then what a value does, in one state |
 //! | a database that has keys | mix its number (32 bits, big-endian), then add each key's state |
 
+use collections::StreamId;
 use commands::Outcome;
 use keyspace::{Kind, ValueRef};
 use resp::Args;
@@ -64,6 +66,13 @@ impl Digest {
                 pair.mix(base::numbers::F64Text::new(score).as_bytes());
                 self.add(&pair.0);
             }),
+            ValueRef::Stream(stream) => stream.entries().range(StreamId::MIN, StreamId::MAX).for_each(|entry| {
+                self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                for (name, value) in entry.fields() {
+                    name.with_bytes(|bytes| self.mix(bytes));
+                    value.with_bytes(|bytes| self.mix(bytes));
+                }
+            }),
         }
         if expires {
             self.add(b"!!expire!!");
@@ -78,6 +87,7 @@ fn type_number(kind: Kind) -> u32 {
         Kind::Set => 2,
         Kind::ZSet => 3,
         Kind::Hash => 4,
+        Kind::Stream => 6,
     }
 }
 

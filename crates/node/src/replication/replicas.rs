@@ -162,7 +162,8 @@ impl Node {
         };
         let has_deadlines = |db| self.keyspace.hashes_with_deadlines(db) > 0;
         let field_deadlines = target.parts.data && (0..self.keyspace.count()).any(has_deadlines);
-        Target::for_replica(announced, Contents { field_deadlines, ..Contents::default() })
+        let streams = target.parts.data && self.keyspace.may_hold_streams();
+        Target::for_replica(announced, Contents { field_deadlines, streams, ..Contents::default() })
     }
 
     /// Sends a replica away that could not read what it would be sent. It keeps what it has.

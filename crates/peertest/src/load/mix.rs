@@ -62,7 +62,8 @@ impl Mix {
 }
 
 fn command(rng: &mut Rng) -> Command {
-    match rng.u32(..12) {
+    match rng.u32(..13) {
+        12 => stream(rng),
         0..4 => string(rng),
         4 | 5 => list(rng),
         6 | 7 => hash(rng),
@@ -205,6 +206,27 @@ fn sorted_set(rng: &mut Rng) -> Command {
     }
 }
 
+/// Half of the streams have small ids, so that entries are claimed, acknowledged and deleted by name too.
+fn stream(rng: &mut Rng) -> Command {
+    let (k, timed) = (key(rng, 'x'), key(rng, 'y'));
+    let consumer = ["ada", "bob", "eve"][rng.usize(..3)];
+    let ids = format!("{}-0 {}-1", rng.u32(1..200), rng.u32(1..200));
+    match rng.u32(..14) {
+        0..3 => words(&format!("XADD {k} {}-* name {} n {}", rng.u32(1..200), value(rng), rng.u32(..9))),
+        3 => words(&format!("XADD {timed} * f{} {}", rng.u32(..4), value(rng))),
+        4 => words(&format!("XADD {timed} MAXLEN ~ {} * field {}", rng.u32(50..150), value(rng))),
+        5 => words(&format!("XGROUP CREATE {k} group 0 MKSTREAM")),
+        6 => words(&format!("XTRIM {timed} MAXLEN {}", rng.u32(50..100))),
+        7 => words(&format!("XREADGROUP GROUP group {consumer} COUNT {} STREAMS {k} >", rng.u32(1..9))),
+        8 => words(&format!("XREADGROUP GROUP group {consumer} NOACK COUNT 2 STREAMS {k} >")),
+        9 => words(&format!("XACK {k} group {ids}")),
+        10 => words(&format!("XDEL {k} {ids}")),
+        11 => words(&format!("XAUTOCLAIM {k} group {consumer} 0 0 COUNT 3")),
+        12 => words(&format!("XCLAIM {k} group {consumer} 0 {ids} FORCE JUSTID")),
+        _ => words(&format!("XTRIM {k} MINID ~ {}", rng.u32(1..200))),
+    }
+}
+
 fn deadline(rng: &mut Rng) -> Command {
     let k = typed_key(rng);
     match rng.u32(..6) {
@@ -218,7 +240,7 @@ fn deadline(rng: &mut Rng) -> Command {
 }
 
 fn any_key(rng: &mut Rng) -> Command {
-    let prefix = ['s', 'l', 'h', 'e', 'z'][rng.usize(..5)];
+    let prefix = ['s', 'l', 'h', 'e', 'z', 'x', 'y'][rng.usize(..7)];
     let (from, to) = (key(rng, prefix), key(rng, prefix));
     match rng.u32(..6) {
         0 => words(&format!("DEL {from} {to}")),
@@ -231,6 +253,6 @@ fn any_key(rng: &mut Rng) -> Command {
 }
 
 fn typed_key(rng: &mut Rng) -> String {
-    let prefix = ['s', 's', 'l', 'h', 'e', 'z'][rng.usize(..6)];
+    let prefix = ['s', 's', 'l', 'h', 'e', 'z', 'x', 'y'][rng.usize(..8)];
     key(rng, prefix)
 }

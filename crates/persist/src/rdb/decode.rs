@@ -1,6 +1,7 @@
 //! The reader of snapshots: a pull parser over untrusted bytes. Memory grows only with bytes that have arrived.
 
 pub(super) mod source;
+mod stream;
 pub(super) mod value;
 
 use std::io::Read;

@@ -23,8 +23,8 @@ const FOOTER_BYTES: usize = 10;
 
 /// Writes a value as DUMP replies it.
 pub fn dump(value: ValueRef<'_>, compression: bool) -> Vec<u8> {
-    let version =
-        DUMP_VERSION.max(required(Contents { field_deadlines: has_field_deadlines(value), functions: false }));
+    let contents = Contents { field_deadlines: has_field_deadlines(value), ..Contents::default() };
+    let version = DUMP_VERSION.max(required(contents));
     let target = Target::new(Family::Redis, version).expect("a version that we write");
     let mut output = Output::new(Vec::new(), false);
     let Ok(()) = output.put_byte(type_of(value, target));

@@ -1,5 +1,6 @@
 //! The writer of snapshots: header, databases, keys, end. What one value looks like is in `value`.
 
+mod stream;
 pub(super) mod value;
 
 use std::{error, fmt};

@@ -4,6 +4,8 @@ use std::fmt;
 
 use keyspace::Snapshot;
 
+use super::types;
+
 /// Whose numbering a version belongs to: the magic at the start of a file tells.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Family {
@@ -38,12 +40,18 @@ pub struct Contents {
     pub functions: bool,
     /// Hashes in which a field has a deadline.
     pub field_deadlines: bool,
+    /// Streams: below version 11 they lose counters of their past and of their consumers.
+    pub streams: bool,
 }
 
 impl Contents {
     /// What a snapshot holds; function libraries are not part of it.
     pub fn of(snapshot: &Snapshot) -> Contents {
-        Contents { functions: false, field_deadlines: snapshot.hashes_with_deadlines() > 0 }
+        Contents {
+            functions: false,
+            field_deadlines: snapshot.hashes_with_deadlines() > 0,
+            streams: snapshot.may_hold_streams,
+        }
     }
 }
 
@@ -105,7 +113,8 @@ impl Target {
     }
 
     /// For a replica: the richest version that what it announced promises it can read; without an announcement the
-    /// lowest that carries the data. Fails if it can't be expected to read what carries deadlines of fields: real servers
+    /// lowest that carries the data, where what streams remember of their past counts only up to the version that the
+    /// settings say: Redis 5 and 6 know nothing of it. Fails if it can't be expected to read what carries deadlines of fields: real servers
     /// drop their data before they find out.
     pub fn for_replica(announced: Announced<'_>, contents: Contents) -> Result<Target, Unreadable> {
         let known = match announced.version.and_then(Target::of_valkey_version) {
@@ -114,7 +123,9 @@ impl Target {
             }
             known => known,
         };
-        let lowest = Target::LOWEST.at_least(required(contents));
+        let plain = required(Contents { streams: false, ..contents });
+        let assumed = announced.assumed.map_or(plain, |assumed| required(contents).min(assumed.version));
+        let lowest = Target::LOWEST.at_least(plain.max(assumed));
         let readable = known.or(announced.assumed).is_some_and(Target::has_field_deadlines);
         if contents.field_deadlines && !readable {
             return Err(Unreadable { announced: known });
@@ -161,6 +172,15 @@ impl Target {
         self.family == Family::Valkey || self.version >= REDIS_FIELD_DEADLINES
     }
 
+    /// The type of a stream: 15, with counters of its past 19, with the activity of consumers 21.
+    pub(super) fn stream_type(self) -> u8 {
+        match (self.family, self.version) {
+            (Family::Redis, ..10) => types::STREAM,
+            (Family::Redis, 10) => types::STREAM_2,
+            _ => types::STREAM_3,
+        }
+    }
+
     fn at_least(self, version: u16) -> Target {
         Target { family: self.family, version: self.version.max(version) }
     }
@@ -189,6 +209,7 @@ impl fmt::Display for Target {
 pub fn required(contents: Contents) -> u16 {
     match contents {
         Contents { field_deadlines: true, .. } => REDIS_FIELD_DEADLINES,
+        Contents { streams: true, .. } => 11,
         Contents { functions: true, .. } => 10,
         _ => REDIS_WRITE_MIN,
     }
@@ -242,6 +263,16 @@ mod tests {
     }
 
     #[test]
+    fn streams_alone_raise_the_version_only_for_those_who_are_said_to_read_it() {
+        for (assumed, expected) in [(None, 9), (Some(9), 9), (Some(10), 10), (Some(12), 11)] {
+            let assumed = assumed.and_then(|version| Target::new(Family::Redis, version));
+            let announced = Announced { assumed, ..Announced::default() };
+            let contents = Contents { streams: true, ..Contents::default() };
+            assert_eq!(Target::for_replica(announced, contents).map(Target::version), Ok(expected));
+        }
+    }
+
+    #[test]
     fn a_file_gets_the_lowest_version_that_carries_it_unless_told() {
         let disk =
             |functions, minimum| Target::for_disk(Contents { functions, ..Contents::default() }, minimum).to_string();
@@ -249,6 +280,8 @@ mod tests {
         assert_eq!(disk(true, Target::LOWEST), "REDIS0010");
         assert_eq!(disk(true, Target::new(Family::Redis, 12).unwrap()), "REDIS0012");
         assert_eq!(disk(true, Target::new(Family::Valkey, 80).unwrap()), "VALKEY080");
+        let streams = Contents { streams: true, ..Contents::default() };
+        assert_eq!(Target::for_disk(streams, Target::LOWEST).to_string(), "REDIS0011");
         for (family, version) in [(Family::Redis, 8), (Family::Redis, 13), (Family::Redis, 80), (Family::Valkey, 81)] {
             assert_eq!(Target::new(family, version), None);
         }

@@ -14,10 +14,13 @@ pub(super) const SET_INTSET: u8 = 11;
 pub(super) const ZSET_ZIPLIST: u8 = 12;
 pub(super) const HASH_ZIPLIST: u8 = 13;
 pub(super) const LIST_QUICKLIST: u8 = 14;
+pub(super) const STREAM: u8 = 15;
 pub(super) const HASH_LISTPACK: u8 = 16;
 pub(super) const ZSET_LISTPACK: u8 = 17;
 pub(super) const LIST_QUICKLIST_2: u8 = 18;
+pub(super) const STREAM_2: u8 = 19;
 pub(super) const SET_LISTPACK: u8 = 20;
+pub(super) const STREAM_3: u8 = 21;
 /// Valkey's number for fields with deadlines; Redis gave it to a form that only candidates of 7.4 wrote.
 pub(super) const HASH_TIMED_VALKEY: u8 = 22;
 pub(super) const HASH_TIMED_EARLY: u8 = 22;
@@ -46,8 +49,7 @@ pub(super) const OP_EOF: u8 = 255;
 
 /// Whether values of this type are read here.
 pub(super) fn is_readable(type_number: u8, family: Family) -> bool {
-    matches!(type_number, STRING..=ZSET_2 | HASH_ZIPMAP..=LIST_QUICKLIST | HASH_LISTPACK..=LIST_QUICKLIST_2)
-        || type_number == SET_LISTPACK
+    matches!(type_number, STRING..=ZSET_2 | HASH_ZIPMAP..=STREAM_3)
         || match family {
             Family::Redis => matches!(type_number, HASH_TIMED_EARLY..=HASH_TIMED_LISTPACK),
             Family::Valkey => type_number == HASH_TIMED_VALKEY,
@@ -58,7 +60,6 @@ pub(super) fn is_readable(type_number: u8, family: Family) -> bool {
 pub(super) fn unreadable_name(type_number: u8, _family: Family) -> Option<&'static str> {
     match type_number {
         6 | 7 => Some("module value"),
-        15 | 19 | 21 => Some("stream"),
         _ => None,
     }
 }

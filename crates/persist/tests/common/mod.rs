@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use base::UnixMs;
+use collections::{Stream, StreamId};
 use keyspace::{Keyspace, Settings, ValueRef};
 use persist::rdb::{
     DecodeError, Encoder, EncoderOptions, Family, Header, LoadOptions, LoadReport, Target, encode_snapshot, load_into,
@@ -63,9 +64,30 @@ pub fn value_shown(value: ValueRef<'_>) -> String {
         ValueRef::ZSet(zset) => {
             zset.iter().map(|(member, score)| format!("{}={}", member.with_bytes(shown), score_shown(score))).collect()
         }
+        ValueRef::Stream(stream) => return stream_shown(stream),
     };
     elements.sort();
     elements.join(" ")
+}
+
+/// Entries, then groups with what is pending and their consumers. Without what older types do not carry.
+pub fn stream_shown(stream: &Stream) -> String {
+    let entries = stream.entries();
+    let mut words = vec![format!("{} last {}", entries.len(), entries.last_id)];
+    for entry in entries.range(StreamId::MIN, StreamId::MAX) {
+        let fields = entry.fields().map(|(name, value)| name.with_bytes(shown) + "=" + &value.with_bytes(shown));
+        words.push(format!("{} {}", entry.id, fields.collect::<Vec<_>>().join(",")));
+    }
+    for (name, group) in stream.groups() {
+        words.push(format!("group {} at {}", shown(name), group.last_id));
+        words.extend(group.pending_from(StreamId::MIN).map(|(id, pending)| {
+            format!("{id} {} {} {}", shown(pending.consumer()), pending.delivered_ms, pending.deliveries)
+        }));
+        words.extend(group.consumers().map(|(name, consumer)| {
+            format!("consumer {} {} {}", shown(name), consumer.seen_ms, consumer.pending_len())
+        }));
+    }
+    words.join(" ")
 }
 
 pub fn score_shown(score: f64) -> String {

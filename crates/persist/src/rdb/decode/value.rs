@@ -8,6 +8,7 @@ use collections::{Element, Hash, Intset, Limits, List, Listpack, Set, ZSet};
 use keyspace::{Object, Value};
 
 use super::source::Source;
+use super::stream::stream;
 use crate::rdb::error::Fault;
 use crate::rdb::target::Family;
 use crate::rdb::types;
@@ -57,6 +58,7 @@ pub(in crate::rdb) fn read_value<R: Read>(
             source.array::<8>()?;
             timed_listpack(source, limits)?.map(Object::Hash)
         }
+        types::STREAM | types::STREAM_2 | types::STREAM_3 => Some(Object::Stream(stream(source, type_number)?)),
         _ => return Err(Fault::UnknownType(type_number)),
     };
     Ok(object.map(Value::Object))

@@ -9,6 +9,8 @@ use crate::rdb::sink::{Output, Sink};
 use crate::rdb::target::{Family, Target};
 use crate::rdb::types;
 
+use super::stream::put_stream;
+
 /// Strings of at most this length are never compressed.
 const COMPRESSION_BYTES_MIN: usize = 20;
 /// What does not fit into this compressed is written as it is, so that a value of hundreds of megabytes is never held
@@ -35,6 +37,7 @@ pub(in crate::rdb) fn type_of(value: ValueRef<'_>, target: Target) -> u8 {
         ValueRef::Hash(_) => types::HASH,
         ValueRef::ZSet(zset) if target.has_listpacks() && zset.as_listpack().is_some() => types::ZSET_LISTPACK,
         ValueRef::ZSet(_) => types::ZSET_2,
+        ValueRef::Stream(_) => target.stream_type(),
     }
 }
 
@@ -59,6 +62,7 @@ pub(in crate::rdb) fn put_value<S: Sink>(
         ValueRef::Set(set) => put_set(output, set, target, compression),
         ValueRef::Hash(hash) => put_hash(output, hash, target, compression),
         ValueRef::ZSet(zset) => put_zset(output, zset, target, compression),
+        ValueRef::Stream(stream) => put_stream(output, stream, target, compression),
     }
 }
 
@@ -182,7 +186,11 @@ fn put_int<S: Sink>(output: &mut Output<S>, number: i64) -> Result<(), S::Error>
     }
 }
 
-fn put_blob<S: Sink>(output: &mut Output<S>, bytes: &[u8], compression: bool) -> Result<(), S::Error> {
+pub(in crate::rdb) fn put_blob<S: Sink>(
+    output: &mut Output<S>,
+    bytes: &[u8],
+    compression: bool,
+) -> Result<(), S::Error> {
     if compression && bytes.len() > COMPRESSION_BYTES_MIN {
         let mut scratch = std::mem::take(&mut output.scratch);
         scratch.clear();
@@ -211,6 +219,6 @@ fn put_raw<S: Sink>(output: &mut Output<S>, bytes: &[u8]) -> Result<(), S::Error
     output.put(bytes)
 }
 
-fn put_length<S: Sink>(output: &mut Output<S>, length: usize) -> Result<(), S::Error> {
+pub(in crate::rdb) fn put_length<S: Sink>(output: &mut Output<S>, length: usize) -> Result<(), S::Error> {
     output.put(LengthBytes::of(length as u64).as_slice())
 }
