@@ -71,7 +71,11 @@ fn scan(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let mut found = KeyList::default();
     let mut due = false;
     let next = db.scan(cursor, filter.count, |key, value, deadline| {
-        let kind_fits = filter.kind.is_none_or(|kind| value.kind() == kind);
+        let kind_fits = match filter.kind {
+            KindFilter::Any => true,
+            KindFilter::Only(kind) => value.kind() == kind,
+            KindFilter::Nothing => false,
+        };
         if kind_fits && filter.pattern.is_none_or(|pattern| matches(pattern, key)) {
             found.push(key);
             due |= db.is_expired(deadline);
@@ -104,7 +108,7 @@ enum KindFilter {
 
 impl<'a> Filter<'a> {
     fn parse(args: &Args<'a>) -> Result<Filter<'a>, Error> {
-        let mut filter = Filter { pattern: None, count: 10, kind: None };
+        let mut filter = Filter { pattern: None, count: 10, kind: KindFilter::Any };
         let mut at = 2;
         while at < args.len() {
             let word = &args[at];
