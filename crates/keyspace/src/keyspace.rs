@@ -194,6 +194,11 @@ impl Keyspace {
         self.tables[db].next_deadline_ms().map(UnixMs)
     }
 
+    /// The mean of the deadlines in a database, those that have passed included.
+    pub fn mean_deadline(&self, db: usize) -> Option<UnixMs> {
+        self.tables[db].mean_deadline_ms().map(UnixMs)
+    }
+
     /// The hash of a database with the field that is due longest, for active expiry.
     pub fn next_due_hash(&self, db: usize, now: UnixMs) -> Option<Vec<u8>> {
         self.tables[db].next_inner_due(now.0).map(|entry| entry.key().to_vec())

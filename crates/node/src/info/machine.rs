@@ -209,11 +209,12 @@ pub(super) fn keyspace(node: &Node, out: &mut Fields) {
         let keys = node.keyspace.len(db);
         if keys > 0 {
             let expires = node.keyspace.expires_len(db);
-            let next = node.keyspace.next_deadline(db).map_or(0, |at| (at - node.unix).max(0));
+            // The peers estimate it from samples.
+            let mean = node.keyspace.mean_deadline(db).map_or(0, |at| (at - node.unix).max(0));
             let timed_hashes = node.keyspace.hashes_with_deadlines(db);
             out.put(
                 &format!("db{db}"),
-                format_args!("keys={keys},expires={expires},avg_ttl={next},subexpiry={timed_hashes}"),
+                format_args!("keys={keys},expires={expires},avg_ttl={mean},subexpiry={timed_hashes}"),
             );
         }
     }
