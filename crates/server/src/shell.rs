@@ -535,6 +535,7 @@ impl Shell {
             match report {
                 Report::Saved(result) => self.node.save_done(result),
                 Report::LoadProgress(read) => self.node.loading_progress(read),
+                Report::LoadUsedMemory(bytes) => self.node.loading_used_memory(bytes),
                 Report::Loaded { attempt, result } => {
                     let current = self.load.as_ref().is_none_or(|load| load.attempt() == attempt);
                     if current {

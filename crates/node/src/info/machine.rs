@@ -158,7 +158,7 @@ pub(super) fn persistence(node: &Node, out: &mut Fields) {
         let rate = loading.read / (elapsed.max(1) as u64);
         out.put("loading_start_time", loading.started.seconds());
         out.put("loading_total_bytes", loading.total);
-        out.put("loading_rdb_used_mem", 0);
+        out.put("loading_rdb_used_mem", loading.used_memory);
         out.put("loading_loaded_bytes", loading.read);
         out.put("loading_loaded_perc", format_args!("{share:.2}"));
         out.put("loading_eta_seconds", loading.total.saturating_sub(loading.read) / rate.max(1));
