@@ -1,7 +1,7 @@
 //! All commands by name: the data commands of `commands` and the server commands of this crate, with what is
 //! counted for each.
 
-use commands::{DataRow, Error, Meta, Outcome, Row};
+use commands::{DataRow, Error, Flags, Meta, Outcome, Row};
 use resp::Args;
 
 use crate::client::ConnId;
@@ -56,8 +56,8 @@ impl CommandRow {
 pub struct CommandStats {
     /// How often it ran.
     pub calls: u64,
-    /// How long in all, in microseconds.
-    pub usec: u64,
+    /// How long in all, in nanoseconds.
+    pub nanos: u64,
     /// How often it was refused before it ran.
     pub rejected: u64,
     /// How often it ran and replied an error.
@@ -74,6 +74,8 @@ pub struct Command {
     pub subcommands: Vec<CommandId>,
     /// What is counted for it.
     pub stats: CommandStats,
+    /// It never takes long by itself, and may share a reading of the clock with others.
+    pub is_brief: bool,
 }
 
 /// Why a command can't have another name.
@@ -143,7 +145,12 @@ impl CommandTable {
         };
         let name = full_name.clone();
         let stats = CommandStats::default();
-        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats });
+        // SET counts as slow with the peers, because of what it may free.
+        let is_brief = match row {
+            CommandRow::Data(row) => row.meta.flags.has(Flags::FAST) || row.meta.complexity == "O(1)",
+            CommandRow::Server(row) => row.meta.flags.has(Flags::FAST),
+        };
+        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats, is_brief });
         let subcommands = match row {
             CommandRow::Data(row) => row.subcommands.iter().map(CommandRow::Data).collect::<Vec<_>>(),
             CommandRow::Server(row) => row.subcommands.iter().map(CommandRow::Server).collect(),

@@ -85,6 +85,7 @@ pub(super) fn stats(node: &Node, out: &mut Fields) {
     let usec_per_turn = if turns > 0.0 { stats.turns_usec_rate.per_second() / turns } else { 0.0 };
     out.put("eventloop_cycles", stats.turns);
     out.put("eventloop_duration_sum", stats.turns_usec);
+    out.put("eventloop_duration_cmd_sum", stats.commands_usec);
     out.put("instantaneous_eventloop_cycles_per_sec", turns as u64);
     out.put("instantaneous_eventloop_duration_usec", usec_per_turn as u64);
     out.put("acl_access_denied_auth", stats.denied_auth);
