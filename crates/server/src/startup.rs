@@ -18,6 +18,7 @@ use crate::signals::Signals;
 use crate::sockets::Listener;
 use crate::supervisor::Supervisor;
 use crate::surroundings::{System, working_directory};
+use crate::syslog::{self, Syslog};
 use crate::{RESERVED_FILES, clock, entropy, limits, log_level, reason, sockets, system};
 
 /// What `--version` prints.
@@ -35,7 +36,10 @@ pub fn run(words: &[Vec<u8>]) -> Result<i32, String> {
     config.daemonize &= matches!(supervisor, Supervisor::None);
     // `dir` has been entered where it was read.
     config.dir = working_directory()?;
-    let logger = Logger::new(log_level(&config), log_file(&config)?);
+    let syslog = config
+        .syslog_enabled
+        .then(|| Syslog::new(syslog::SOCKET.into(), config.syslog_ident.clone(), config.syslog_facility));
+    let logger = Logger::new(log_level(&config), log_file(&config)?, syslog);
     logger.check().map_err(|error| format!("Can't open the log file: {}", reason(&error)))?;
     if config.daemonize {
         system::daemonize().map_err(|error| format!("Can't go to the background: {}", reason(&error)))?;
