@@ -84,6 +84,7 @@ fn a_server_that_cannot_start_says_why_and_ends_with_a_failure() {
         assert!(said(&["--dir", "no/such/folder"]).contains("No such file or directory"));
         assert!(said(&busy).contains(&format!("Could not create server TCP listening socket 127.0.0.1:{port}: ")));
         assert!(said(&["--port", "0", "--unixsocket", "no/socket"]).contains("Failed opening Unix socket"));
+        assert!(said(&["--rename-command", "NOPE", "x"]).contains("No such command in rename-command"));
         assert!(said(&["--no-such-directive", "1"]).contains("Bad directive or wrong number of arguments"));
         assert!(said(&["--port", "99999"]).contains("argument must be between 0 and 65535 inclusive"));
     }
