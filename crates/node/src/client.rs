@@ -108,6 +108,8 @@ pub enum Kind {
     Normal,
     /// A replica that follows us.
     Replica,
+    /// The master that we follow. It is listed as a client and is none of the connections that came in.
+    Master,
 }
 
 /// One connection.

@@ -405,6 +405,9 @@ impl Shell {
                 Ok(None) if connection.is_connected() => {
                     link.connected = true;
                     link.reached = true;
+                    if let Some(ends) = connection.ends() {
+                        self.node.set_link_ends(ends);
+                    }
                     self.node.link_connected();
                 }
                 Ok(None) => return,

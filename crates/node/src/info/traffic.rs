@@ -6,7 +6,9 @@ use crate::node::Node;
 
 pub(super) fn clients(node: &Node, out: &mut Fields) {
     let all = || node.clients.iter();
-    out.put("connected_clients", all().filter(|client| client.kind == Kind::Normal).count());
+    // The link to the master is one, as with the peers.
+    let link = usize::from(node.has_upstream_client());
+    out.put("connected_clients", all().filter(|client| client.kind == Kind::Normal).count() + link);
     out.put("cluster_connections", 0);
     out.put("maxclients", node.config.maxclients);
     out.put("client_recent_max_input_buffer", all().map(|client| client.inbox.capacity()).max().unwrap_or(0));

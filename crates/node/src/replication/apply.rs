@@ -132,6 +132,8 @@ impl Node {
             Err(error) => Err(error),
             Ok(id) => {
                 self.table.stats_mut(id).calls += 1;
+                self.replication.upstream_client.last_command = Some(id);
+                self.replication.upstream_client.commands += 1;
                 let started = self.clock_before(id);
                 let command = self.table.get(id);
                 let outcome = match command.row {
