@@ -196,6 +196,7 @@ impl Node {
             used_memory: self.stats.memory_used,
             compress: self.config.rdbcompression,
             checksum: self.config.rdbchecksum,
+            keep_encodings: false,
         }
     }
 
@@ -223,8 +224,18 @@ impl Node {
 
     /// Saves before it returns: false if it failed; the reason is in the log.
     pub(crate) fn save_now(&mut self) -> bool {
+        self.save_at_once(false)
+    }
+
+    /// As [`Node::save_now`], for DEBUG RELOAD: every encoding comes back.
+    pub(crate) fn save_for_reload(&mut self) -> bool {
+        self.save_at_once(true)
+    }
+
+    fn save_at_once(&mut self, keep_encodings: bool) -> bool {
         let started = self.host.now();
-        let job = self.save_job();
+        let mut job = self.save_job();
+        job.facts.keep_encodings = keep_encodings;
         // A save beside the executor is older than this one, and no failure if it does not get its place.
         self.persistence.saving = None;
         let result = self.host.save_now(job);
