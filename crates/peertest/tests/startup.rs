@@ -373,3 +373,29 @@ fn a_second_interrupt_ends_a_program_whose_executor_is_busy() {
     });
     assert_eq!(server.wait_for_exit(), Some(1));
 }
+
+// A save that a SIGKILL interrupts leaves its file behind; the peers leave such files for ever.
+#[test]
+fn unfinished_files_of_killed_servers_go_at_the_next_start_and_those_of_others_stay() {
+    let mut server = Server::start(Peer::Ours, &["appendonly yes"]);
+    server.kill();
+    let data = server.data_folder().to_owned();
+    let mut gone = Command::new("true").spawn().expect("a program that ends at once");
+    gone.wait().expect("our own child");
+    let (gone, here) = (gone.id(), std::process::id());
+    let remain = [format!("temp-lockstep-{here}-1"), format!("temp-{gone}.rdb"), format!("temp-lockstep-{gone}-x")];
+    let go = [format!("temp-lockstep-{gone}-1"), format!("appendonlydir/temp-lockstep-{gone}-2")];
+    let held = std::fs::File::create(data.join(format!("temp-lockstep-{gone}-3"))).expect("a file");
+    held.lock().expect("a lock that nobody else has");
+    for name in remain.iter().chain(&go) {
+        std::fs::write(data.join(name), "half").expect("a file");
+    }
+    server.start_again(&[]);
+    for name in go {
+        assert!(!data.join(&name).exists(), "{name} is left");
+        assert!(server.log().contains(&format!("{name}, which a server that was killed left behind")));
+    }
+    for name in remain.into_iter().chain([format!("temp-lockstep-{gone}-3")]) {
+        assert!(data.join(&name).exists(), "{name} is another's");
+    }
+}

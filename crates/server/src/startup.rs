@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -111,6 +111,7 @@ fn serve(
     let listeners = Rc::new(RefCell::new(Listeners { all, changed: false }));
     let aof = AofFiles::new(&config).map_err(|error| format!("{}: {error}", config.appenddirname))?;
     let aof = Arc::new(aof);
+    remove_abandoned(&aof, file.as_deref(), &logger);
     let (manifest, last_base, last_incr) = jobs::aof_load::survey(&aof);
     let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };
     let host = ServerHost::new(logger, supervisor, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
@@ -132,6 +133,17 @@ fn serve(
         (None, Err(error)) => return Err(format!("Can't read {}: {}", data.display(), reason(&error))),
     }
     shell.run().map_err(failed)
+}
+
+/// Removes what killed servers left unfinished wherever files are replaced.
+fn remove_abandoned(aof: &AofFiles, config_file: Option<&Path>, logger: &Logger) {
+    let beside_config = config_file.and_then(Path::parent);
+    for directory in [Some(Path::new(".")), Some(aof.directory()), beside_config].into_iter().flatten() {
+        for path in crate::files::remove_abandoned(directory) {
+            let line = format!("Removed {}, which a server that was killed left behind.", path.display());
+            logger.log(LogLevel::Notice, &line);
+        }
+    }
 }
 
 /// The settings in the order in which they count: file, standard input, command line; and the file's path.
