@@ -75,6 +75,13 @@ impl Set {
         Set(Repr::Intset(Arc::new(Intset::new())))
     }
 
+    /// An empty set that a plain list of so many members is read into, in the form with which the peers begin: if an intset
+    /// could not hold that many it is a table, whatever they are.
+    pub fn for_plain_list(members: usize, limits: &Limits) -> Set {
+        let table = members > intset_entries_max(limits);
+        if table { Set(Repr::Table(Table::new())) } else { Set::new() }
+    }
+
     /// Takes an intset, converting it if it exceeds the limits.
     pub fn from_intset(intset: Intset, limits: &Limits) -> Set {
         let mut set = Set(Repr::Intset(Arc::new(intset)));

@@ -51,6 +51,30 @@ choice!(
 );
 
 choice!(
+    /// `syslog-facility`: what kind of program the system's log takes the server for.
+    SyslogFacility {
+        /// A program of a user.
+        User = "user",
+        /// For local use, as the following.
+        Local0 = "local0",
+        /// See `Local0`.
+        Local1 = "local1",
+        /// See `Local0`.
+        Local2 = "local2",
+        /// See `Local0`.
+        Local3 = "local3",
+        /// See `Local0`.
+        Local4 = "local4",
+        /// See `Local0`.
+        Local5 = "local5",
+        /// See `Local0`.
+        Local6 = "local6",
+        /// See `Local0`.
+        Local7 = "local7",
+    }
+);
+
+choice!(
     /// `supervised`: who starts the server and wants to hear that it is ready.
     Supervised {
         /// Upstart.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::EventClass;
 
 use crate::choices::{
-    Appendfsync, DisklessLoad, LogLevel, MaxmemoryPolicy, PropagationError, ProtectedAction, Supervised,
+    Appendfsync, DisklessLoad, LogLevel, MaxmemoryPolicy, PropagationError, ProtectedAction, Supervised, SyslogFacility,
 };
 use crate::default_user::DefaultUser;
 use crate::directive::{Shown, directives};
@@ -88,6 +88,9 @@ settings! {
     pidfile: Vec<u8> = Vec::new(),
     logfile: Vec<u8> = Vec::new(),
     loglevel: LogLevel = LogLevel::Notice,
+    syslog_enabled: bool = false,
+    syslog_ident: Vec<u8> = b"redis".to_vec(),
+    syslog_facility: SyslogFacility = SyslogFacility::Local0,
     databases: u32 = 16,
     dir: Vec<u8> = b".".to_vec(),
     dbfilename: Vec<u8> = b"dump.rdb".to_vec(),

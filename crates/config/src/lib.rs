@@ -23,7 +23,7 @@ mod shutdown_flags;
 pub use arguments::CommandLine;
 pub use change::SetError;
 pub use choices::{
-    Appendfsync, DisklessLoad, LogLevel, MaxmemoryPolicy, PropagationError, ProtectedAction, Supervised,
+    Appendfsync, DisklessLoad, LogLevel, MaxmemoryPolicy, PropagationError, ProtectedAction, Supervised, SyslogFacility,
 };
 pub use config::{BufferLimit, ClientBufferLimits, Config, SavePoint};
 pub use directive::{Directive, Effect, Shown, directives};

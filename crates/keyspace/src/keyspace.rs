@@ -15,6 +15,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The longest string in bytes that a command may build (`proto-max-bulk-len`).
     pub string_bytes_max: u64,
+    /// `rdbcompression`: DUMP compresses long strings.
+    pub compress_dumps: bool,
     /// `lazyfree-lazy-expire`: expired keys are journalled as UNLINK.
     pub lazyfree_lazy_expire: bool,
     /// `lazyfree-lazy-server-del`: what a command deletes on the way (RENAME) goes to the free thread.
@@ -32,6 +34,7 @@ impl Default for Settings {
         Settings {
             limits: Limits::default(),
             string_bytes_max: 512 * 1024 * 1024,
+            compress_dumps: true,
             lazyfree_lazy_expire: false,
             lazyfree_lazy_server_del: false,
             lazyfree_lazy_user_del: false,
@@ -189,6 +192,11 @@ impl Keyspace {
     /// The earliest deadline in a database.
     pub fn next_deadline(&self, db: usize) -> Option<UnixMs> {
         self.tables[db].next_deadline_ms().map(UnixMs)
+    }
+
+    /// The mean of the deadlines in a database, those that have passed included.
+    pub fn mean_deadline(&self, db: usize) -> Option<UnixMs> {
+        self.tables[db].mean_deadline_ms().map(UnixMs)
     }
 
     /// The hash of a database with the field that is due longest, for active expiry.

@@ -16,6 +16,11 @@ pub struct ConnId {
     pub id: u64,
 }
 
+impl ConnId {
+    /// The link to the master, which is none of the connections that came in.
+    pub const LINK: ConnId = ConnId { slot: u32::MAX, id: 0 };
+}
+
 /// Where a connection comes from.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
@@ -103,6 +108,8 @@ pub enum Kind {
     Normal,
     /// A replica that follows us.
     Replica,
+    /// The master that we follow. It is listed as a client and is none of the connections that came in.
+    Master,
 }
 
 /// One connection.

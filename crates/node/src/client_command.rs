@@ -129,13 +129,12 @@ impl ClientType {
         }
     }
 
-    /// The link to our master is no client of this list: it is reached through REPLICAOF.
     fn fits(self, client: &Client) -> bool {
         match self {
             ClientType::Normal => client.kind == Kind::Normal && !client.is_subscriber(),
             ClientType::Pubsub => client.kind == Kind::Normal && client.is_subscriber(),
             ClientType::Replica => client.kind == Kind::Replica,
-            ClientType::Master => false,
+            ClientType::Master => client.kind == Kind::Master,
         }
     }
 }
@@ -152,7 +151,8 @@ fn list(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         return Err(Error::Syntax);
     }
     let mut text = Vec::new();
-    for client in node.clients.iter() {
+    let link = node.upstream_client();
+    for client in link.iter().chain(node.clients.iter()) {
         let fits = wanted_type.is_none_or(|wanted| wanted.fits(client))
             && wanted_ids.as_ref().is_none_or(|ids| ids.contains(&(client.id.id as i64)));
         if fits {
@@ -171,6 +171,11 @@ fn describe(node: &Node, client: &Client) -> Vec<u8> {
     let multi_mem = client.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
     let outbox = client.outbox.memory_bytes();
     let command = client.last_command.map_or("NULL", |id| &node.table.get(id).full_name);
+    // The master may do everything, and what it sent in part waits elsewhere.
+    let (user, waiting) = match client.kind {
+        Kind::Master => ("(superuser)", node.replication.apply.pending.len()),
+        Kind::Normal | Kind::Replica => ("default", client.inbox.len()),
+    };
     let resp = if client.proto == Protocol::Resp3 { 3 } else { 2 };
     let mut line = format!(
         "id={} addr={} laddr={} fd={} name=",
@@ -182,13 +187,13 @@ fn describe(node: &Node, client: &Client) -> Vec<u8> {
         format!(
             " age={} idle={} flags={} db={} sub={channels} psub={patterns} ssub={shards} multi={multi} watch={} \
              qbuf={} qbuf-free={} argv-mem=0 multi-mem={multi_mem} rbs=0 rbp=0 obl={} oll=0 omem={outbox} tot-mem={} \
-             events={} cmd={command} user=default redir=-1 resp={resp} lib-name=",
+             events={} cmd={command} user={user} redir=-1 resp={resp} lib-name=",
             node.now.seconds_since(client.connected_at),
             node.now.seconds_since(client.active_at),
             flag_letters(client),
             client.db,
             client.watching.len(),
-            client.inbox.len(),
+            waiting,
             client.inbox.capacity() - client.inbox.len(),
             client.outbox.len(),
             outbox + client.inbox.capacity() + multi_mem + size_of::<Client>(),
@@ -209,6 +214,7 @@ fn describe(node: &Node, client: &Client) -> Vec<u8> {
 fn flag_letters(client: &Client) -> String {
     let letters = [
         (client.kind == Kind::Replica, 'S'),
+        (client.kind == Kind::Master, 'M'),
         (client.monitor, 'O'),
         (client.is_subscriber(), 'P'),
         (client.transaction.is_some(), 'x'),
@@ -278,7 +284,7 @@ impl KillFilter {
             && self.kind.is_none_or(|kind| kind.fits(client))
             && self.addr.as_ref().is_none_or(|addr| client.peer.addr.as_bytes() == addr)
             && self.laddr.as_ref().is_none_or(|addr| client.peer.laddr.as_bytes() == addr)
-            && self.user.as_ref().is_none_or(|_| client.authenticated)
+            && self.user.as_ref().is_none_or(|_| client.authenticated && client.kind != Kind::Master)
             && self.age_min.is_none_or(|age| now.seconds_since(client.connected_at) >= age)
             && !(self.skip_me && client.id == me)
     }
@@ -293,8 +299,13 @@ fn kill(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     };
     let victims: Vec<ConnId> =
         node.clients.iter().filter(|client| filter.fits(client, conn, node.now)).map(|client| client.id).collect();
-    if old_form && victims.is_empty() {
+    let link = node.upstream_client().filter(|link| filter.fits(link, conn, node.now));
+    if old_form && victims.is_empty() && link.is_none() {
         return Err(Error::text("ERR No such client"));
+    }
+    let killed = victims.len() + usize::from(link.is_some());
+    if link.is_some() {
+        node.kill_link();
     }
     for victim in &victims {
         if *victim == conn {
@@ -303,11 +314,10 @@ fn kill(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
             node.close_now(*victim);
         }
     }
-    let killed = victims.len() as i64;
     if old_form {
         node.reply(conn).simple("OK");
     } else {
-        node.reply(conn).int(killed);
+        node.reply(conn).int(killed as i64);
     }
     Ok(())
 }

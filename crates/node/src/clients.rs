@@ -16,14 +16,20 @@ pub struct Clients {
 impl Clients {
     /// Takes a new connection in.
     pub fn add(&mut self, peer: PeerInfo, authenticated: bool, now: Time) -> ConnId {
-        self.next_id += 1;
+        let id = self.fresh_id();
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             (self.slots.len() - 1) as u32
         });
-        let id = ConnId { slot, id: self.next_id };
+        let id = ConnId { slot, id };
         self.slots[slot as usize] = Some(Box::new(Client::new(id, peer, authenticated, now)));
         id
+    }
+
+    /// An id that no client had.
+    pub fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
     }
 
     /// Forgets a connection.

@@ -1,6 +1,6 @@
 //! Hop 3: runs one request of a client as one unit: freeze the time, call the handler, count, commit.
 
-use commands::{Blocking, Context, Error, Flags, Outcome};
+use commands::{Blocking, Context, Error, Outcome};
 use keyspace::{Db, Effects, ExpiryMode, Keyspace};
 use resp::Args;
 
@@ -201,26 +201,6 @@ impl Node {
         let notify = self.notify_classes;
         self.effects.misses_wanted = notify.has(keyspace::notify::Class::KEY_MISS);
         !self.watches.is_empty() || !self.waiters.is_empty() || !notify.is_empty()
-    }
-
-    /// Reads the clock before a command that may take long. Fast ones are not worth it: their time is shared out
-    /// over the turn.
-    fn clock_before(&self, id: CommandId) -> Option<base::Time> {
-        let timed = !self.table.get(id).row.meta().flags.has(Flags::FAST);
-        timed.then(|| self.host.now())
-    }
-
-    fn clock_after(&mut self, conn: ConnId, id: CommandId, started: Option<base::Time>, args: &Args<'_>) {
-        let Some(started) = started else { return };
-        let took = self.host.now().since(started);
-        self.table.stats_mut(id).usec += took.as_micros() as u64;
-        let Node { table, clients, slowlog, config, unix, .. } = self;
-        let command = table.get(id);
-        if !command.row.meta().flags.has(Flags::SKIP_SLOWLOG) && command.full_name != "exec" {
-            slowlog.add(config, *unix, took, (&command.full_name, args), clients.get(conn));
-        }
-        self.latency.count(&self.config, id, took);
-        self.latency.add(&self.config, self.unix, "command", took);
     }
 }
 

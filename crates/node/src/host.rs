@@ -143,6 +143,8 @@ pub struct SnapshotFacts {
     pub compress: bool,
     /// Whether a checksum ends the file.
     pub checksum: bool,
+    /// Whether every encoding is to come back from the file, though older servers can't read it then.
+    pub keep_encodings: bool,
 }
 
 /// Where in which history a snapshot stands.

@@ -72,6 +72,7 @@ impl Node {
             match client.parser.parse(&input[done..], &mut args, &limits) {
                 Ok(Parsed::Complete { consumed }) => {
                     let request = args.view(&input[done..done + consumed]);
+                    self.share_time(consumed < input.len());
                     if !self.handle_request(conn, &request) {
                         break; // Held back: it stays in the inbox and is parsed again.
                     }
@@ -90,6 +91,7 @@ impl Node {
                 }
             }
         }
+        self.share_time(false);
         self.args = args;
         done
     }

@@ -1,5 +1,5 @@
 //! The latency monitor: spikes by event, above latency-monitor-threshold; and how long each command took, as histograms.
-//! Only commands that are timed have one: see `Node::call`.
+//! `timing.rs` takes the times.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -38,8 +38,8 @@ pub struct Spikes {
 }
 
 impl LatencyMonitor {
-    /// Counts how long a command took, if latency-tracking is on.
-    pub fn count(&mut self, config: &Config, id: CommandId, took: Duration) {
+    /// Counts how long so many calls of a command took each, if latency-tracking is on.
+    pub fn count(&mut self, config: &Config, id: CommandId, took: Duration, calls: u64) {
         if !config.latency_tracking {
             return;
         }
@@ -51,7 +51,7 @@ impl LatencyMonitor {
         let histogram = self.histograms[at].get_or_insert_with(|| {
             Box::new(Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).expect("bounds that a histogram can have"))
         });
-        histogram.saturating_record(nanos);
+        histogram.saturating_record_n(nanos, calls);
     }
 
     /// How long a command took, in nanoseconds, if it was ever timed.

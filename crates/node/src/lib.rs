@@ -41,6 +41,7 @@ mod stats;
 mod table;
 mod time_command;
 mod timers;
+mod timing;
 mod transaction;
 mod watch;
 

@@ -26,6 +26,7 @@ use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use crate::table::{CommandId, CommandTable};
+use crate::timing::Timing;
 use crate::watch::Watches;
 
 /// One whole server without I/O.
@@ -47,6 +48,7 @@ pub struct Node {
     pub(crate) stats: Stats,
     pub(crate) slowlog: SlowLog,
     pub(crate) latency: LatencyMonitor,
+    pub(crate) timing: Timing,
     pub(crate) rng: fastrand::Rng,
     /// The monotonic time of this loop turn.
     pub(crate) now: Time,
@@ -119,6 +121,7 @@ impl Node {
             stats: Stats::default(),
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),
+            timing: Timing::default(),
             rng,
             now,
             unix,

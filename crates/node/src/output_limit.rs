@@ -19,7 +19,7 @@ impl Node {
         let limit = match client.kind {
             Kind::Replica => &self.config.client_output_buffer_limit.replica,
             Kind::Normal if client.is_subscriber() => &self.config.client_output_buffer_limit.pubsub,
-            Kind::Normal => &self.config.client_output_buffer_limit.normal,
+            Kind::Normal | Kind::Master => &self.config.client_output_buffer_limit.normal,
         };
         let held = client.outbox.memory_bytes() as u64;
         let over_soft = limit.soft > 0 && held >= limit.soft;

@@ -65,6 +65,8 @@ pub struct Loading {
     pub total: u64,
     /// How much of it is read.
     pub read: u64,
+    /// How much memory the server used that wrote it, in bytes: 0 as long as the file did not say so.
+    pub used_memory: u64,
 }
 
 /// What a finished load hands over.
@@ -194,6 +196,7 @@ impl Node {
             used_memory: self.stats.memory_used,
             compress: self.config.rdbcompression,
             checksum: self.config.rdbchecksum,
+            keep_encodings: false,
         }
     }
 
@@ -221,8 +224,18 @@ impl Node {
 
     /// Saves before it returns: false if it failed; the reason is in the log.
     pub(crate) fn save_now(&mut self) -> bool {
+        self.save_at_once(false)
+    }
+
+    /// As [`Node::save_now`], for DEBUG RELOAD: every encoding comes back.
+    pub(crate) fn save_for_reload(&mut self) -> bool {
+        self.save_at_once(true)
+    }
+
+    fn save_at_once(&mut self, keep_encodings: bool) -> bool {
         let started = self.host.now();
-        let job = self.save_job();
+        let mut job = self.save_job();
+        job.facts.keep_encodings = keep_encodings;
         // A save beside the executor is older than this one, and no failure if it does not get its place.
         self.persistence.saving = None;
         let result = self.host.save_now(job);
@@ -292,7 +305,7 @@ impl Node {
 
     /// The load at the start begins: until it ends, commands about data are refused. The program reads the file.
     pub fn start_loading(&mut self, total: u64) -> Box<Keyspace> {
-        self.persistence.loading = Some(Loading { started: self.unix, total, read: 0 });
+        self.persistence.loading = Some(Loading { started: self.unix, total, read: 0, used_memory: 0 });
         self.host.notify_supervisor("STATUS=Lockstep is loading...\n");
         Box::new(self.keyspace.fresh(self.keyspace.seed()))
     }
@@ -301,6 +314,13 @@ impl Node {
     pub fn loading_progress(&mut self, read: u64) {
         if let Some(loading) = &mut self.persistence.loading {
             loading.read = read;
+        }
+    }
+
+    /// The load has met how much memory the server used that wrote the file.
+    pub fn loading_used_memory(&mut self, bytes: u64) {
+        if let Some(loading) = &mut self.persistence.loading {
+            loading.used_memory = bytes;
         }
     }
 

@@ -13,6 +13,7 @@ mod lag;
 mod link;
 mod replicas;
 mod stream;
+mod upstream_client;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +34,7 @@ use apply::Apply;
 pub(crate) use doctor::{FullSyncReason, advice};
 use failover::Failover;
 use guard::Guard;
+use upstream_client::UpstreamClient;
 
 /// Both roles of one server.
 pub struct Replication {
@@ -47,6 +49,8 @@ pub struct Replication {
     /// Bytes on their way to the master.
     pub(crate) link_outbox: Vec<u8>,
     pub(crate) apply: Apply,
+    /// The link as a client.
+    pub(crate) upstream_client: UpstreamClient,
     /// Where each replica reads in the stream.
     pub(crate) cursors: BTreeMap<ConnId, Cursor>,
     /// Which commands from the master failed here, for the log: one line per command and error.
@@ -84,6 +88,7 @@ impl Replication {
             link: Link::new(link_settings(config), fastrand::Rng::with_seed(seed)),
             link_outbox: Vec::new(),
             apply: Apply::default(),
+            upstream_client: UpstreamClient::default(),
             cursors: BTreeMap::new(),
             upstream: Upstream::None,
             guard: Guard::default(),

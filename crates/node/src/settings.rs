@@ -23,6 +23,7 @@ pub(crate) fn keyspace_settings(config: &Config) -> keyspace::Settings {
             stream_node_max_entries: config.stream_node_max_entries as usize,
         },
         string_bytes_max: config.proto_max_bulk_len,
+        compress_dumps: config.rdbcompression,
         lazyfree_lazy_expire: config.lazyfree_lazy_expire,
         lazyfree_lazy_server_del: config.lazyfree_lazy_server_del,
         lazyfree_lazy_user_del: config.lazyfree_lazy_user_del,

@@ -44,16 +44,34 @@ impl SlowLog {
         (full_name, args): (&str, &Args<'_>),
         client: Option<&Client>,
     ) {
-        let threshold = config.slowlog_log_slower_than;
-        if threshold < 0 || took.as_micros() < threshold as u128 {
+        if !is_slow(config, took) {
             return;
         }
         let (addr, name) =
             client.map_or((String::new(), Vec::new()), |client| (client.peer.addr.clone(), client.name.clone()));
-        self.entries.push_front(Entry { id: self.next_id, at, took, args: shorten(full_name, args), addr, name });
+        self.push(config, Entry { id: self.next_id, at, took, args: shorten(full_name, args), addr, name });
+    }
+
+    /// Adds the commands that shared a time, by their names, if that was long enough for one.
+    pub fn add_shared(&mut self, config: &Config, at: UnixMs, took: Duration, names: impl FnOnce() -> Vec<Vec<u8>>) {
+        if !is_slow(config, took) {
+            return;
+        }
+        let mut args = names();
+        args.insert(0, b"(pipeline)".to_vec());
+        self.push(config, Entry { id: self.next_id, at, took, args, addr: String::new(), name: Vec::new() });
+    }
+
+    fn push(&mut self, config: &Config, entry: Entry) {
+        self.entries.push_front(entry);
         self.next_id += 1;
         self.entries.truncate(config.slowlog_max_len as usize);
     }
+}
+
+fn is_slow(config: &Config, took: Duration) -> bool {
+    let threshold = config.slowlog_log_slower_than;
+    threshold >= 0 && took.as_micros() >= threshold as u128
 }
 
 fn shorten(full_name: &str, args: &Args<'_>) -> Vec<Vec<u8>> {

@@ -49,6 +49,8 @@ pub struct Stats {
     pub turns: u64,
     /// Time spent in them, in microseconds; waiting for something to do is not part of it.
     pub turns_usec: u64,
+    /// Time spent in commands of clients and of the master, in microseconds.
+    pub commands_usec: u64,
     /// Memory that the empty server used, in bytes.
     pub memory_at_start: u64,
     /// Memory in use, in bytes: as of this turn while maxmemory is set, else as of the last cycle.

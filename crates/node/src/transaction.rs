@@ -67,10 +67,14 @@ fn exec(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     }
     node.reply(conn).array(transaction.queued.len());
     node.in_exec = true;
+    let shared_before = node.is_sharing_time();
+    node.share_time(true);
     for (id, args) in &transaction.queued {
         node.call(conn, *id, &args.as_args());
         node.feed_monitors(conn, *id, &args.as_args());
     }
+    node.settle_time();
+    node.share_time(shared_before);
     node.in_exec = false;
     node.effects.begin_command();
     node.effects.replicate_nothing();

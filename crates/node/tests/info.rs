@@ -58,3 +58,17 @@ fn rdb_last_cow_size_is_the_most_that_was_kept_for_the_last_snapshot() {
     send(&mut session, "BGSAVE");
     assert_eq!(number(&mut session, "rdb_last_cow_size"), 0, "nothing was kept for this one");
 }
+
+// It was how long the next key had.
+#[test]
+fn avg_ttl_is_the_mean_of_what_the_keys_of_a_database_have_left() {
+    let mut session = Session::new();
+    send(&mut session, "SET stays v");
+    assert!(send(&mut session, "INFO keyspace").contains("db0:keys=1,expires=0,avg_ttl=0"));
+    send(&mut session, "SET a v PX 100000");
+    send(&mut session, "SET b v PX 1000000");
+    session.act(&Action::Sleep(50_000));
+    assert!(send(&mut session, "INFO keyspace").contains("db0:keys=3,expires=2,avg_ttl=500000"));
+    send(&mut session, "PERSIST a");
+    assert!(send(&mut session, "INFO keyspace").contains("db0:keys=3,expires=1,avg_ttl=950000"));
+}

@@ -84,6 +84,7 @@ fn a_server_that_cannot_start_says_why_and_ends_with_a_failure() {
         assert!(said(&["--dir", "no/such/folder"]).contains("No such file or directory"));
         assert!(said(&busy).contains(&format!("Could not create server TCP listening socket 127.0.0.1:{port}: ")));
         assert!(said(&["--port", "0", "--unixsocket", "no/socket"]).contains("Failed opening Unix socket"));
+        assert!(said(&["--rename-command", "NOPE", "x"]).contains("No such command in rename-command"));
         assert!(said(&["--no-such-directive", "1"]).contains("Bad directive or wrong number of arguments"));
         assert!(said(&["--port", "99999"]).contains("argument must be between 0 and 65535 inclusive"));
     }
@@ -371,4 +372,30 @@ fn a_second_interrupt_ends_a_program_whose_executor_is_busy() {
         !alive
     });
     assert_eq!(server.wait_for_exit(), Some(1));
+}
+
+// A save that a SIGKILL interrupts leaves its file behind; the peers leave such files for ever.
+#[test]
+fn unfinished_files_of_killed_servers_go_at_the_next_start_and_those_of_others_stay() {
+    let mut server = Server::start(Peer::Ours, &["appendonly yes"]);
+    server.kill();
+    let data = server.data_folder().to_owned();
+    let mut gone = Command::new("true").spawn().expect("a program that ends at once");
+    gone.wait().expect("our own child");
+    let (gone, here) = (gone.id(), std::process::id());
+    let remain = [format!("temp-lockstep-{here}-1"), format!("temp-{gone}.rdb"), format!("temp-lockstep-{gone}-x")];
+    let go = [format!("temp-lockstep-{gone}-1"), format!("appendonlydir/temp-lockstep-{gone}-2")];
+    let held = std::fs::File::create(data.join(format!("temp-lockstep-{gone}-3"))).expect("a file");
+    held.lock().expect("a lock that nobody else has");
+    for name in remain.iter().chain(&go) {
+        std::fs::write(data.join(name), "half").expect("a file");
+    }
+    server.start_again(&[]);
+    for name in go {
+        assert!(!data.join(&name).exists(), "{name} is left");
+        assert!(server.log().contains(&format!("{name}, which a server that was killed left behind")));
+    }
+    for name in remain.into_iter().chain([format!("temp-lockstep-{gone}-3")]) {
+        assert!(data.join(&name).exists(), "{name} is another's");
+    }
 }

@@ -245,6 +245,29 @@ fn the_facts_in_the_header_come_back() {
     }
 }
 
+// INFO shows it while the file is being loaded.
+#[test]
+fn the_memory_that_the_writer_used_is_told_before_the_first_key() {
+    #[derive(Default)]
+    struct Seen(Vec<u64>);
+    impl LoadWatch for Seen {
+        fn progress(&mut self, _bytes: u64, keys: u64) {
+            assert!(keys == 0 || self.0 == [77], "told late");
+        }
+
+        fn used_memory(&mut self, bytes: u64) {
+            self.0.push(bytes);
+        }
+    }
+    let mut keyspace = keyspace_of(&[(0, b"key".to_vec(), Plan::String(b"value".to_vec()), None)]);
+    let mut encoder = Encoder::new(Vec::new(), EncoderOptions::default());
+    encode_snapshot(&mut keyspace.snapshot(), &Header { used_memory: 77, ..Header::default() }, &mut encoder).unwrap();
+    let options = LoadOptions { progress_bytes: 1, ..LoadOptions::default() };
+    let mut seen = Seen::default();
+    load_into(&mut empty(), &encoder.into_sink().unwrap()[..], &options, &mut seen).unwrap();
+    assert_eq!(seen.0, [77]);
+}
+
 #[test]
 fn function_libraries_come_back_from_versions_that_have_them() {
     let contents = Contents { functions: true, ..Contents::default() };

@@ -22,9 +22,17 @@ pub fn unix_ms() -> UnixMs {
     UnixMs(unix_micros() / 1000)
 }
 
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// The local time as the system's log wants it: `Nov  1 04:00:00`.
+pub fn syslog_time() -> String {
+    let local = crate::system::local_time(unix_micros() / 1_000_000);
+    let month = MONTHS[local.month0 as usize % 12];
+    format!("{month} {:2} {:02}:{:02}:{:02}", local.day, local.hour, local.minute, local.second)
+}
+
 /// The local time as log lines show it: `21 Nov 2026 04:00:00.123`.
 pub fn log_time() -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let micros = unix_micros();
     let local = crate::system::local_time(micros / 1_000_000);
     format!(

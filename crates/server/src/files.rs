@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
+use crate::system;
+
 /// What is known of all replacements in this program.
 #[derive(Default)]
 struct Registry {
@@ -53,8 +55,10 @@ impl Replacement {
         let mut registry = registry();
         registry.begun += 1;
         let number = registry.begun;
-        let temporary = directory_of(&target).join(format!("temp-{}-{number}", std::process::id()));
+        let temporary = directory_of(&target).join(temporary_name(number));
         let file = File::create(&temporary)?;
+        // Says that it is not abandoned, to servers for which our process id means nothing. Not every file system can.
+        drop(file.try_lock());
         registry.unfinished.insert(number, temporary.clone());
         Ok(Replacement { number, file: Some(file), temporary, target })
     }
@@ -73,7 +77,6 @@ impl Replacement {
     pub fn finish(mut self) -> io::Result<()> {
         let file = self.file.take().expect("finished once");
         file.sync_all()?;
-        drop(file);
         let mut registry = registry();
         if registry.finished.get(&self.target).is_some_and(|newest| *newest > self.number) {
             return Err(io::Error::other("a newer file was written meanwhile"));
@@ -124,10 +127,41 @@ pub fn unnamed(directory: &Path) -> io::Result<File> {
         registry.begun += 1;
         registry.begun
     };
-    let path = directory.join(format!("temp-{}-{number}", std::process::id()));
+    let path = directory.join(temporary_name(number));
     let file = File::options().read(true).write(true).create_new(true).open(&path)?;
     fs::remove_file(&path)?;
     Ok(file)
+}
+
+const TEMPORARY: &str = "temp-lockstep-";
+
+fn temporary_name(number: u64) -> String {
+    format!("{TEMPORARY}{}-{number}", std::process::id())
+}
+
+/// Removes the unfinished files that servers left in a directory when they were killed: which. To be called before this
+/// program begins one of its own.
+pub fn remove_abandoned(directory: &Path) -> Vec<PathBuf> {
+    let mut removed = Vec::new();
+    // A directory that can't be read has nothing for us.
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if is_abandoned(&entry.path()).is_some_and(|abandoned| abandoned) && fs::remove_file(entry.path()).is_ok() {
+            removed.push(entry.path());
+        }
+    }
+    removed
+}
+
+/// Whether nobody writes this file any more; None if it is none of ours.
+fn is_abandoned(path: &Path) -> Option<bool> {
+    let (pid, number) = path.file_name()?.to_str()?.strip_prefix(TEMPORARY)?.split_once('-')?;
+    let (pid, _): (u32, u64) = (pid.parse().ok()?, number.parse().ok()?);
+    // In a container the server often has the same process id each time.
+    if pid != std::process::id() && system::process_exists(pid) {
+        return Some(false);
+    }
+    let file = File::open(path).ok()?;
+    Some(!matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -25,6 +25,8 @@ pub enum Report {
     Saved(Result<u64, String>),
     /// The load at the start has read so many bytes.
     LoadProgress(u64),
+    /// The server that wrote the file being loaded at the start used so many bytes of memory.
+    LoadUsedMemory(u64),
     /// A load ended; which one.
     Loaded {
         /// The load's number.

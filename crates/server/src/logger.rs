@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 use node::LogLevel;
 
+use crate::syslog::Syslog;
+
 /// Where log lines go, and which. Copies share their level and role.
 #[derive(Clone)]
 pub struct Logger {
@@ -16,14 +18,16 @@ pub struct Logger {
     level: Rc<Cell<LogLevel>>,
     /// The file; None: standard output.
     file: Option<PathBuf>,
+    /// Where lines go as well.
+    syslog: Option<Rc<Syslog>>,
     /// `M` master, `S` replica, `C` a child, `X` a sentinel.
     role: Rc<Cell<char>>,
 }
 
 impl Logger {
-    /// A log at this level into this file, or to standard output.
-    pub fn new(level: LogLevel, file: Option<PathBuf>) -> Logger {
-        Logger { level: Rc::new(Cell::new(level)), file, role: Rc::new(Cell::new('M')) }
+    /// A log at this level into this file, or to standard output, and to the system's log if that is given.
+    pub fn new(level: LogLevel, file: Option<PathBuf>, syslog: Option<Syslog>) -> Logger {
+        Logger { level: Rc::new(Cell::new(level)), file, syslog: syslog.map(Rc::new), role: Rc::new(Cell::new('M')) }
     }
 
     /// Whether the file can be written to.
@@ -65,5 +69,8 @@ impl Logger {
             None => std::io::stdout().write_all(line.as_bytes()),
         };
         drop(written);
+        if let Some(syslog) = &self.syslog {
+            syslog.log(level, text);
+        }
     }
 }

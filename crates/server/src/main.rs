@@ -21,6 +21,7 @@ mod sockets;
 mod startup;
 mod supervisor;
 mod surroundings;
+mod syslog;
 mod system;
 
 use std::os::unix::ffi::OsStringExt;

@@ -405,6 +405,9 @@ impl Shell {
                 Ok(None) if connection.is_connected() => {
                     link.connected = true;
                     link.reached = true;
+                    if let Some(ends) = connection.ends() {
+                        self.node.set_link_ends(ends);
+                    }
                     self.node.link_connected();
                 }
                 Ok(None) => return,
@@ -535,6 +538,7 @@ impl Shell {
             match report {
                 Report::Saved(result) => self.node.save_done(result),
                 Report::LoadProgress(read) => self.node.loading_progress(read),
+                Report::LoadUsedMemory(bytes) => self.node.loading_used_memory(bytes),
                 Report::Loaded { attempt, result } => {
                     let current = self.load.as_ref().is_none_or(|load| load.attempt() == attempt);
                     if current {

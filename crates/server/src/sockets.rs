@@ -30,16 +30,7 @@ impl Listener {
             Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
                 stream.set_nodelay(true)?;
-                let local = stream.local_addr()?;
-                let info = PeerInfo {
-                    addr: peer.to_string(),
-                    laddr: local.to_string(),
-                    ip: peer.ip().to_string(),
-                    fd: stream.as_raw_fd(),
-                    unix: false,
-                    local: peer.ip().to_canonical().is_loopback(),
-                    certificate: None,
-                };
+                let info = ends(&stream, peer)?;
                 Ok((Connection::Tcp(stream), info))
             }
             Listener::Unix(listener) => {
@@ -165,6 +156,14 @@ impl Connection {
         }
     }
 
+    /// Both ends of a connection that was made from here.
+    pub fn ends(&self) -> Option<PeerInfo> {
+        match self {
+            Connection::Tcp(stream) => ends(stream, stream.peer_addr().ok()?).ok(),
+            Connection::Unix(_) => None,
+        }
+    }
+
     /// Whether an attempt to connect has succeeded.
     pub fn is_connected(&self) -> bool {
         match self {
@@ -172,6 +171,19 @@ impl Connection {
             Connection::Unix(stream) => stream.peer_addr().is_ok(),
         }
     }
+}
+
+/// Both ends of a TCP connection.
+fn ends(stream: &TcpStream, peer: SocketAddr) -> io::Result<PeerInfo> {
+    Ok(PeerInfo {
+        addr: peer.to_string(),
+        laddr: stream.local_addr()?.to_string(),
+        ip: peer.ip().to_string(),
+        fd: stream.as_raw_fd(),
+        unix: false,
+        local: peer.ip().to_canonical().is_loopback(),
+        certificate: None,
+    })
 }
 
 /// Opens everything that the settings say to listen on. An address with a `-` in front may be missing.

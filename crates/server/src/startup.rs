@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use crate::signals::Signals;
 use crate::sockets::Listener;
 use crate::supervisor::Supervisor;
 use crate::surroundings::{System, working_directory};
+use crate::syslog::{self, Syslog};
 use crate::{RESERVED_FILES, clock, entropy, limits, log_level, reason, sockets, system};
 
 /// What `--version` prints.
@@ -35,7 +36,10 @@ pub fn run(words: &[Vec<u8>]) -> Result<i32, String> {
     config.daemonize &= matches!(supervisor, Supervisor::None);
     // `dir` has been entered where it was read.
     config.dir = working_directory()?;
-    let logger = Logger::new(log_level(&config), log_file(&config)?);
+    let syslog = config
+        .syslog_enabled
+        .then(|| Syslog::new(syslog::SOCKET.into(), config.syslog_ident.clone(), config.syslog_facility));
+    let logger = Logger::new(log_level(&config), log_file(&config)?, syslog);
     logger.check().map_err(|error| format!("Can't open the log file: {}", reason(&error)))?;
     if config.daemonize {
         system::daemonize().map_err(|error| format!("Can't go to the background: {}", reason(&error)))?;
@@ -107,6 +111,7 @@ fn serve(
     let listeners = Rc::new(RefCell::new(Listeners { all, changed: false }));
     let aof = AofFiles::new(&config).map_err(|error| format!("{}: {error}", config.appenddirname))?;
     let aof = Arc::new(aof);
+    remove_abandoned(&aof, file.as_deref(), &logger);
     let (manifest, last_base, last_incr) = jobs::aof_load::survey(&aof);
     let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };
     let host = ServerHost::new(logger, supervisor, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
@@ -128,6 +133,17 @@ fn serve(
         (None, Err(error)) => return Err(format!("Can't read {}: {}", data.display(), reason(&error))),
     }
     shell.run().map_err(failed)
+}
+
+/// Removes what killed servers left unfinished wherever files are replaced.
+fn remove_abandoned(aof: &AofFiles, config_file: Option<&Path>, logger: &Logger) {
+    let beside_config = config_file.and_then(Path::parent);
+    for directory in [Some(Path::new(".")), Some(aof.directory()), beside_config].into_iter().flatten() {
+        for path in crate::files::remove_abandoned(directory) {
+            let line = format!("Removed {}, which a server that was killed left behind.", path.display());
+            logger.log(LogLevel::Notice, &line);
+        }
+    }
 }
 
 /// The settings in the order in which they count: file, standard input, command line; and the file's path.

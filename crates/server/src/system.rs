@@ -82,6 +82,14 @@ pub fn total_memory() -> u64 {
     u64::try_from(pages).unwrap_or(0) * u64::try_from(page).unwrap_or(0)
 }
 
+/// Whether there is a process of this id, on the same machine and in the same container.
+pub fn process_exists(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
+    // SAFETY: signal 0 is sent to nobody, it only asks.
+    let asked = unsafe { libc::kill(pid, 0) };
+    asked == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
 /// How many files the program may have open.
 pub fn open_files() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -143,8 +151,16 @@ pub fn daemonize() -> std::io::Result<()> {
 
 /// Waits until a connection takes more bytes: false when the time is up first.
 pub fn wait_writable(connection: &Connection, at_most: std::time::Duration) -> bool {
-    let mut wanted = libc::pollfd { fd: connection.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    wait_any_writable(&[connection], at_most)
+}
+
+/// Waits until one of these connections takes more bytes: false when the time is up first.
+pub fn wait_any_writable(connections: &[&Connection], at_most: std::time::Duration) -> bool {
+    let wanted =
+        |connection: &&Connection| libc::pollfd { fd: connection.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    let mut wanted: Vec<libc::pollfd> = connections.iter().map(wanted).collect();
     let ms = i32::try_from(at_most.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: the pointer is to one pollfd, and valid for the call; the descriptor is open while it is borrowed.
-    unsafe { libc::poll(&mut wanted, 1, ms) > 0 }
+    // SAFETY: pointer and length are those of a vector that lives through the call; the descriptors are open while their
+    // connections are borrowed.
+    unsafe { libc::poll(wanted.as_mut_ptr(), wanted.len() as libc::nfds_t, ms) > 0 }
 }

@@ -29,8 +29,9 @@ pub(super) const DUMP: DataRow = Row {
 };
 
 fn dump(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    let compress = ctx.db.settings().compress_dumps;
     match ctx.db.get(&args[1]) {
-        Some(value) => ctx.reply.bulk(&rdb::dump(value, true)),
+        Some(value) => ctx.reply.bulk(&rdb::dump(value, compress)),
         None => ctx.reply.null(),
     }
     Ok(())

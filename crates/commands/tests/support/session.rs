@@ -48,6 +48,7 @@ impl Session {
             "lazyfree-lazy-expire" => settings.lazyfree_lazy_expire = yes,
             "lazyfree-lazy-server-del" => settings.lazyfree_lazy_server_del = yes,
             "lazyfree-lazy-user-del" => settings.lazyfree_lazy_user_del = yes,
+            "rdbcompression" => settings.compress_dumps = yes,
             "proto-max-bulk-len" => settings.string_bytes_max = number() * 1024 * 1024,
             "hash-max-listpack-entries" => settings.limits.hash_max_listpack_entries = number() as usize,
             "hash-max-listpack-value" => settings.limits.hash_max_listpack_value = number() as usize,

@@ -5,13 +5,11 @@ use crate::checks::{locale_collate, proc_title_template};
 use crate::directive::{Directive, Kind};
 use crate::field::Field;
 
-const NO_SYSLOG: &str = "the log goes to a file or to standard output";
 const NO_TITLE: &str = "the process keeps its name";
 const NO_PINNING: &str = "the system chooses the processors";
 const ONE_FORMAT: &str = "log lines have one format";
 const NO_SCRIPTS: &str = "there are no scripts yet";
 const COMMANDLOG: &str = "the slow log is the only command log";
-const FACILITIES: &[&str] = &["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"];
 
 pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("daemonize", |c| Field::Bool(&mut c.daemonize)).immutable(),
@@ -19,6 +17,9 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("pidfile", |c| Field::Text(&mut c.pidfile)).immutable(),
     Directive::honoured("logfile", |c| Field::Text(&mut c.logfile)).immutable().keeps_empty(),
     Directive::honoured("loglevel", |c| Field::Choice(&mut c.loglevel)),
+    Directive::honoured("syslog-enabled", |c| Field::Bool(&mut c.syslog_enabled)).immutable(),
+    Directive::honoured("syslog-ident", |c| Field::Text(&mut c.syslog_ident)).immutable().keeps_empty(),
+    Directive::honoured("syslog-facility", |c| Field::Choice(&mut c.syslog_facility)).immutable(),
     Directive::honoured("databases", |c| Field::Number(&mut c.databases)).range(1, I32).immutable(),
     // How often the timer looks at what happens by itself, per second.
     Directive::honoured("hz", |c| Field::Number(&mut c.hz)).range(0, I32).clamped(1, 500),
@@ -43,9 +44,6 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::accepted("commandlog-large-request-max-len", Kind::Number, "128", COMMANDLOG).range(0, I64),
     Directive::accepted("commandlog-reply-larger-than", Kind::Number, "1048576", COMMANDLOG).range(-1, I64),
     Directive::accepted("commandlog-large-reply-max-len", Kind::Number, "128", COMMANDLOG).range(0, I64),
-    Directive::accepted("syslog-enabled", Kind::Bool, "no", NO_SYSLOG).immutable(),
-    Directive::accepted("syslog-ident", Kind::Text, "redis", NO_SYSLOG).immutable().keeps_empty(),
-    Directive::accepted("syslog-facility", Kind::Word(FACILITIES), "local0", NO_SYSLOG).immutable(),
     Directive::accepted("log-format", Kind::Word(&["legacy", "logfmt", "json"]), "legacy", ONE_FORMAT),
     Directive::accepted(
         "log-timestamp-format",

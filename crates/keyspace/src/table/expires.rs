@@ -25,9 +25,17 @@ pub(super) struct Expires {
     by_bound: BTreeMap<Due, u32>,
     runs: Vec<Run>,
     len: usize,
+    /// Of all deadlines.
+    sum: i128,
 }
 
 impl Expires {
+    /// The mean of all deadlines in Unix milliseconds, if there is one.
+    pub(super) fn mean(&self) -> Option<i64> {
+        let mean = self.sum.checked_div(self.len as i128)?;
+        Some(i64::try_from(mean).expect("between the least and the greatest"))
+    }
+
     /// Number of pairs.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -47,6 +55,7 @@ impl Expires {
 
     pub(super) fn insert(&mut self, due: Due) {
         self.len += 1;
+        self.sum += i128::from(due.0);
         let Some(at) = self.run_of(due) else {
             self.add_run(vec![due]);
             return;
@@ -106,6 +115,7 @@ impl Expires {
         let place = pairs.binary_search(&due).expect("indexed when the deadline was set");
         pairs.remove(place);
         self.len -= 1;
+        self.sum -= i128::from(due.0);
         if pairs.is_empty() {
             self.drop_run(at);
         } else if pairs.len() * 4 <= pairs.capacity() {
@@ -162,6 +172,8 @@ mod tests {
                 index.remove(due);
             }
             assert_eq!(index.len(), model.len());
+            let mean = (!model.is_empty()).then(|| model.iter().map(|due| due.0).sum::<i64>() / model.len() as i64);
+            assert_eq!(index.mean(), mean);
             assert_eq!(index.first(), model.iter().min().copied());
             assert_eq!(index.random(&mut rng).is_some(), !model.is_empty());
         }

@@ -97,6 +97,11 @@ impl<V: Value> Table<V> {
         self.expires.first().map(|due| due.0)
     }
 
+    /// The mean of the deadlines in Unix milliseconds.
+    pub fn mean_deadline_ms(&self) -> Option<i64> {
+        self.expires.mean()
+    }
+
     /// The key whose object has the earliest deadline inside that is due, if one is.
     pub fn next_inner_due(&self, now_ms: i64) -> Option<EntryRef<'_, V>> {
         let (deadline, hash) = self.inner_expires.first().filter(|due| due.0 <= now_ms)?;

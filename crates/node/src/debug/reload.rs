@@ -29,7 +29,7 @@ pub(super) fn reload(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome 
             return Err(Error::text("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."));
         }
     }
-    if options.save && !node.save_now() {
+    if options.save && !node.save_for_reload() {
         // The cause is in the log, as with SAVE.
         return Err(Error::text("ERR"));
     }

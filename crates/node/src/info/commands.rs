@@ -9,12 +9,15 @@ pub(super) fn commandstats(node: &Node, out: &mut Fields) {
         if stats.calls == 0 && stats.rejected == 0 {
             continue;
         }
-        let per_call = if stats.calls == 0 { 0.0 } else { stats.usec as f64 / stats.calls as f64 };
+        let per_call = if stats.calls == 0 { 0.0 } else { stats.nanos as f64 / 1000.0 / stats.calls as f64 };
         out.put(
             &format!("cmdstat_{}", command.full_name),
             format_args!(
                 "calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
-                stats.calls, stats.usec, stats.rejected, stats.failed
+                stats.calls,
+                stats.nanos / 1000,
+                stats.rejected,
+                stats.failed
             ),
         );
     }

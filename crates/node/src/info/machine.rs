@@ -158,7 +158,7 @@ pub(super) fn persistence(node: &Node, out: &mut Fields) {
         let rate = loading.read / (elapsed.max(1) as u64);
         out.put("loading_start_time", loading.started.seconds());
         out.put("loading_total_bytes", loading.total);
-        out.put("loading_rdb_used_mem", 0);
+        out.put("loading_rdb_used_mem", loading.used_memory);
         out.put("loading_loaded_bytes", loading.read);
         out.put("loading_loaded_perc", format_args!("{share:.2}"));
         out.put("loading_eta_seconds", loading.total.saturating_sub(loading.read) / rate.max(1));
@@ -209,11 +209,12 @@ pub(super) fn keyspace(node: &Node, out: &mut Fields) {
         let keys = node.keyspace.len(db);
         if keys > 0 {
             let expires = node.keyspace.expires_len(db);
-            let next = node.keyspace.next_deadline(db).map_or(0, |at| (at - node.unix).max(0));
+            // The peers estimate it from samples.
+            let mean = node.keyspace.mean_deadline(db).map_or(0, |at| (at - node.unix).max(0));
             let timed_hashes = node.keyspace.hashes_with_deadlines(db);
             out.put(
                 &format!("db{db}"),
-                format_args!("keys={keys},expires={expires},avg_ttl={next},subexpiry={timed_hashes}"),
+                format_args!("keys={keys},expires={expires},avg_ttl={mean},subexpiry={timed_hashes}"),
             );
         }
     }

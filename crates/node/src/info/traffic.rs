@@ -6,7 +6,9 @@ use crate::node::Node;
 
 pub(super) fn clients(node: &Node, out: &mut Fields) {
     let all = || node.clients.iter();
-    out.put("connected_clients", all().filter(|client| client.kind == Kind::Normal).count());
+    // The link to the master is one, as with the peers.
+    let link = usize::from(node.has_upstream_client());
+    out.put("connected_clients", all().filter(|client| client.kind == Kind::Normal).count() + link);
     out.put("cluster_connections", 0);
     out.put("maxclients", node.config.maxclients);
     out.put("client_recent_max_input_buffer", all().map(|client| client.inbox.capacity()).max().unwrap_or(0));
@@ -85,6 +87,7 @@ pub(super) fn stats(node: &Node, out: &mut Fields) {
     let usec_per_turn = if turns > 0.0 { stats.turns_usec_rate.per_second() / turns } else { 0.0 };
     out.put("eventloop_cycles", stats.turns);
     out.put("eventloop_duration_sum", stats.turns_usec);
+    out.put("eventloop_duration_cmd_sum", stats.commands_usec);
     out.put("instantaneous_eventloop_cycles_per_sec", turns as u64);
     out.put("instantaneous_eventloop_duration_usec", usec_per_turn as u64);
     out.put("acl_access_denied_auth", stats.denied_auth);

@@ -4,6 +4,7 @@
 use commands::{Error, Outcome, is};
 use resp::{Args, ArgsBuf, OwnedArgs, ParseLimits, Parsed, RequestParser};
 
+use crate::client::ConnId;
 use crate::host::LogLevel;
 use crate::node::Node;
 use crate::pubsub::Topic;
@@ -49,6 +50,7 @@ impl Node {
         // `unit` is where the unfinished unit begins, `at` how far it is parsed.
         let (mut unit, mut at) = (0, apply.parsed);
         let mut sound = true;
+        self.share_time(true);
         while at < input.len() {
             let consumed = match apply.parser.parse(&input[at..], &mut apply.args, &limits) {
                 Ok(Parsed::Complete { consumed } | Parsed::Empty { consumed }) => consumed,
@@ -70,6 +72,7 @@ impl Node {
                 unit = at;
             }
         }
+        self.share_time(false);
         apply.parsed = at - unit;
         if sound {
             let rest = input.len() - unit;
@@ -129,14 +132,19 @@ impl Node {
             Err(error) => Err(error),
             Ok(id) => {
                 self.table.stats_mut(id).calls += 1;
+                self.replication.upstream_client.last_command = Some(id);
+                self.replication.upstream_client.commands += 1;
+                let started = self.clock_before(id);
                 let command = self.table.get(id);
-                match command.row {
+                let outcome = match command.row {
                     _ if !command.row.meta().arity_fits(args.len()) => {
                         Err(Error::owned(format!("ERR wrong number of arguments for '{}' command", command.full_name)))
                     }
                     CommandRow::Data(row) => self.apply_data(apply.db, row.run, args),
                     CommandRow::Server(row) => self.apply_server_command(apply, row.name, args),
-                }
+                };
+                self.clock_after(ConnId::LINK, id, started, args);
+                outcome
             }
         };
         if let Err(error) = outcome {

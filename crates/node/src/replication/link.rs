@@ -38,6 +38,7 @@ impl Node {
     /// Bytes came from the master.
     pub fn link_input(&mut self, bytes: &[u8]) {
         self.stats.net_repl_input_bytes += bytes.len() as u64;
+        self.replication.upstream_client.bytes_in += bytes.len() as u64;
         let mut rest = bytes;
         while !rest.is_empty() {
             match self.replication.link.phase() {
@@ -79,7 +80,10 @@ impl Node {
         let outbox = &mut self.replication.link_outbox;
         while !outbox.is_empty() {
             match write(outbox) {
-                Ok(written) => drop(outbox.drain(..written)),
+                Ok(written) => {
+                    outbox.drain(..written);
+                    self.replication.upstream_client.bytes_out += written as u64;
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             }
@@ -176,6 +180,7 @@ impl Node {
                 Wish::Log(level, text) => self.log(log_level(level), &text),
             }
         }
+        self.note_link_phase();
         self.replication.note_upstream(self.now);
         self.host.role_changed(self.replication.is_replica());
         self.run_peers();

@@ -47,6 +47,11 @@ pub trait LoadWatch {
         let _ = (bytes, keys);
     }
 
+    /// The server that wrote the file used so many bytes of memory.
+    fn used_memory(&mut self, bytes: u64) {
+        let _ = bytes;
+    }
+
     /// A key was dropped because it is past its time.
     fn expired(&mut self, db: usize, key: &[u8]) {
         let _ = (db, key);
@@ -114,7 +119,12 @@ pub fn load_into<R: Read>(
         }
         match decoder.next_event()? {
             Event::Magic(..) | Event::ResizeDb { .. } => {}
-            Event::Aux(field, text) => fields.take(&field, &text),
+            Event::Aux(field, text) => {
+                fields.take(&field, &text);
+                if field == b"used-mem" {
+                    watch.used_memory(fields.info.used_memory.unwrap_or(0));
+                }
+            }
             Event::SelectDb(db) if db < keyspace.count() => {}
             Event::SelectDb(db) => {
                 return Err(refusal(position, Fault::DbOutOfRange { db: db as u64, count: keyspace.count() }));

@@ -181,6 +181,11 @@ impl Target {
         }
     }
 
+    /// The same, or the first that has a form for every encoding of Redis 7.2: a set keeps its listpack.
+    pub fn with_encodings(self) -> Target {
+        if self.has_set_listpacks() { self } else { self.at_least(11) }
+    }
+
     fn at_least(self, version: u16) -> Target {
         Target { family: self.family, version: self.version.max(version) }
     }

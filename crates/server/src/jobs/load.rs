@@ -76,6 +76,12 @@ impl LoadWatch for Watch {
         }
     }
 
+    fn used_memory(&mut self, bytes: u64) {
+        if let Some(reporter) = &self.reporter {
+            reporter.send(Report::LoadUsedMemory(bytes));
+        }
+    }
+
     fn expired(&mut self, db: usize, key: &[u8]) {
         self.expired.push((db, key.to_vec()));
     }

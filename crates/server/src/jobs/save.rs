@@ -38,7 +38,9 @@ fn file_settings(job: &SaveJob, config: &Config) -> (PathBuf, Target, bool) {
 
 /// The version of the format that a file of this snapshot is written in.
 pub(super) fn file_target(job: &SaveJob, config: &Config) -> Target {
-    Target::for_disk(Contents::of(&job.snapshot), crate::file_version(config))
+    let minimum = crate::file_version(config);
+    let minimum = if job.facts.keep_encodings { minimum.with_encodings() } else { minimum };
+    Target::for_disk(Contents::of(&job.snapshot), minimum)
 }
 
 /// Writes a snapshot to a file; one that is the base of an append-only file says so.

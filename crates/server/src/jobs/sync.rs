@@ -2,7 +2,8 @@
 //! framing, and written straight to the sockets of all replicas that share it.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, IoSlice, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ use crate::{files, system};
 
 /// How often a replica that waits hears that the master is still there.
 const KEEPALIVE: Duration = Duration::from_secs(1);
+
+const STALLED: &str = "it took nothing for repl-timeout seconds";
 
 /// Sends a snapshot to these replicas, on a thread of its own.
 pub fn sync_beside(job: SaveJob, targets: Vec<(SyncTarget, Connection)>, config: &Config, reporter: Reporter) {
@@ -64,7 +67,7 @@ impl Receiver {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if !system::wait_writable(&self.connection, self.stall_max) {
-                        self.failed = Some("it took nothing for repl-timeout seconds".to_owned());
+                        self.failed = Some(STALLED.to_owned());
                     }
                 }
                 Err(error) => self.failed = Some(error.to_string()),
@@ -75,6 +78,12 @@ impl Receiver {
     /// Notes why it can't be sent the data set; the first reason stays.
     fn fail(&mut self, reason: &str) {
         self.failed.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// The same, for one that has sent nothing then.
+    fn fail_with(&mut self, reason: &str) -> bool {
+        self.fail(reason);
+        false
     }
 
     fn report_progress(&mut self) {
@@ -223,12 +232,8 @@ impl Group {
             Ok(()) => match &mut self.out {
                 GroupOut::Marked(mark) => self.receivers.iter_mut().for_each(|receiver| receiver.write(&*mark)),
                 GroupOut::File { file, length, .. } => {
-                    for receiver in &mut self.receivers {
-                        receiver.write(&framing::sized_header(*length));
-                        if let Err(error) = send_file(file, receiver) {
-                            receiver.failed = Some(error.to_string());
-                        }
-                    }
+                    send_file(file, *length, self.receivers);
+                    return;
                 }
             },
         }
@@ -236,14 +241,71 @@ impl Group {
     }
 }
 
-fn send_file(file: &mut File, receiver: &mut Receiver) -> io::Result<()> {
-    file.seek(SeekFrom::Start(0))?;
+/// A receiver of a file: each goes through it at its own pace.
+struct Reader {
+    receiver: Receiver,
+    /// The next byte of the file that it gets.
+    at: u64,
+    /// Since when it has taken nothing.
+    idle_since: Instant,
+}
+
+/// Sends a file to all of these, none of whom waits for another.
+fn send_file(file: &File, length: u64, receivers: Vec<Receiver>) {
+    let mut readers: Vec<Reader> = Vec::new();
+    for mut receiver in receivers {
+        receiver.write(&framing::sized_header(length));
+        readers.push(Reader { receiver, at: 0, idle_since: Instant::now() });
+    }
     let mut buffer = vec![0; PIECE_BYTES_MAX];
     loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 || receiver.failed.is_some() {
-            return Ok(());
+        let mut moved = false;
+        for reader in &mut readers {
+            moved |= reader.send_piece(file, &mut buffer);
         }
-        receiver.write(&buffer[..count]);
+        let is_done = |reader: &mut Reader| reader.at == length || reader.receiver.failed.is_some();
+        readers.extract_if(.., is_done).for_each(|reader| reader.receiver.finish());
+        if readers.is_empty() {
+            return;
+        }
+        if !moved {
+            let connections: Vec<&Connection> = readers.iter().map(|reader| &reader.receiver.connection).collect();
+            system::wait_any_writable(&connections, WAIT_MAX);
+        }
+    }
+}
+
+/// After that long all receivers are looked at, whether or not one takes bytes.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+
+impl Reader {
+    /// Sends what the connection takes at once of one piece: whether that was anything.
+    fn send_piece(&mut self, file: &File, buffer: &mut [u8]) -> bool {
+        let receiver = &mut self.receiver;
+        if receiver.failed.is_some() {
+            return false;
+        }
+        let count = match file.read_at(buffer, self.at) {
+            Ok(0) => return receiver.fail_with("the file for the data set is cut short"),
+            Ok(count) => count,
+            Err(error) => return receiver.fail_with(&format!("the file for the data set: {error}")),
+        };
+        match receiver.connection.write_vectored(&[IoSlice::new(&buffer[..count])]) {
+            Ok(0) => receiver.fail_with("the connection takes no more"),
+            Ok(taken) => {
+                self.at += taken as u64;
+                self.idle_since = Instant::now();
+                receiver.report_progress();
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if self.idle_since.elapsed() >= receiver.stall_max {
+                    receiver.fail(STALLED);
+                }
+                false
+            }
+            Err(error) => receiver.fail_with(&error.to_string()),
+        }
     }
 }

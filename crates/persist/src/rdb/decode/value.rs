@@ -130,12 +130,9 @@ fn packed<R: Read, T>(
 
 fn set<R: Read>(source: &mut Source<R>, limits: &Limits) -> Result<Option<Set>, Fault> {
     let count = source.length()?;
-    let (mut set, mut member) = (Set::new(), Vec::new());
+    let (mut set, mut member) = (Set::for_plain_list(hint(count), limits), Vec::new());
     for _ in 0..count {
         source.string_into(&mut member)?;
-        if set.is_empty() {
-            set.prepare(&member, hint(count), limits);
-        }
         if !set.add(&member, limits) {
             return Err(TWICE);
         }

@@ -1,0 +1,143 @@
+//! How long commands take. Whatever may take long, and whatever comes alone, is timed by itself. The brief commands of a
+//! pipeline or transaction share the time of a few of them evenly, because reading the clock for each would cost up to a
+//! fifth of what they do; the slow log names them together. Who sets `slowlog-log-slower-than` so low that single brief
+//! commands matter pays for their times.
+
+use std::time::Duration;
+
+use base::Time;
+use commands::Flags;
+use resp::Args;
+
+use crate::client::ConnId;
+use crate::node::Node;
+use crate::table::CommandId;
+
+/// So many brief commands share a reading of the clock at most.
+const SHARING_MAX: usize = 32;
+
+/// With a threshold of the slow log below this, in microseconds, every command is timed by itself.
+const ALONE_BELOW_USEC: i64 = 1000;
+
+/// The brief commands that ran since the clock was read.
+#[derive(Default)]
+pub(crate) struct Timing {
+    /// Brief commands share now.
+    sharing: bool,
+    ran: Vec<CommandId>,
+    /// When the first of them began.
+    since: Time,
+}
+
+impl Node {
+    /// Brief commands share their time from here on, or no longer: the next command stands in a pipeline or transaction,
+    /// or it does not.
+    #[inline]
+    pub(crate) fn share_time(&mut self, share: bool) {
+        if share != self.timing.sharing {
+            self.change_sharing(share);
+        }
+    }
+
+    fn change_sharing(&mut self, share: bool) {
+        let each_alone = (0..ALONE_BELOW_USEC).contains(&self.config.slowlog_log_slower_than);
+        if share && !each_alone {
+            self.timing.since = self.host.now();
+            self.timing.sharing = true;
+        } else if !share {
+            self.settle_time();
+            self.timing.sharing = false;
+        }
+    }
+
+    /// Gives the brief commands that ran since the clock was read their time.
+    pub(crate) fn settle_time(&mut self) {
+        if !self.timing.ran.is_empty() {
+            self.share_out(self.host.now());
+        }
+    }
+
+    /// Whether brief commands share their time now.
+    pub(crate) fn is_sharing_time(&self) -> bool {
+        self.timing.sharing
+    }
+
+    /// Before a command: the time, unless it will share.
+    #[inline]
+    pub(crate) fn clock_before(&mut self, id: CommandId) -> Option<Time> {
+        if self.timing.sharing && self.table.get(id).is_brief {
+            return None;
+        }
+        let now = self.host.now();
+        self.settle_until(now);
+        self.timing.since = now;
+        Some(now)
+    }
+
+    /// After a command.
+    #[inline]
+    pub(crate) fn clock_after(&mut self, conn: ConnId, id: CommandId, started: Option<Time>, args: &Args<'_>) {
+        let Some(started) = started else {
+            self.timing.ran.push(id);
+            if self.timing.ran.len() == SHARING_MAX {
+                self.settle_time();
+            }
+            return;
+        };
+        let now = self.host.now();
+        self.settle_until(now);
+        self.timing.since = now;
+        self.count_time(conn, id, now.since(started), args);
+    }
+
+    /// Counts the time of a command that was timed by itself.
+    pub(crate) fn count_time(&mut self, conn: ConnId, id: CommandId, took: Duration, args: &Args<'_>) {
+        let Node { table, clients, slowlog, config, unix, .. } = self;
+        table.stats_mut(id).nanos += took.as_nanos() as u64;
+        let command = table.get(id);
+        let flags = command.row.meta().flags;
+        if !flags.has(Flags::SKIP_SLOWLOG) {
+            slowlog.add(config, *unix, took, (&command.full_name, args), clients.get(conn));
+        }
+        if !self.in_exec {
+            self.stats.commands_usec += took.as_micros() as u64;
+        }
+        self.latency.count(&self.config, id, took, 1);
+        self.latency.add(&self.config, self.unix, event(flags.has(Flags::FAST)), took);
+    }
+
+    #[inline]
+    fn settle_until(&mut self, now: Time) {
+        if !self.timing.ran.is_empty() {
+            self.share_out(now);
+        }
+    }
+
+    /// Shares the time up to now out over the brief commands that ran since the clock was read.
+    fn share_out(&mut self, now: Time) {
+        let mut ran = std::mem::take(&mut self.timing.ran);
+        let took = now.since(self.timing.since);
+        let each = took / ran.len() as u32;
+        for same in ran.chunk_by(|one, next| one == next) {
+            self.table.stats_mut(same[0]).nanos += (each * same.len() as u32).as_nanos() as u64;
+            self.latency.count(&self.config, same[0], each, same.len() as u64);
+        }
+        if !self.in_exec {
+            self.stats.commands_usec += took.as_micros() as u64;
+        }
+        let fast = ran.iter().all(|id| self.table.get(*id).row.meta().flags.has(Flags::FAST));
+        self.latency.add(&self.config, self.unix, event(fast), took);
+        let Node { table, slowlog, config, unix, .. } = self;
+        slowlog.add_shared(config, *unix, took, || {
+            ran.iter().map(|id| table.get(*id).full_name.clone().into_bytes()).collect()
+        });
+        ran.clear();
+        self.timing.ran = ran;
+        self.timing.since = now;
+    }
+}
+
+/// What the latency monitor calls it.
+fn event(fast: bool) -> &'static str {
+    if fast { "fast-command" } else { "command" }
+}
