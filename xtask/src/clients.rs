@@ -1,16 +1,14 @@
 //! `cargo xtask clients`: real client libraries and the peers' own redis-cli against our binary. The libraries are
 //! fetched as packages into `target/clients`; python3 with pip and node with npm must be there.
 
+use crate::server::Server;
 use crate::{Outcome, workspace};
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// The versions of redis-py whose defaults differ: RESP2, and RESP3.
 const REDIS_PY: [(&str, &str); 2] = [("py5", "redis>=5,<6"), ("py8", "redis>=8,<9")];
-const READY_MAX: Duration = Duration::from_secs(10);
 
 /// Runs everything against a server of its own.
 pub fn run() -> Outcome<()> {
@@ -93,49 +91,4 @@ fn output(command: &mut Command, input: &str) -> Outcome<String> {
     let result = child.wait_with_output().map_err(failed)?;
     let text = String::from_utf8_lossy(&[result.stdout, result.stderr].concat()).into_owned();
     if result.status.success() { Ok(text) } else { Err(format!("{command:?} ended with {}:\n{text}", result.status)) }
-}
-
-/// Our server on a free port, gone when dropped.
-struct Server {
-    port: u16,
-    process: Child,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Outcome<Server> {
-        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-        let port = free.map_err(|error| format!("no free port: {error}"))?.port();
-        let program = binary()?;
-        let mut command = Command::new(&program);
-        command.args(["server", "--port", &port.to_string(), "--save", "", "--repl-diskless-sync-delay", "0", "--dir"]);
-        command.arg(folder).stdout(Stdio::null());
-        let process = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
-        let server = Server { port, process };
-        let deadline = Instant::now() + READY_MAX;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if Instant::now() >= deadline {
-                return Err("our server does not listen".to_owned());
-            }
-            std::thread::yield_now();
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // If it is gone already there is nothing to end.
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-/// The program that the build left beside us.
-fn binary() -> Outcome<PathBuf> {
-    if let Some(path) = std::env::var_os("LOCKSTEP_BIN") {
-        return Ok(PathBuf::from(path));
-    }
-    let own = std::env::current_exe().map_err(|error| format!("our own path: {error}"))?;
-    let path = own.with_file_name("lockstep");
-    if path.exists() { Ok(path) } else { Err(format!("{} is not built: cargo build -p server", path.display())) }
 }

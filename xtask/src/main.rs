@@ -8,8 +8,10 @@ mod clients;
 mod fuzz;
 mod miri;
 mod peers;
+mod server;
 mod test;
 mod tidy;
+mod transcripts;
 mod workspace;
 
 use std::process::ExitCode;
@@ -35,6 +37,8 @@ tasks:
   clients                  drive our binary with redis-py, ioredis, node-redis and the peers' redis-cli
   record [--peer NAME] FILE…
                            write into transcripts of data commands what a real peer (valkey80) makes of them
+  transcripts coverage     name commands and options that no transcript uses, and commands without an error or a
+                           WRONGTYPE in one
   tidy                     check what no compiler checks: headers, imports, sizes, words that must not stay
   peers                    fetch the real Redis and Valkey that tests run against, into target/peers
                            (or the folder that $LOCKSTEP_PEERS names); neither root nor the system is touched
@@ -65,6 +69,7 @@ fn run() -> Outcome<()> {
         "miri" => no_arguments(&words).and_then(|()| miri::run()),
         "record" => record(&words),
         "tidy" => no_arguments(&words).and_then(|()| tidy::run()),
+        "transcripts" => transcripts::run(&words),
         "peers" => no_arguments(&words).and_then(|()| peers::run()),
         _ => Err(format!("there is no task `{task}`\n\n{HELP}")),
     }

@@ -3,7 +3,7 @@
 
 mod runner;
 
-use crate::{Outcome, clients, fuzz, miri, peers, tidy};
+use crate::{Outcome, clients, fuzz, miri, peers, tidy, transcripts};
 use runner::Count;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,7 @@ const STAGES: &[Stage] = &[
         long: false,
         work: Work::Cargo(&["build", "--quiet", "-p", "server", "--bin", "lockstep"]),
     },
+    Stage { name: "transcripts", long: false, work: Work::Task(transcripts::coverage) },
     Stage { name: "tests", long: false, work: Work::Tests(&["--workspace", "--exclude", "peertest"]) },
     Stage { name: "doctests", long: false, work: Work::Cargo(&["test", "--quiet", "--workspace", "--doc"]) },
     Stage { name: "clients", long: true, work: Work::Task(clients::run) },

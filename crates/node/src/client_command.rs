@@ -487,7 +487,7 @@ fn help(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
                 "KILL <option> <value> [<option> <value> [...]]",
                 "Close the connections that fit all options: ADDR, LADDR, ID, TYPE (NORMAL|MASTER|REPLICA|PUBSUB), USER, MAXAGE, SKIPME (YES|NO).",
             ),
-            ("LIST [TYPE <type> | ID <id> [<id> ...]]", "Describe connections."),
+            ("LIST [options ...]", "Describe connections, all or those of TYPE <type> or ID <id> [<id> ...]."),
             ("NO-EVICT (ON|OFF)", "Spare this connection when clients use too much memory."),
             ("NO-TOUCH (ON|OFF)", "Keep the reads of this connection from renewing idle times."),
             ("PAUSE <timeout> [WRITE|ALL]", "Hold all commands, or only writes, back for so many milliseconds."),

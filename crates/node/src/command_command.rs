@@ -203,7 +203,10 @@ fn help(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
             ("GETKEYS <full-command>", "Return the keys in a request."),
             ("GETKEYSANDFLAGS <full-command>", "Return the keys in a request and what is done with each."),
             ("INFO [<command-name> ...]", "Describe commands (default: all)."),
-            ("LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]", "Return the names of commands."),
+            (
+                "LIST",
+                "Return the names of commands, with FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>) of some.",
+            ),
         ],
     )
 }

@@ -28,7 +28,7 @@ const CONFIG: ServerRow = Row {
             name: "get",
             meta: Meta::new("server", "2.0.0", -3, FLAGS)
                 .about("Returns settings.", "O(N) in the number of settings.")
-                .usage("parameter:string^7.0.0..."),
+                .usage("parameter:string..."),
             run: get as ServerFn,
             subcommands: &[],
         },
@@ -36,7 +36,7 @@ const CONFIG: ServerRow = Row {
             name: "set",
             meta: Meta::new("server", "2.0.0", -4, FLAGS)
                 .about("Changes settings, all of them or none.", "O(N) in the number of settings given.")
-                .usage("data{parameter:string value:string}^7.0.0...")
+                .usage("data{parameter:string value:string}...")
                 .tips(EVERYWHERE),
             run: set,
             subcommands: &[],
@@ -177,8 +177,8 @@ fn help(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
         conn,
         "CONFIG",
         &[
-            ("GET <pattern> [<pattern> ...]", "Return the settings whose names fit, with their values."),
-            ("SET <directive> <value> [<directive> <value> ...]", "Change settings, all of them or none."),
+            ("GET <pattern>", "Return the settings whose names fit this pattern or one of more, with their values."),
+            ("SET <directive> <value>", "Change one setting or more, all of them or none."),
             ("RESETSTAT", "Set the counters that INFO shows to zero."),
             ("REWRITE", "Write the settings to the configuration file."),
         ],

@@ -24,7 +24,7 @@ const INFO: ServerRow = Row {
     meta: Meta::new("server", "1.0.0", -1, Flags::LOADING.with(Flags::STALE))
         .about("Describes the server in sections of fields.", "O(1)")
         .acl(::commands::Categories::DANGEROUS)
-        .usage("[section:string^7.0.0...]")
+        .usage("[section:string...]")
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
     run: info as ServerFn,
     subcommands: &[],

@@ -256,7 +256,7 @@ fn help(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
         &[
             ("DOCTOR", "Explain the spikes and what may help."),
             ("GRAPH <event>", "Draw the spikes of an event."),
-            ("HISTOGRAM [<command> ...]", "Return how long commands took (default: all that were timed)."),
+            ("HISTOGRAM [COMMAND ...]", "Return how long commands took (default: all that were timed)."),
             ("HISTORY <event>", "Return the spikes of an event: time, milliseconds."),
             ("LATEST", "Return the latest spike of every event: name, time, milliseconds, longest ever."),
             ("RESET [<event> ...]", "Forget the spikes of these events (default: all)."),

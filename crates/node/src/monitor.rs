@@ -17,7 +17,7 @@ pub const ROWS: &[ServerRow] = &[MONITOR];
 const MONITOR: ServerRow = Row {
     name: "monitor",
     meta: Meta::new("server", "1.0.0", 1, Flags::ADMIN.with(Flags::LOADING).with(Flags::NOSCRIPT).with(Flags::STALE))
-        .about("Shows every command that the server gets.", "O(1)"),
+        .about("Shows every command that the server gets.", ""),
     run: monitor as ServerFn,
     subcommands: &[],
 };

@@ -16,6 +16,7 @@ mod load;
 mod peer;
 mod proxy;
 mod replication;
+pub mod script;
 mod server;
 pub mod transcript;
 mod wait;

@@ -8,7 +8,8 @@ mod witness;
 
 use crate::Peer;
 use std::collections::{BTreeMap, BTreeSet};
-use tree::Tree;
+pub(crate) use tree::Tree;
+pub(crate) use witness::split;
 use witness::{Happening, Witness};
 
 /// Classes of keyspace events as `notify-keyspace-events` has them, but for those that a client may always get.

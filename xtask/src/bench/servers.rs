@@ -1,6 +1,7 @@
 //! The servers under measurement: started on a free port in a folder of their own, ended when dropped; what INFO and the
 //! system say of them.
 
+use crate::server::target;
 use crate::{Outcome, workspace};
 use client::{Client, Value};
 use std::net::TcpListener;
@@ -19,11 +20,6 @@ pub struct Server {
     pub address: String,
     child: Child,
     folder: PathBuf,
-}
-
-/// Where build results are.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace::root().join("target"), PathBuf::from)
 }
 
 impl Server {

@@ -243,11 +243,11 @@ const HELP: DataRow = Row {
 fn help(ctx: &mut Context<'_>, _: &Args<'_>) -> Outcome {
     let lines = [
         "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "CONSUMERS <key> <group>",
+        "CONSUMERS <key> <groupname>",
         "    List the consumers of a group.",
         "GROUPS <key>",
         "    List the groups of a stream.",
-        "STREAM <key> [FULL [COUNT <count>]]",
+        "STREAM <key> [FULL [COUNT <count>]",
         "    Describe a stream; with FULL its groups and entries too.",
         "HELP",
         "    Print this help.",

@@ -21,10 +21,7 @@ use super::reply_entries;
 pub(super) const XREAD: DataRow = Row {
     name: "xread",
     meta: Meta::new("stream", "5.0.0", -4, Flags::BLOCKING.with(Flags::MOVABLE_KEYS).with(Flags::READONLY))
-        .about(
-            "Returns entries of streams that come after given ids.",
-            "O(log(N)+M) for each stream of N entries with M returned",
-        )
+        .about("Returns entries of streams that come after given ids.", "")
         .acl(Categories::STREAM)
         .keys(&[KeySpec::new(
             KeyAccess::RO.with(KeyAccess::ACCESS),

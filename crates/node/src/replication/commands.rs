@@ -134,7 +134,7 @@ const PSYNC: ServerRow = Row {
         -3,
         Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI),
     )
-    .about("Begins replication; sent by replicas.", "O(1)")
+    .about("Begins replication; sent by replicas.", "")
     .usage("replicationid:string offset:integer"),
     run: psync as ServerFn,
     subcommands: &[],
@@ -169,7 +169,7 @@ const SYNC: ServerRow = Row {
         1,
         Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI),
     )
-    .about("Begins replication in its oldest form.", "O(1)"),
+    .about("Begins replication in its oldest form.", ""),
     run: sync as ServerFn,
     subcommands: &[],
 };

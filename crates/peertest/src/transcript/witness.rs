@@ -163,7 +163,7 @@ fn number(text: &[u8]) -> u32 {
 }
 
 /// Splits a command line as redis-cli does.
-fn split(line: &str) -> Vec<Vec<u8>> {
+pub(crate) fn split(line: &str) -> Vec<Vec<u8>> {
     let mut words = resp::ArgsBuf::new();
     resp::split_inline(line.as_bytes(), &mut words).unwrap_or_else(|_| panic!("quotes in {line}"));
     words.view(b"").iter().map(<[u8]>::to_vec).collect()
