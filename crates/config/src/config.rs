@@ -128,6 +128,7 @@ settings! {
     repl_backlog_ttl: u64 = 3600,
     min_replicas_to_write: u32 = 0,
     min_replicas_max_lag: u64 = 10,
+    replica_ignore_disk_write_errors: bool = false,
     propagation_error_behavior: PropagationError = PropagationError::Ignore,
     requirepass: Vec<u8> = Vec::new(),
     rename_command: Vec<(Vec<u8>, Vec<u8>)> = Vec::new(),

@@ -101,6 +101,10 @@ pub struct Aof {
     manifest: Manifest,
     /// The stream's offset up to which `write` took it.
     pub(crate) written: u64,
+    /// Up to which whole commands and transactions are in the file: what stands behind it is half of one.
+    whole: u64,
+    /// Where the write under way ends: behind a whole command or transaction.
+    unit_end: u64,
     /// Up to which it is synced.
     pub(crate) synced: u64,
     /// Up to which replies may leave.
@@ -155,6 +159,8 @@ impl Aof {
             state: State::Off,
             manifest: Manifest::default(),
             written: 0,
+            whole: 0,
+            unit_end: 0,
             synced: 0,
             released: 0,
             syncing: None,

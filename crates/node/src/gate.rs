@@ -165,21 +165,27 @@ impl Node {
         self.stats.memory_used.saturating_sub(beyond) > self.config.maxmemory
     }
 
+    /// Whether saves fail that the settings rely on.
+    fn saves_fail(&self) -> bool {
+        self.config.stop_writes_on_bgsave_error && !self.config.save.is_empty() && self.persistence.last_save_failed
+    }
+
+    /// Whether writes do not get to disk as the settings promise.
+    pub(crate) fn has_disk_trouble(&self) -> bool {
+        self.saves_fail() || self.aof.refusal().is_some()
+    }
+
     fn disk_refusal(&self) -> Option<Error> {
-        if let Some(reason) = self.aof.refusal() {
+        if !self.saves_fail() {
+            let reason = self.aof.refusal()?;
             return Some(Error::owned(format!("MISCONF Errors writing to the AOF file: {reason}")));
         }
-        let failed = self.config.stop_writes_on_bgsave_error
-            && !self.config.save.is_empty()
-            && self.persistence.last_save_failed;
-        failed.then(|| {
-            Error::text(
-                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
-                 Commands that may modify the data set are disabled, because this instance is configured to report \
-                 errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check \
-                 the Redis logs for details about the RDB error.",
-            )
-        })
+        Some(Error::text(
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+             Commands that may modify the data set are disabled, because this instance is configured to report \
+             errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check \
+             the Redis logs for details about the RDB error.",
+        ))
     }
 
     /// Whether CLIENT PAUSE or a waiting shutdown holds the command back.

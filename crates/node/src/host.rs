@@ -112,6 +112,10 @@ pub trait Host {
     fn load_now(&mut self, empty: keyspace::Keyspace, now: UnixMs) -> Result<keyspace::Keyspace, String>;
     /// Appends to the incremental file in use: how many bytes it took.
     fn append_journal(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Removes that many bytes from the end of the file in use, which a write that failed left there.
+    fn retract_journal(&mut self, _bytes: u64) -> Result<(), String> {
+        Err("files are not cut here".to_owned())
+    }
     /// Makes the file that was prepared last the one in use, and begins it with this header.
     fn switch_journal(&mut self, header: &[u8]) -> Result<(), String>;
     /// Waits for the thread that writes to the file in use: how many bytes it took, and whether that was all.

@@ -241,7 +241,11 @@ impl Node {
         let result = self.host.save_now(job);
         let seconds = self.host.now().seconds_since(started) as i64;
         let dirty = self.persistence.dirty;
-        self.save_ended(result, seconds, dirty)
+        // Whoever asked hears of a failure; writes are refused only when saves beside the executor fail, as with the peers.
+        let failed_before = self.persistence.last_save_failed;
+        let saved = self.save_ended(result, seconds, dirty);
+        self.persistence.last_save_failed &= failed_before;
+        saved
     }
 
     /// Begins a save beside the executor.

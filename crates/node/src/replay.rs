@@ -22,6 +22,9 @@ pub struct Replay {
     now: UnixMs,
     db: usize,
     transaction: Option<Vec<OwnedArgs>>,
+    /// A command that fails ends the replay.
+    failures_fatal: bool,
+    failures: Vec<String>,
     tail: Tail,
 }
 
@@ -85,6 +88,8 @@ impl Replay {
             now,
             db: 0,
             transaction: None,
+            failures_fatal: config.propagation_error_behavior == config::PropagationError::Panic,
+            failures: Vec::new(),
             tail: Tail { bytes_max: tail_bytes_max, ..Tail::default() },
         }
     }
@@ -97,6 +102,11 @@ impl Replay {
     /// The last bytes of the stream, and the offset behind them.
     pub fn take_tail(&mut self) -> (Vec<u8>, Option<u64>) {
         (std::mem::take(&mut self.tail.bytes), self.tail.end)
+    }
+
+    /// What to say of commands that failed, though they had worked when they were written; so many of them at most.
+    pub fn take_failures(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.failures)
     }
 
     /// The database that is selected at the end.
@@ -200,7 +210,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Runs one command. What it answers is of no interest: it was answered when it was written.
+    /// Runs one command. It was answered when it was written; that it fails now is another matter.
     fn run(&mut self, args: &Args<'_>) -> Result<(), String> {
         let id = self.table.find(args).map_err(|error| shown(&error))?;
         let command = self.table.get(id);
@@ -211,8 +221,11 @@ impl Replay {
             CommandRow::Data(row) => {
                 let outcome: Outcome =
                     run_data(&mut self.keyspace, &mut self.effects, &mut self.rng, self.now, self.db, row.run, args);
-                drop(outcome);
                 self.effects.clear();
+                if let Err(error) = outcome {
+                    let name = command.full_name.clone();
+                    self.note_failure(&shown(&error), &name)?;
+                }
             }
             CommandRow::Server(row) => match row.name {
                 "select" => {
@@ -223,6 +236,23 @@ impl Replay {
                 "ping" | "publish" | "spublish" | "replconf" => {}
                 other => return Err(format!("the command '{other}' can't be replayed")),
             },
+        }
+        Ok(())
+    }
+}
+
+impl Replay {
+    /// A command of the stream failed: the data set is not what it was. Only with `panic` is that refused, as with the peers.
+    fn note_failure(&mut self, error: &str, command: &str) -> Result<(), String> {
+        let line = format!(
+            "== CRITICAL == This server is sending an error to its AOF-loading-client: '{error}' after processing the \
+             command '{command}'"
+        );
+        if self.failures_fatal {
+            return Err(line);
+        }
+        if self.failures.len() < FAILURES_TOLD_MAX {
+            self.failures.push(line);
         }
         Ok(())
     }
@@ -257,6 +287,9 @@ impl Tail {
         self.unsettled = 0;
     }
 }
+
+/// So many failed commands are told of.
+const FAILURES_TOLD_MAX: usize = 8;
 
 /// How often progress is told.
 const PROGRESS_BYTES: u64 = 2 * 1024 * 1024;

@@ -23,6 +23,7 @@ pub struct Server {
     peer: Peer,
     port: u16,
     directives: Vec<String>,
+    environment: Vec<(String, String)>,
     folder: Option<tempfile::TempDir>,
     process: Option<Child>,
     connection: RefCell<Option<Client>>,
@@ -31,12 +32,18 @@ pub struct Server {
 impl Server {
     /// Starts a server with directives such as `"maxmemory 1gb"` or `"save '3600 1'"` and waits until it answers.
     pub fn start(peer: Peer, directives: &[&str]) -> Server {
+        Server::start_with(peer, directives, &[])
+    }
+
+    /// As [`Server::start`], with further variables in its environment.
+    pub fn start_with(peer: Peer, directives: &[&str], environment: &[(&str, &str)]) -> Server {
         let folder = tempfile::Builder::new().prefix(&format!("{}-", peer.name())).tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("data")).expect("a folder in a new folder");
         let mut server = Server {
             peer,
             port: free_port(),
             directives: DIRECTIVES.iter().chain(directives).map(|&line| line.to_owned()).collect(),
+            environment: environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
             folder: Some(folder),
             process: None,
             connection: RefCell::new(None),
@@ -50,7 +57,16 @@ impl Server {
         assert!(self.process.is_none(), "{} runs already", self.peer.name());
         self.directives.extend(directives.iter().map(|&line| line.to_owned()));
         let (program, words) = self.peer.server_program();
-        let mut command = Command::new(&program);
+        let mut command = match self.peer {
+            Peer::Ours => Command::new(&program),
+            // Real servers are killed by the signal that comes with a write beyond the limit of file sizes.
+            _ => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(&program);
+                shell
+            }
+        };
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(words).args(["--port", &self.port.to_string()]).arg("--dir").arg(self.data_folder());
         for line in &self.directives {
             let (name, value) = line.split_once(' ').unwrap_or((line, ""));
@@ -192,6 +208,16 @@ impl Server {
         // The shell's kill: the standard library has none, and one call is no reason for unsafe code.
         let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", process.id())]).status();
         assert!(status.is_ok_and(|status| status.success()), "kill -{name} of {}", self.peer.name());
+    }
+
+    /// From now on it can write no file beyond so many bytes, as if the disk were full there; None: as far as it likes.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let process = self.process.as_ref().unwrap_or_else(|| panic!("{} does not run", self.peer.name()));
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        // The soft limit only: a process without rights may raise it again.
+        let words = [format!("--pid={}", process.id()), format!("--fsize={limit}:")];
+        let status = Command::new("prlimit").args(words).status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit of {}", self.peer.name());
     }
 
     /// Where it keeps its files.

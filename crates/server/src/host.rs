@@ -196,6 +196,10 @@ impl Host for ServerHost {
         self.aof.append(slices)
     }
 
+    fn retract_journal(&mut self, bytes: u64) -> Result<(), String> {
+        self.aof.retract(bytes).map_err(|error| reason(&error))
+    }
+
     fn switch_journal(&mut self, header: &[u8]) -> Result<(), String> {
         self.aof.switch(header)
     }

@@ -60,12 +60,7 @@ pub(super) const ROWS: &[Directive] = &[
         .alias("slave-lazy-flush"),
     Directive::accepted("replica-ignore-maxmemory", Kind::Bool, "yes", "nothing is evicted yet")
         .alias("slave-ignore-maxmemory"),
-    Directive::accepted(
-        "replica-ignore-disk-write-errors",
-        Kind::Bool,
-        "no",
-        "a replica applies its master's writes whatever its disk does",
-    ),
+    Directive::honoured("replica-ignore-disk-write-errors", |c| Field::Bool(&mut c.replica_ignore_disk_write_errors)),
     Directive::accepted("replica-full-sync-buffer-limit", Kind::Number, "0", ONE_CHANNEL).bytes(0, I64),
     Directive::accepted("dual-channel-replication-enabled", Kind::Bool, "no", ONE_CHANNEL),
 ];

@@ -14,6 +14,9 @@ use crate::output::{JournalFile, Output, PublishedFiles};
 const REWRITE_DELAY_SECONDS: u64 = 5;
 const REWRITE_DELAY_SECONDS_MAX: u64 = 3600;
 
+/// The longest wait while writes are refused until there is a base, in seconds.
+const REFUSED_DELAY_SECONDS_MAX: u64 = 60;
+
 impl Node {
     /// Wants a rewrite as soon as nothing else is under way.
     pub(crate) fn want_rewrite(&mut self) {
@@ -203,7 +206,7 @@ impl Node {
         let aof = &mut self.aof;
         aof.switch = None;
         aof.has_file = true;
-        aof.written = at.offset;
+        (aof.written, aof.whole) = (at.offset, at.offset);
         if !continues {
             aof.synced = at.offset;
         }
@@ -213,6 +216,7 @@ impl Node {
             rewrite.incr_bytes_before = aof.incr_bytes;
         }
         aof.incr_bytes += header.len() as u64;
+        self.writes_work();
     }
 
     /// A new base is written, or not: its size in bytes.
@@ -268,14 +272,23 @@ impl Node {
             aof.rewrites.last_seconds = (self.unix - rewrite.started) / 1000;
         }
         aof.rewrites.last_ok = false;
-        aof.rewrites.failures += 1;
-        let doubled = REWRITE_DELAY_SECONDS << (aof.rewrites.failures - 1).min(16);
-        aof.rewrite_not_before = self.now + Duration::from_secs(doubled.min(REWRITE_DELAY_SECONDS_MAX));
+        self.delay_rewrite();
+        let aof = &mut self.aof;
         if let State::Starting { hold: true, refuse } = &mut aof.state {
             refuse.get_or_insert_with(|| reason.to_owned());
         }
         // Without a base there is no append-only file: it is tried until there is one.
         aof.rewrite_wanted = matches!(aof.state, State::Starting { .. });
+    }
+
+    /// After a failure the next rewrite waits, the longer the more there were.
+    fn delay_rewrite(&mut self) {
+        let aof = &mut self.aof;
+        aof.rewrites.failures += 1;
+        let refusing = matches!(aof.state, State::Starting { hold: true, .. });
+        let most = if refusing { REFUSED_DELAY_SECONDS_MAX } else { REWRITE_DELAY_SECONDS_MAX };
+        let doubled = REWRITE_DELAY_SECONDS << (aof.rewrites.failures - 1).min(16);
+        aof.rewrite_not_before = self.now + Duration::from_secs(doubled.min(most));
     }
 
     /// Nothing that is on disk is the data set any more, or is to be trusted: a new base is due.
@@ -296,8 +309,17 @@ impl Node {
 
     /// After a failed sync nobody knows what of a file is on disk. Writes are refused until there is a new base.
     pub(super) fn distrust_files(&mut self, reason: String) {
-        self.log(LogLevel::Warning, &format!("The append-only file is not to be trusted any more: {reason}"));
+        self.log(
+            LogLevel::Warning,
+            &format!("The append-only file could not be synced and is not to be trusted any more: {reason}"),
+        );
         self.aof.released = self.aof.released.min(self.replication.offset());
+        let again = matches!(self.aof.state, State::Starting { .. });
         self.start_anew(State::Starting { hold: true, refuse: Some(reason) });
+        if again {
+            // The new files fail too: the disk gets some time.
+            self.delay_rewrite();
+        }
+        self.release_held();
     }
 }

@@ -33,6 +33,10 @@ impl Node {
 
     /// Begins the append-only file of a server that has loaded such files. The stream stands where they end.
     pub(crate) fn resume_aof(&mut self, files: LoadedFiles) {
+        // Files of another server may name no offset: the stream begins behind them.
+        if !self.replication.active {
+            self.turn_backlog(true);
+        }
         let end = self.replication.offset();
         let aof = &mut self.aof;
         aof.manifest = files.manifest;

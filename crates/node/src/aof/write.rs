@@ -51,6 +51,7 @@ impl Node {
         if !self.aof.has_file || self.aof.writing || self.aof.written >= limit {
             return;
         }
+        self.aof.unit_end = limit;
         // While a sync is under way a write may have to wait for it: a thread does that.
         if self.aof.syncing.is_some() {
             let wanted = (limit - self.aof.written).min(16 * WRITE_BYTES_MAX as u64) as usize;
@@ -87,23 +88,55 @@ impl Node {
     fn stream_written(&mut self, count: u64) {
         self.aof.written += count;
         self.aof.incr_bytes += count;
-        if count > 0 && self.aof.write_error.take().is_some() {
+        if self.aof.written == self.aof.unit_end {
+            self.aof.whole = self.aof.written;
+            self.writes_work();
+        }
+    }
+
+    /// The disk takes the stream, maybe again.
+    pub(super) fn writes_work(&mut self) {
+        if self.aof.write_error.take().is_some() {
             self.log(LogLevel::Warning, "AOF write error looks solved. The server can write again.");
         }
     }
 
     pub(super) fn write_failed(&mut self, reason: String) {
-        if self.aof.write_error.is_none() {
+        let first = self.aof.write_error.replace(reason.clone()).is_none();
+        if first {
             self.log(LogLevel::Warning, &format!("Error writing to the append-only file: {reason}"));
+            self.release_held();
         }
-        self.aof.write_error = Some(reason);
         self.aof.retry_at = self.now + RETRY_AFTER;
+        self.take_back_half();
+    }
+
+    /// Takes back what a failed write left of a command or transaction, so that the file can be loaded whatever comes: also
+    /// with `aof-load-truncated no`. What was released or synced stays, be it half of one; the next write goes on behind it.
+    fn take_back_half(&mut self) {
+        let aof = &mut self.aof;
+        let kept = aof.released.max(aof.synced).max(aof.syncing.map_or(0, |(upto, _)| upto));
+        let half = aof.written - aof.whole;
+        if half == 0 || !aof.has_file || aof.whole < kept {
+            return;
+        }
+        match self.host.retract_journal(half) {
+            Ok(()) => {
+                aof.written = aof.whole;
+                aof.incr_bytes = aof.incr_bytes.saturating_sub(half);
+            }
+            Err(reason) => {
+                let line = format!("The append-only file ends in half a command, which could not be removed: {reason}");
+                self.log(LogLevel::Warning, &line);
+            }
+        }
     }
 
     /// Begins a sync if the policy wants one.
     fn sync_if_due(&mut self) {
         let aof = &mut self.aof;
-        if aof.syncing.is_some() || aof.writing || aof.synced >= aof.written || aof.state == State::Off {
+        if !aof.has_file || aof.syncing.is_some() || aof.writing || aof.synced >= aof.written || aof.state == State::Off
+        {
             return;
         }
         let quiet = self.config.no_appendfsync_on_rewrite
@@ -134,7 +167,7 @@ impl Node {
                 }
                 self.finish_waits();
             }
-            Err(reason) => self.distrust_files(format!("fsync failed: {reason}")),
+            Err(reason) => self.distrust_files(reason),
         }
     }
 
@@ -180,7 +213,8 @@ impl Node {
     /// with `always` everything waits for what it may have seen.
     pub(crate) fn free_output(&mut self, conn: ConnId) -> u64 {
         let stream_end = self.replication.offset();
-        let strict = self.config.appendfsync == Appendfsync::Always && self.aof.refusal().is_none();
+        let in_trouble = self.aof.refusal().is_some();
+        let strict = self.config.appendfsync == Appendfsync::Always && !in_trouble;
         let aof = &mut self.aof;
         let Some(client) = self.clients.get_mut(conn) else { return 0 };
         let end = client.outbox.end();
@@ -191,6 +225,11 @@ impl Node {
         }
         if end > client.held.back().map_or(0, |(position, _)| *position) {
             client.held.push_back((end, gate));
+        }
+        if in_trouble {
+            // Who only reads does not wait for a disk that may never work again.
+            let own = client.write_offset;
+            client.held.iter_mut().for_each(|(_, gate)| *gate = own.min(*gate));
         }
         let mut free = client.outbox.start();
         while let Some((position, gate)) = client.held.front().copied()

@@ -1,12 +1,16 @@
 //! Follows a master's stream: each command runs as it would for a client, without a reply, and its very bytes are
 //! appended to our own stream. MULTI to EXEC runs, counts and is passed on as one unit.
 
-use commands::{Error, Outcome, is};
+use std::time::Duration;
+
+use base::Time;
+use commands::{Error, Flags, Outcome, is};
 use resp::{Args, ArgsBuf, OwnedArgs, ParseLimits, Parsed, RequestParser};
 
 use crate::client::ConnId;
 use crate::host::LogLevel;
 use crate::node::Node;
+use crate::output::Output;
 use crate::pubsub::Topic;
 use crate::table::CommandRow;
 
@@ -23,7 +27,12 @@ pub struct Apply {
     pub db: usize,
     /// The commands of the open transaction.
     transaction: Option<Vec<OwnedArgs>>,
+    /// When the log last said that what is applied does not get to disk.
+    warned_at: Option<Time>,
 }
+
+/// How often the log says that what is applied does not get to disk.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 
 impl Apply {
     /// Forgets what was not applied: the link is lost, and the next one begins at the last whole unit.
@@ -67,6 +76,9 @@ impl Node {
             let args = std::mem::take(&mut apply.args);
             let finished = self.apply_request(&mut apply, &args.view(request));
             apply.args = args;
+            if self.exiting {
+                break;
+            }
             if finished {
                 self.replication.journal.append(&input[unit..at]);
                 unit = at;
@@ -103,12 +115,15 @@ impl Node {
         }
         if is(name, "EXEC") {
             let queued = apply.transaction.take().unwrap_or_default();
-            for request in &queued {
-                self.apply_command(apply, &request.as_args());
+            if self.has_disk_trouble() {
+                queued.iter().for_each(|request| self.apply_despite_disk(apply, &request.as_args()));
             }
-            self.commit();
-            self.serve_waiters();
-            return true;
+            for request in &queued {
+                if !self.exiting {
+                    self.apply_command(apply, &request.as_args());
+                }
+            }
+            return self.end_applied_unit();
         }
         match &mut apply.transaction {
             Some(queued) => {
@@ -116,12 +131,47 @@ impl Node {
                 false
             }
             None => {
-                self.apply_command(apply, args);
-                self.commit();
-                self.serve_waiters();
-                true
+                if self.has_disk_trouble() {
+                    self.apply_despite_disk(apply, args);
+                }
+                if !self.exiting {
+                    self.apply_command(apply, args);
+                }
+                self.end_applied_unit()
             }
         }
+    }
+
+    /// A unit was applied: true. If it ends this server it counts for nothing.
+    fn end_applied_unit(&mut self) -> bool {
+        if !self.exiting {
+            self.commit();
+            self.serve_waiters();
+        }
+        !self.exiting
+    }
+
+    /// A command comes from the master while writes do not get to disk: a write ends this server, unless
+    /// `replica-ignore-disk-write-errors` says that being a copy in memory is enough.
+    fn apply_despite_disk(&mut self, apply: &mut Apply, args: &Args<'_>) {
+        let is_write = self.table.find(args).is_ok_and(|id| self.table.get(id).row.meta().flags.has(Flags::WRITE));
+        if !is_write || self.exiting {
+            return;
+        }
+        if !self.config.replica_ignore_disk_write_errors {
+            self.give_up("Replica was unable to write command to disk.");
+        } else if apply.warned_at.is_none_or(|at| at + WARN_EVERY <= self.now) {
+            apply.warned_at = Some(self.now);
+            let line = "Replica is applying a command even though it is unable to write to disk.";
+            self.log(LogLevel::Warning, line);
+        }
+    }
+
+    /// Ends the program where the peers crash: what was received is not applied.
+    fn give_up(&mut self, reason: &str) {
+        self.log(LogLevel::Warning, &format!("{reason} Exiting."));
+        self.exiting = true;
+        self.outputs.push_back(Output::Exit { code: 1 });
     }
 
     fn apply_command(&mut self, apply: &mut Apply, args: &Args<'_>) {
@@ -182,9 +232,12 @@ impl Node {
             String::from_utf8_lossy(args.get(0).unwrap_or_default())
         );
         self.log(LogLevel::Warning, &line);
-        if self.config.propagation_error_behavior != config::PropagationError::Ignore {
-            self.log(LogLevel::Warning, "Exiting, as propagation-error-behavior says.");
-            self.outputs.push_back(crate::output::Output::Exit { code: 1 });
+        // A replica that takes writes of its own differs from its master anyway.
+        let fatal = self.config.propagation_error_behavior != config::PropagationError::Ignore;
+        if fatal && self.config.replica_read_only {
+            let name = String::from_utf8_lossy(args.get(0).unwrap_or_default());
+            let line = "This replica panicked sending an error to its master after processing the command";
+            self.give_up(&format!("{line} '{name}'."));
         }
     }
 }

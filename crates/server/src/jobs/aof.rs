@@ -2,7 +2,7 @@
 //! write to it while a sync is under way, create files and replace the manifest.
 
 use std::fs::{self, File};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use node::{JournalFile, PublishedFiles, SaveJob};
 
 use super::save::{file_target, write_file};
 use super::{Report, Reporter, beside};
-use crate::files;
+use crate::{files, reason};
 
 /// The append-only files of this server. One is shared by the loop, the host and the threads.
 pub struct AofFiles {
@@ -77,10 +77,20 @@ impl AofFiles {
     pub fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let open = lock(&self.open);
         let mut file = open.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
-        match file.write_vectored(slices)? {
-            0 => Err(io::ErrorKind::WriteZero.into()),
-            taken => Ok(taken),
+        match file.write_vectored(slices) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => Ok(taken),
+            Err(error) => Err(io::Error::new(error.kind(), reason(&error))),
         }
+    }
+
+    /// Removes that many bytes from the end of the file in use.
+    pub fn retract(&self, bytes: u64) -> io::Result<()> {
+        let open = lock(&self.open);
+        let mut file = open.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
+        let end = file.metadata()?.len().saturating_sub(bytes);
+        file.set_len(end)?;
+        file.seek(io::SeekFrom::Start(end)).map(drop)
     }
 
     /// The file that was created last becomes the one in use, and begins with this header.
@@ -89,8 +99,8 @@ impl AofFiles {
         let next = open.prepared.clone().ok_or("no append-only file was created")?;
         // Should a header be written in part, it is written again from the start.
         let started =
-            next.set_len(0).and_then(|()| io::Seek::rewind(&mut &*next)).and_then(|()| (&*next).write_all(header));
-        started.map_err(|error| error.to_string())?;
+            next.set_len(0).and_then(|()| (&*next).rewind()).and_then(|()| (&*next).write_all(header));
+        started.map_err(|error| reason(&error))?;
         open.prepared = None;
         let before = open.current.replace(next);
         open.before.extend(before);
@@ -104,7 +114,7 @@ impl AofFiles {
             (std::mem::take(&mut open.before), open.current.clone())
         };
         for file in before.iter().chain(&current) {
-            file.sync_data().map_err(|error| error.to_string())?;
+            file.sync_data().map_err(|error| reason(&error))?;
         }
         Ok(())
     }
@@ -178,7 +188,7 @@ impl AofFiles {
                         rest = &rest[taken..];
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return (count, Err(error.to_string())),
+                    Err(error) => return (count, Err(reason(&error))),
                 }
             }
         }
@@ -189,7 +199,7 @@ impl AofFiles {
     pub fn prepare(self: &Arc<Self>, wanted: JournalFile, reporter: &Reporter) {
         let (files, reporter) = (Arc::clone(self), reporter.clone());
         beside("aof-files", move || {
-            let result = files.create(&wanted).map_err(|error| error.to_string());
+            let result = files.create(&wanted).map_err(|error| reason(&error));
             reporter.send(Report::JournalPrepared(result));
         });
     }
@@ -219,7 +229,7 @@ impl AofFiles {
     pub fn begin_publish(self: &Arc<Self>, published: PublishedFiles, reporter: &Reporter) {
         let (files, reporter) = (Arc::clone(self), reporter.clone());
         beside("aof-files", move || {
-            let result = files.publish(&published).map_err(|error| error.to_string());
+            let result = files.publish(&published).map_err(|error| reason(&error));
             reporter.send(Report::FilesPublished(result));
         });
     }
@@ -240,7 +250,7 @@ impl AofFiles {
         let (files, reporter) = (Arc::clone(self), reporter.clone());
         let target = file_target(&job, config);
         beside("aof-base", move || {
-            let made = files.make_directory().map_err(|error| error.to_string());
+            let made = files.make_directory().map_err(|error| reason(&error));
             let result = made.and_then(|()| write_file(job, &files.directory.join(&name), target, true, true));
             reporter.send(Report::BaseWritten { name, result });
         });

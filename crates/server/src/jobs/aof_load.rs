@@ -181,6 +181,9 @@ impl Loader<'_> {
         file.seek(SeekFrom::Start(from)).map_err(|error| shown(&error))?;
         let (reporter, before) = (self.reporter.clone(), self.read + from);
         let outcome = replay.file(file, &mut |read| reporter.send(Report::LoadProgress(before + read)));
+        for line in replay.take_failures() {
+            self.reporter.send(Report::Log(line));
+        }
         let sound = match outcome {
             Ok(sound) => sound,
             Err(ReplayError::Unusable(why)) => return Err(shown(&why)),

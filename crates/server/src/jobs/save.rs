@@ -11,6 +11,7 @@ use persist::rdb::{
 
 use super::{Report, Reporter, beside_or_report};
 use crate::files::{Replacement, path_of};
+use crate::reason;
 
 /// Bytes between two syncs of a file being written, so that the last one does not stall the disk.
 const SYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
@@ -51,7 +52,7 @@ pub(super) fn write_file(
     sync: bool,
     aof_base: bool,
 ) -> Result<u64, String> {
-    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    let failed = |error: io::Error| format!("{}: {}", path.display(), reason(&error));
     let file = Replacement::create(path).map_err(failed)?;
     let sink = FileSink { file, sync_every: sync.then_some(SYNC_EVERY_BYTES), unsynced: 0 };
     let mut encoder = Encoder::new(sink, options(&job.facts, target));
