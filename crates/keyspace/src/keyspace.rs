@@ -204,10 +204,20 @@ impl Keyspace {
         self.tables[db].next_inner_due(now.0).map(|entry| entry.key().to_vec())
     }
 
-    /// Asks the processor to fetch what a lookup of this key in a database will need.
-    pub fn prefetch(&self, db: usize, key: &[u8]) {
+    /// Asks the processor to fetch what a lookup of this key in a database needs first, and returns what
+    /// [`Keyspace::prefetch_entry`] wants to know for the rest.
+    #[inline]
+    pub fn prefetch(&self, db: usize, key: &[u8]) -> u64 {
         let table = &self.tables[db];
-        table.prefetch(table.hash(key));
+        let hash = table.hash(key);
+        table.prefetch(hash);
+        hash
+    }
+
+    /// Asks the processor to fetch the entry itself: some time after [`Keyspace::prefetch`], so that this need not wait.
+    #[inline]
+    pub fn prefetch_entry(&self, db: usize, hash: u64) {
+        self.tables[db].prefetch_entry(hash);
     }
 
     /// Adds a key while loading: replaces what is there and records nothing.

@@ -171,7 +171,8 @@ impl Node {
     fn run_again(&mut self, conn: ConnId) {
         let mut waiter = self.waiters.remove(conn).expect("it stands in a line");
         self.clients[conn].blocked = None;
-        match self.judge(conn, &waiter.args.as_args()) {
+        let args = waiter.args.as_args();
+        match self.judge(conn, &args, self.table.find_present(&args)) {
             Verdict::Run(id) => {
                 if let Some(wait) = self.run_again_as(conn, id, &waiter.args.as_args()) {
                     if let Some(again) = wait.again {

@@ -10,14 +10,15 @@ use crate::node::{Node, reply_to};
 use crate::table::{CommandId, CommandRow};
 
 impl Node {
-    /// One whole request of a client. False: it is held back and must be looked at again.
-    pub(crate) fn handle_request(&mut self, conn: ConnId, args: &Args<'_>) -> bool {
+    /// One whole request of a client, for the command that it names if there is one. False: it is held back and must be
+    /// looked at again.
+    pub(crate) fn handle_request(&mut self, conn: ConnId, args: &Args<'_>, id: Option<CommandId>) -> bool {
         if self.clients[conn].reply_mode == ReplyMode::SkipNext {
             self.clients[conn].reply_mode = ReplyMode::Skip;
         }
         let gets_stream = self.clients[conn].kind == Kind::Replica;
         let replies_end = self.clients[conn].outbox.end();
-        match self.judge(conn, args) {
+        match self.judge(conn, args, id) {
             Verdict::Run(id) => self.run(conn, id, args),
             Verdict::Queue(id) => self.queue(conn, id, args),
             Verdict::HoldBack => {

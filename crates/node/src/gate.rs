@@ -29,11 +29,12 @@ const SUBSCRIBED_CONTEXT: [&str; 9] =
 const NOT_QUEUED: [&str; 6] = ["exec", "discard", "multi", "watch", "quit", "reset"];
 
 impl Node {
-    pub(crate) fn judge(&mut self, conn: ConnId, args: &Args<'_>) -> Verdict {
-        let id = match self.table.find(args) {
-            Ok(id) => id,
-            Err(_) if is(&args[0], "POST") || is(&args[0], "HOST:") => return Verdict::Cut,
-            Err(error) => return Verdict::Refuse(error, None),
+    pub(crate) fn judge(&mut self, conn: ConnId, args: &Args<'_>, id: Option<CommandId>) -> Verdict {
+        let Some(id) = id else {
+            return match self.table.find(args) {
+                Err(error) if !is(&args[0], "POST") && !is(&args[0], "HOST:") => Verdict::Refuse(error, None),
+                _ => Verdict::Cut,
+            };
         };
         self.clients[conn].last_command = Some(id);
         match self.refusal(conn, id, args) {

@@ -1,8 +1,9 @@
 //! Hop 1: bytes from a connection become requests. What is left of a half-received request waits in the
 //! client's inbox; a connection without one owns no buffer.
 
-use resp::{ParseLimits, Parsed};
+use resp::ParseLimits;
 
+use crate::ahead::{Ahead, Stop};
 use crate::client::{Blocked, Client, ConnId, Kind};
 use crate::host::LogLevel;
 use crate::node::Node;
@@ -60,40 +61,62 @@ impl Node {
     /// Runs whole requests from the front of `input`: how many bytes they took.
     fn run_requests(&mut self, conn: ConnId, input: &[u8]) -> usize {
         let mut done = 0;
-        let mut args = std::mem::take(&mut self.args);
-        while let Some(client) = self.clients.get_mut(conn) {
-            // What is written behind the last save would be acknowledged and lost.
-            let over = self.exiting || client.close_after_reply;
-            if over || client.blocked.is_some() || done == input.len() {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        while done < input.len() && self.may_run(conn) {
+            let Node { clients, config, table, keyspace, .. } = self;
+            let client = &mut clients[conn];
+            let unauthenticated = !client.authenticated && config.needs_password();
+            let limits = ParseLimits { bulk_max: config.proto_max_bulk_len, unauthenticated };
+            let stop = ahead.parse(&mut client.parser, input, done, &limits, table);
+            ahead.prefetch(input, table, keyspace, client.db);
+            self.share_time(ahead.len() > 1);
+            if !self.run_ahead(conn, input, &ahead, &mut done) {
+                // What was parsed behind it is parsed again when its turn comes.
+                if let Some(client) = self.clients.get_mut(conn) {
+                    client.parser.restart();
+                }
                 break;
             }
-            let unauthenticated = !client.authenticated && self.config.needs_password();
-            let limits = ParseLimits { bulk_max: self.config.proto_max_bulk_len, unauthenticated };
-            match client.parser.parse(&input[done..], &mut args, &limits) {
-                Ok(Parsed::Complete { consumed }) => {
-                    let request = args.view(&input[done..done + consumed]);
-                    self.share_time(consumed < input.len());
-                    if !self.handle_request(conn, &request) {
-                        break; // Held back: it stays in the inbox and is parsed again.
-                    }
-                    done += consumed;
-                }
-                Ok(Parsed::Empty { consumed }) => {
-                    done += consumed;
-                    if client.kind == Kind::Replica {
+            match stop {
+                Stop::Full => {}
+                Stop::Incomplete => break,
+                Stop::Empty(end) => {
+                    done = end;
+                    if self.clients.get(conn).is_some_and(|client| client.kind == Kind::Replica) {
                         self.replica_is_alive(conn);
                     }
                 }
-                Ok(Parsed::Incomplete { .. }) => break,
-                Err(error) => {
+                // It may be judged by limits that the requests before it have changed.
+                Stop::Broken(_) if ahead.len() > 0 => self.clients[conn].parser.restart(),
+                Stop::Broken(error) => {
                     self.protocol_error(conn, &error.text());
                     done = input.len();
                 }
             }
         }
         self.share_time(false);
-        self.args = args;
+        self.ahead = ahead;
         done
+    }
+
+    /// Runs what was parsed ahead and moves `done` behind it. False: not all of it can run now.
+    fn run_ahead(&mut self, conn: ConnId, input: &[u8], ahead: &Ahead, done: &mut usize) -> bool {
+        for at in 0..ahead.len() {
+            let (request, id, end) = ahead.get(at, input);
+            // A request that is held back stays in the inbox.
+            if !self.may_run(conn) || !self.handle_request(conn, &request, id) {
+                return false;
+            }
+            *done = end;
+        }
+        self.may_run(conn)
+    }
+
+    /// Whether the next request of a connection may be looked at.
+    fn may_run(&self, conn: ConnId) -> bool {
+        // What is written behind the last save would be acknowledged and lost.
+        !self.exiting
+            && self.clients.get(conn).is_some_and(|client| !client.close_after_reply && client.blocked.is_none())
     }
 
     fn protocol_error(&mut self, conn: ConnId, text: &[u8]) {

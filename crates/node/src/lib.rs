@@ -1,6 +1,7 @@
 //! One whole server without I/O: clients, commands about the server, the way of a request, both roles of
 //! replication. `server` and `sim` drive it. Start at `node.rs`.
 
+mod ahead;
 mod aof;
 mod blocking;
 mod client;

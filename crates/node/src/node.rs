@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use base::{Time, UnixMs};
 use config::Config;
 use keyspace::{Effects, Keyspace};
-use resp::{ArgsBuf, Reply};
+use resp::Reply;
 
+use crate::ahead::Ahead;
 use crate::aof::Aof;
 use crate::blocking::Waiters;
 use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
@@ -66,8 +67,8 @@ pub struct Node {
     /// Who waits in WAIT.
     pub(crate) waits: Vec<ConnId>,
     pub(crate) outputs: VecDeque<Output>,
-    /// Where the arguments of the request being run stand; one buffer serves all connections.
-    pub(crate) args: ArgsBuf,
+    /// The requests being run; one buffer serves all connections.
+    pub(crate) ahead: Ahead,
     /// The command that runs, while one runs.
     pub(crate) running: Option<CommandId>,
     /// EXEC runs.
@@ -133,7 +134,7 @@ impl Node {
             over_soft_limit: Vec::new(),
             waits: Vec::new(),
             outputs: VecDeque::new(),
-            args: ArgsBuf::new(),
+            ahead: Ahead::default(),
             running: None,
             in_exec: false,
             cycle_at: now,

@@ -4,6 +4,7 @@
 use commands::{DataRow, Error, Flags, Meta, Outcome, Row, is};
 use resp::Args;
 
+use crate::ahead::KeyRange;
 use crate::client::ConnId;
 use crate::node::Node;
 
@@ -76,6 +77,8 @@ pub struct Command {
     pub stats: CommandStats,
     /// It never takes long by itself, and may share a reading of the clock with others.
     pub is_brief: bool,
+    /// Where its keys stand, if that is simple.
+    pub(crate) keys: Option<KeyRange>,
 }
 
 /// Why a command can't have another name.
@@ -154,7 +157,8 @@ impl CommandTable {
             CommandRow::Data(row) => row.meta.flags.has(Flags::FAST) || row.meta.complexity == "O(1)",
             CommandRow::Server(row) => row.meta.flags.has(Flags::FAST),
         };
-        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats, is_brief });
+        let keys = KeyRange::of(row.meta());
+        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats, is_brief, keys });
         let subcommands = match row {
             CommandRow::Data(row) => row.subcommands.iter().map(CommandRow::Data).collect::<Vec<_>>(),
             CommandRow::Server(row) => row.subcommands.iter().map(CommandRow::Server).collect(),
@@ -206,15 +210,23 @@ impl CommandTable {
 
     /// The command or subcommand that a request names.
     pub fn find(&self, args: &Args<'_>) -> Result<CommandId, Error> {
-        let Some(id) = self.find_name(&args[0]) else { return Err(unknown_command(args)) };
+        self.find_present(args).ok_or_else(|| match self.find_name(&args[0]) {
+            None => unknown_command(args),
+            Some(_) => unknown_subcommand(args),
+        })
+    }
+
+    /// The command or subcommand that a request names, if there is one.
+    #[inline]
+    pub fn find_present(&self, args: &Args<'_>) -> Option<CommandId> {
+        let id = self.find_name(&args[0])?;
         let command = self.get(id);
         if command.subcommands.is_empty() || args.len() < 2 {
-            return Ok(id);
+            return Some(id);
         }
         let wanted = &args[1];
-        let found =
-            command.subcommands.iter().find(|sub| self.get(**sub).row.name().as_bytes().eq_ignore_ascii_case(wanted));
-        found.copied().ok_or_else(|| unknown_subcommand(args))
+        let mut all = command.subcommands.iter().copied();
+        all.find(|sub| self.get(*sub).row.name().as_bytes().eq_ignore_ascii_case(wanted))
     }
 
     /// A command.

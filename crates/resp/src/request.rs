@@ -141,6 +141,13 @@ impl RequestParser {
         matches!(self.progress, Progress::Arguments { .. })
     }
 
+    /// Forgets a half-received request: the next input begins with its first byte again.
+    pub fn restart(&mut self) {
+        self.progress = Progress::FirstLine;
+        self.searched = 0;
+        self.partial.clear();
+    }
+
     /// Parses the request at the beginning of `input`. After [`Parsed::Incomplete`] the next call must pass an
     /// input that begins with the same bytes (at whatever address); any `args` will do. After an error the
     /// connection is beyond repair.
@@ -150,7 +157,7 @@ impl RequestParser {
         args.clear();
         let (left, at, len) = match self.progress {
             Progress::Arguments { left, at, len } => {
-                args.ranges = std::mem::take(&mut self.partial);
+                std::mem::swap(&mut self.partial, &mut args.ranges);
                 (left, at, len)
             }
             Progress::FirstLine => match input.first() {
@@ -201,7 +208,7 @@ impl RequestParser {
 
     /// Keeps what was read for the next call.
     fn pause(&mut self, args: &mut ArgsBuf, left: usize, at: usize, len: Option<usize>) -> Parsed {
-        self.partial = std::mem::take(&mut args.ranges);
+        std::mem::swap(&mut self.partial, &mut args.ranges);
         self.progress = Progress::Arguments { left, at, len };
         Parsed::Incomplete { want: len.map(|len| at.saturating_add(len).saturating_add(LINE_END.len())) }
     }

@@ -13,6 +13,7 @@
 //! describe it. It is a plain pointer: who may read, write or free it is decided by the table's rule (see `reclaim.rs`).
 //! After an entry is reachable by a snapshot nothing of it changes but the LRU word, which is atomic.
 
+use super::block::prefetch_address;
 use super::sync::{AtomicU32, Ordering};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
@@ -262,6 +263,13 @@ impl<V> Entry<V> {
     #[inline]
     pub(super) fn address(self) -> u64 {
         self.base.as_ptr().expose_provenance() as u64
+    }
+
+    /// Asks the processor for the entry's first two lines: header, key, and the value if that is small.
+    #[inline]
+    pub(super) fn prefetch(self) {
+        prefetch_address(self.base.as_ptr());
+        prefetch_address(self.base.as_ptr().wrapping_add(64));
     }
 
     /// The inverse of `address`.

@@ -146,7 +146,7 @@ impl<V: Value> Table<V> {
     pub fn prefetch_entry(&self, hash: u64) {
         // The first entry with the tag is nearly always the one.
         let _ = self.tree.find(hash, |entry| {
-            block::prefetch_address(std::ptr::with_exposed_provenance(entry.address() as usize));
+            entry.prefetch();
             true
         });
     }

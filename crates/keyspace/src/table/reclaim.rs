@@ -305,6 +305,12 @@ impl<V: Value> Reclaim<V> {
         }
     }
 
+    /// Whether no snapshot is known to be unfinished.
+    #[inline]
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.watched.is_empty()
+    }
+
     /// The newest snapshot that is ahead of some hash up to `last`; 0 if none is.
     #[inline]
     pub(super) fn newest_ahead(&self, table: u32, last: u64) -> u32 {

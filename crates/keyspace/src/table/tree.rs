@@ -156,6 +156,9 @@ impl<V: Value> Tree<V> {
     #[inline]
     pub(super) fn writable(&mut self, reclaim: &mut Reclaim<V>, table: u32, hash: u64) -> Block {
         let block = self.block(hash);
+        if reclaim.is_unwatched() {
+            return block; // Without a look at the block's epoch, which stands in a line of its own.
+        }
         // SAFETY: the file's invariant; the old block leaves the tree before it is disposed of.
         unsafe {
             let last = last_of(hash, block.depth());

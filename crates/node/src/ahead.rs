@@ -1,0 +1,141 @@
+//! Requests parsed ahead of their turn, so that what they will look up is on its way from memory while those before them
+//! run. Nothing here changes what a request does: it is judged and run when its turn comes.
+
+use commands::{Begin, Find, Meta};
+use keyspace::Keyspace;
+use resp::{Args, ArgsBuf, ParseLimits, Parsed, ProtocolError, RequestParser};
+
+use crate::table::{CommandId, CommandTable};
+
+/// Requests parsed ahead at most.
+const REQUESTS_MAX: usize = 32;
+
+/// Keys fetched ahead at most: what one command names of them may be any number.
+const KEYS_MAX: usize = 64;
+
+/// Whole requests at the front of an input, in order.
+#[derive(Default)]
+pub(crate) struct Ahead {
+    requests: Vec<Request>,
+    /// How many of `requests` are in use.
+    count: usize,
+    hashes: Vec<u64>,
+}
+
+/// One of them.
+#[derive(Default)]
+struct Request {
+    args: ArgsBuf,
+    start: usize,
+    end: usize,
+    id: Option<CommandId>,
+}
+
+/// Why no more requests were parsed.
+pub(crate) enum Stop {
+    /// There are as many as may be.
+    Full,
+    /// Bytes up to this position that ask for nothing.
+    Empty(usize),
+    /// What follows is not complete.
+    Incomplete,
+    /// What follows is no request.
+    Broken(ProtocolError),
+}
+
+impl Ahead {
+    /// Parses the requests of `input` from position `from` on. At most one before authentication, which changes what may
+    /// be sent.
+    pub(crate) fn parse(
+        &mut self,
+        parser: &mut RequestParser,
+        input: &[u8],
+        from: usize,
+        limits: &ParseLimits,
+        table: &CommandTable,
+    ) -> Stop {
+        self.count = 0;
+        let most = if limits.unauthenticated { 1 } else { REQUESTS_MAX };
+        let mut start = from;
+        while self.count < most && start < input.len() {
+            if self.count == self.requests.len() {
+                self.requests.push(Request::default());
+            }
+            let request = &mut self.requests[self.count];
+            match parser.parse(&input[start..], &mut request.args, limits) {
+                Ok(Parsed::Complete { consumed }) => {
+                    request.start = start;
+                    request.end = start + consumed;
+                    request.id = table.find_present(&request.args.view(&input[start..start + consumed]));
+                    start += consumed;
+                    self.count += 1;
+                }
+                Ok(Parsed::Empty { consumed }) => return Stop::Empty(start + consumed),
+                Ok(Parsed::Incomplete { .. }) => return Stop::Incomplete,
+                Err(error) => return Stop::Broken(error),
+            }
+        }
+        Stop::Full
+    }
+
+    /// How many requests there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// A request: its arguments, the command if there is one of that name, and the position behind it.
+    pub(crate) fn get<'a>(&'a self, at: usize, input: &'a [u8]) -> (Args<'a>, Option<CommandId>, usize) {
+        let request = &self.requests[at];
+        (request.args.view(&input[request.start..request.end]), request.id, request.end)
+    }
+
+    /// Asks the processor for the keys that the requests name, if there is more than one: a single one would be waited for
+    /// at once.
+    pub(crate) fn prefetch(&mut self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {
+        self.hashes.clear();
+        for request in &self.requests[..self.count] {
+            let Some(keys) = request.id.and_then(|id| table.get(id).keys) else { continue };
+            let args = request.args.view(&input[request.start..request.end]);
+            let count = args.len();
+            let end = if keys.last < 0 {
+                count.saturating_sub(keys.last.unsigned_abs() as usize - 1)
+            } else {
+                count.min(keys.first + keys.last as usize + 1)
+            };
+            if self.count == 1 && keys.first + keys.step >= end {
+                return;
+            }
+            for at in (keys.first..end).step_by(keys.step) {
+                if self.hashes.len() == KEYS_MAX {
+                    break;
+                }
+                self.hashes.push(keyspace.prefetch(db, args.at(at)));
+            }
+        }
+        for hash in &self.hashes {
+            keyspace.prefetch_entry(db, *hash);
+        }
+    }
+}
+
+/// Keys at fixed places: what most commands have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyRange {
+    first: usize,
+    /// The last one behind the first; negative: from the end of the request.
+    last: i32,
+    step: usize,
+}
+
+impl KeyRange {
+    /// The first such keys of a command.
+    pub(crate) fn of(meta: &Meta) -> Option<KeyRange> {
+        let spec = meta.keys.first()?;
+        match (spec.begin, spec.find) {
+            (Begin::Index(first), Find::Range { last, step, .. }) if first > 0 && step > 0 => {
+                Some(KeyRange { first: first as usize, last, step: step as usize })
+            }
+            _ => None,
+        }
+    }
+}
