@@ -220,6 +220,12 @@ impl Keyspace {
         self.tables[db].prefetch_entry(hash);
     }
 
+    /// Asks the processor to fetch what [`Keyspace::load`] of this key will need: worth it some keys before.
+    pub fn prefetch_load(&self, db: usize, key: &[u8]) {
+        let table = &self.tables[db];
+        table.prefetch_insert(table.hash(key));
+    }
+
     /// Adds a key while loading: replaces what is there and records nothing.
     pub fn load(&mut self, db: usize, key: &[u8], value: Value, expire: Option<UnixMs>, lru: u32) -> bool {
         self.had_streams |= matches!(value, Value::Object(Object::Stream(_)));

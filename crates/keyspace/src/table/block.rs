@@ -169,6 +169,12 @@ impl Block {
         prefetch_address(self.slots().wrapping_add(line).cast());
     }
 
+    /// Asks the processor for the header, which every change needs.
+    #[inline]
+    pub(super) fn prefetch_header(self) {
+        prefetch_address(self.slots().cast());
+    }
+
     /// The index and word of the first slot with this tag that `is_it` accepts.
     ///
     /// # Safety

@@ -141,6 +141,14 @@ impl<V: Value> Table<V> {
         self.tree.block(hash).prefetch(hash);
     }
 
+    /// Asks the processor to load what inserting this hash will need.
+    #[inline]
+    pub fn prefetch_insert(&self, hash: u64) {
+        let block = self.tree.block(hash);
+        block.prefetch(hash);
+        block.prefetch_header();
+    }
+
     /// Asks the processor to load the entry of this hash: worth it some time after `prefetch`, before `find`.
     #[inline]
     pub fn prefetch_entry(&self, hash: u64) {

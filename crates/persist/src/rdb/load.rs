@@ -1,5 +1,7 @@
 //! Loading a whole file into a keyspace.
 
+mod batch;
+
 use std::io::Read;
 
 use base::{ReplId, UnixMs};
@@ -8,6 +10,7 @@ use keyspace::Keyspace;
 use super::decode::{Checksum, Decoder, DecoderOptions, Event, KeyEvent};
 use super::error::{DecodeError, Fault};
 use super::options::{Recency, ReplicationInfo};
+use batch::Batch;
 
 /// How a file is loaded.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +112,7 @@ pub fn load_into<R: Read>(
     let mut decoder = Decoder::new(reader, DecoderOptions { limits, verify_checksum: options.verify_checksum });
     let mut fields = AuxFields::default();
     let (mut keys_loaded, mut keys_expired) = (0, 0);
-    let mut functions = Vec::new();
+    let (mut functions, mut batch) = (Vec::new(), Batch::default());
     let mut next_progress = options.progress_bytes;
     let checksum = loop {
         let position = decoder.position();
@@ -134,14 +137,18 @@ pub fn load_into<R: Read>(
                 keys_expired += 1;
             }
             Event::Key(found) => {
-                insert(keyspace, found, options, position)?;
+                let lru = recency(keyspace, &found, options);
+                batch.push(keyspace, found, lru, position)?;
                 keys_loaded += 1;
             }
             Event::Function(code) if options.take_functions => functions.push(code),
             Event::Function(_) => {
                 return Err(refusal(position, Fault::UnsupportedRecord("a function library".to_owned())));
             }
-            Event::End(checksum) => break checksum,
+            Event::End(checksum) => {
+                batch.flush(keyspace)?;
+                break checksum;
+            }
         }
     };
     let (bytes, empty_keys_skipped) = (decoder.position(), decoder.empty_keys());
@@ -158,23 +165,12 @@ fn is_dropped(found: &KeyEvent<'_>, options: &LoadOptions) -> bool {
     options.drop_expired && found.expire_at.is_some_and(|at| at < options.now)
 }
 
-fn insert(
-    keyspace: &mut Keyspace,
-    found: KeyEvent<'_>,
-    options: &LoadOptions,
-    position: u64,
-) -> Result<(), DecodeError> {
-    let lru = match options.recency {
+fn recency(keyspace: &Keyspace, found: &KeyEvent<'_>, options: &LoadOptions) -> u32 {
+    match options.recency {
         Recency::Unused => keyspace.clock,
         Recency::Idle { now_s } => now_s.saturating_sub(u32::try_from(found.idle_s.unwrap_or(0)).unwrap_or(u32::MAX)),
         Recency::Frequency { now_min } => now_min << 8 | u32::from(found.frequency.unwrap_or(FREQUENCY_NEW)),
-    };
-    let KeyEvent { db, key, value, expire_at, .. } = found;
-    if keyspace.load(db, key, value, expire_at, lru) {
-        return Ok(());
     }
-    let fault = Fault::Corrupt("the key stands twice in the file");
-    Err(DecodeError { position, db: Some(db), key: Some(key.to_vec()), fault })
 }
 
 /// The access counter of a key of which nothing is known: that of a new key.
