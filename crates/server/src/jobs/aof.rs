@@ -98,8 +98,7 @@ impl AofFiles {
         let mut open = lock(&self.open);
         let next = open.prepared.clone().ok_or("no append-only file was created")?;
         // Should a header be written in part, it is written again from the start.
-        let started =
-            next.set_len(0).and_then(|()| (&*next).rewind()).and_then(|()| (&*next).write_all(header));
+        let started = next.set_len(0).and_then(|()| (&*next).rewind()).and_then(|()| (&*next).write_all(header));
         started.map_err(|error| reason(&error))?;
         open.prepared = None;
         let before = open.current.replace(next);
