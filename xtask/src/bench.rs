@@ -6,6 +6,7 @@ mod load;
 mod page;
 mod servers;
 mod snapshot;
+mod throughput;
 
 use crate::Outcome;
 use std::path::PathBuf;
@@ -22,6 +23,10 @@ pub struct Options {
     pub note: Option<String>,
     /// Our program, if it is not to be built.
     pub program: Option<PathBuf>,
+    /// Only what has this in its name.
+    pub only: Option<String>,
+    /// A short run: to see that all works, not for the page.
+    pub quick: bool,
 }
 
 /// Runs with these words of the command line.
@@ -29,15 +34,21 @@ pub fn run(arguments: Vec<String>) -> Outcome<()> {
     let (name, options) = parse(arguments)?;
     match name.as_str() {
         "snapshot" => snapshot::run(&options),
-        _ => Err(format!("there is no benchmark `{name}`, only snapshot")),
+        "throughput" => throughput::run(&options),
+        _ => Err(format!("there is no benchmark `{name}`, only throughput and snapshot")),
     }
 }
 
 fn parse(arguments: Vec<String>) -> Outcome<(String, Options)> {
-    let mut options = Options { keys: 10_000_000, rounds: 3, rate: 20_000, note: None, program: None };
+    let mut options =
+        Options { keys: 10_000_000, rounds: 3, rate: 20_000, note: None, program: None, only: None, quick: false };
     let mut arguments = arguments.into_iter();
-    let name = arguments.next().ok_or("which benchmark? snapshot")?;
+    let name = arguments.next().ok_or("which benchmark? throughput or snapshot")?;
     while let Some(argument) = arguments.next() {
+        if argument == "--quick" {
+            options.quick = true;
+            continue;
+        }
         let value = arguments.next().ok_or(format!("{argument} takes a value"))?;
         let number = || value.parse::<u64>().ok().filter(|number| *number > 0);
         let number = || number().ok_or(format!("{argument} takes a number, not `{value}`"));
@@ -45,9 +56,13 @@ fn parse(arguments: Vec<String>) -> Outcome<(String, Options)> {
             "--keys" => options.keys = number()?,
             "--rounds" => options.rounds = number()? as usize,
             "--rate" => options.rate = number()?,
+            "--only" => options.only = Some(value),
             "--note" => options.note = Some(value),
             "--program" => options.program = Some(PathBuf::from(value)),
-            _ => return Err(format!("`bench` knows --keys, --rounds, --rate, --note and --program, not {argument}")),
+            _ => {
+                let known = "--quick, --only, --keys, --rounds, --rate, --note and --program";
+                return Err(format!("`bench` knows {known}, not {argument}"));
+            }
         }
     }
     Ok((name, options))

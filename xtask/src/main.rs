@@ -26,6 +26,9 @@ tasks:
   test [--fast] [STAGE…]   fetch the peers, check the code, run every test; the stages named, or all of them.
                            --fast leaves out the long stages
   test --list              name the stages
+  bench throughput [--quick] [--only TEXT] [--rounds N] [--note TEXT] [--program FILE]
+                           measure beside Valkey 9.1, Redis 8.0 and Redis 7.0 and write the table into
+                           docs/benchmarks.md; TEXT: only what has it in its name, or with --quick: not written
   bench snapshot [--keys N] [--rounds N] [--rate N] [--note TEXT] [--program FILE]
                            measure beside Valkey 9.1 and write the table into docs/benchmarks.md; FILE: ours,
                            already built

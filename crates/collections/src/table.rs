@@ -52,6 +52,11 @@ impl Table {
         Some(leaf.entry(leaf.find(hash, key)?).1)
     }
 
+    /// Goes to where `key` would stand, without waiting for it: the memory on the way is then nearer for the next call.
+    pub(crate) fn touch(&self, key: &[u8]) {
+        self.root.leaf(hash_bytes(key)).0.touch();
+    }
+
     /// True if there is an entry under `key`.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         let hash = hash_bytes(key);

@@ -79,6 +79,13 @@ impl ZSet {
         }
     }
 
+    /// Fetches the memory in which `member` would be looked for, without waiting for it.
+    pub fn touch(&self, member: &[u8]) {
+        if let Repr::Large(large) = &self.0 {
+            large.table.touch(member);
+        }
+    }
+
     /// Number of members.
     pub fn len(&self) -> usize {
         match &self.0 {

@@ -42,6 +42,8 @@ pub struct Meta {
     pub extra_categories: Categories,
     /// Where its keys stand.
     pub keys: &'static [KeySpec],
+    /// Where the first member of a set or sorted set stands that it looks for; 0: nowhere.
+    pub member: u8,
     /// One line that says what it does.
     pub summary: &'static str,
     /// The first Redis version that had it.
@@ -66,6 +68,7 @@ impl Meta {
             flags,
             extra_categories: Categories::NONE,
             keys: &[],
+            member: 0,
             summary: "",
             since,
             group,
@@ -86,6 +89,12 @@ impl Meta {
     /// Says where its keys stand.
     pub const fn keys(mut self, keys: &'static [KeySpec]) -> Meta {
         self.keys = keys;
+        self
+    }
+
+    /// Says where the first member of a set or sorted set stands, so that it can be fetched ahead.
+    pub const fn member(mut self, at: u8) -> Meta {
+        self.member = at;
         self
     }
 

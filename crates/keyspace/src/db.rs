@@ -287,6 +287,28 @@ impl<'a> Db<'a> {
         self.put(key, NewValue::Int(value), ttl, event);
     }
 
+    /// Sets a key to the integer that `change` makes of what it holds; the deadline stays. The key is looked for once.
+    pub fn update_int<E>(
+        &mut self,
+        key: &[u8],
+        event: Event,
+        change: impl FnOnce(Option<ValueRef<'_>>) -> Result<i64, E>,
+    ) -> Result<i64, E> {
+        let hash = self.keyspace.table(self.index).hash(key);
+        let expired = self.expired_now(hash, key);
+        let found = self.keyspace.table(self.index).find(hash, key);
+        // One that only counts as expired is still there, and overwritten without its deadline.
+        let (live, is_new) = (found.filter(|_| !expired), found.is_none());
+        let expire = live.and_then(|entry| entry.expire_ms());
+        let number = change(live.map(|entry| ValueRef::of(entry.payload())))?;
+        self.keyspace.upsert(self.index, hash, key, NewValue::Int(number), expire);
+        if is_new {
+            self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
+        }
+        self.effects.touch(self.index, key, event, 1);
+        Ok(number)
+    }
+
     /// Sets a key to a value, whatever it held before.
     pub fn set_value(&mut self, key: &[u8], value: Value, ttl: Ttl, event: Event) {
         match value {

@@ -214,6 +214,11 @@ impl Keyspace {
         hash
     }
 
+    /// The hash of a key in a database; never to be shown to clients.
+    pub fn hash(&self, db: usize, key: &[u8]) -> u64 {
+        self.tables[db].hash(key)
+    }
+
     /// Asks the processor to fetch the entry itself: some time after [`Keyspace::prefetch`], so that this need not wait.
     #[inline]
     pub fn prefetch_entry(&self, db: usize, hash: u64) {
@@ -224,6 +229,16 @@ impl Keyspace {
     pub fn prefetch_load(&self, db: usize, key: &[u8]) {
         let table = &self.tables[db];
         table.prefetch_insert(table.hash(key));
+    }
+
+    /// Fetches where a member would stand in the set or sorted set that the key holds: some time after [`Keyspace::prefetch_entry`].
+    pub fn touch_member(&self, db: usize, hash: u64, key: &[u8], member: &[u8]) {
+        let Some(entry) = self.tables[db].find(hash, key) else { return };
+        match ValueRef::of(entry.payload()) {
+            ValueRef::Set(set) => set.touch(member),
+            ValueRef::ZSet(zset) => zset.touch(member),
+            _ => {}
+        }
     }
 
     /// Adds a key while loading: replaces what is there and records nothing.

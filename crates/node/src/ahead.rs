@@ -115,6 +115,26 @@ impl Ahead {
         for hash in &self.hashes {
             keyspace.prefetch_entry(db, *hash);
         }
+        if self.count > 1 {
+            self.touch_members(input, table, keyspace, db);
+        }
+    }
+}
+
+impl Ahead {
+    /// Goes to the members that the requests name, so that the walks through several collections, or several
+    /// parts of one, overlap.
+    fn touch_members(&self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {
+        for request in &self.requests[..self.count] {
+            let Some(member) = request.id.map(|id| usize::from(table.get(id).member)) else { continue };
+            let args = request.args.view(&input[request.start..request.end]);
+            if member > 0
+                && let Some(name) = args.get(member)
+            {
+                let key = args.at(1);
+                keyspace.touch_member(db, keyspace.hash(db, key), key, name);
+            }
+        }
     }
 }
 

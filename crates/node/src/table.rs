@@ -79,6 +79,8 @@ pub struct Command {
     pub is_brief: bool,
     /// Where its keys stand, if that is simple.
     pub(crate) keys: Option<KeyRange>,
+    /// Where the first member stands; 0: nowhere.
+    pub(crate) member: u8,
 }
 
 /// Why a command can't have another name.
@@ -157,8 +159,8 @@ impl CommandTable {
             CommandRow::Data(row) => row.meta.flags.has(Flags::FAST) || row.meta.complexity == "O(1)",
             CommandRow::Server(row) => row.meta.flags.has(Flags::FAST),
         };
-        let keys = KeyRange::of(row.meta());
-        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats, is_brief, keys });
+        let (keys, member) = (KeyRange::of(row.meta()), row.meta().member);
+        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats, is_brief, keys, member });
         let subcommands = match row {
             CommandRow::Data(row) => row.subcommands.iter().map(CommandRow::Data).collect::<Vec<_>>(),
             CommandRow::Server(row) => row.subcommands.iter().map(CommandRow::Server).collect(),

@@ -114,11 +114,13 @@ impl Connection {
         }
     }
 
-    /// Writes what fits.
+    /// Writes what fits. One piece goes by the shorter way through the system: it is no file with a list of buffers.
     pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Connection::Tcp(stream) => stream.write_vectored(slices),
-            Connection::Unix(stream) => stream.write_vectored(slices),
+        match (self, slices) {
+            (Connection::Tcp(stream), [piece]) => stream.write(piece),
+            (Connection::Unix(stream), [piece]) => stream.write(piece),
+            (Connection::Tcp(stream), _) => stream.write_vectored(slices),
+            (Connection::Unix(stream), _) => stream.write_vectored(slices),
         }
     }
 

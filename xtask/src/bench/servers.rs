@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 const START_MAX: Duration = Duration::from_secs(10);
 const PAGE_BYTES: u64 = 4096;
+/// What Linux counts processor time in, on all machines that matter here.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A server that runs.
 pub struct Server {
@@ -20,6 +22,20 @@ pub struct Server {
     pub address: String,
     child: Child,
     folder: PathBuf,
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A program on this core alone, where there are two cores and `taskset`; else anywhere.
+pub fn pinned(program: &Path, core: usize) -> Command {
+    if cores() < 2 || !Path::new("/usr/bin/taskset").exists() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("taskset");
+    command.args(["-c", &core.to_string()]).arg(program);
+    command
 }
 
 impl Server {
@@ -39,11 +55,29 @@ impl Server {
 
     /// Starts Valkey 9.1 from the folder of the peers.
     pub fn valkey() -> Outcome<Server> {
-        let program = workspace::peers().join("valkey91-server");
+        Server::peer("valkey91")
+    }
+
+    /// Starts one of the peers: `valkey91`, `redis80` …
+    pub fn peer(name: &str) -> Outcome<Server> {
+        let program = workspace::peers().join(format!("{name}-server"));
         if !program.exists() {
             return Err(format!("{} is missing: run `cargo xtask peers`", program.display()));
         }
-        Server::start("Valkey", "valkey_version", &program, &[])
+        if name.starts_with("valkey") {
+            Server::start("Valkey", "valkey_version", &program, &[])
+        } else {
+            Server::start("Redis", "redis_version", &program, &[])
+        }
+    }
+
+    /// The processor time that the server has taken so far, all its threads together.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = read(&format!("/proc/{}/stat", self.child.id()));
+        // Behind the program's name, which stands in brackets, user and system time are the 12th and 13th field.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+        (ticks(11) + ticks(12)) / TICKS_PER_SECOND
     }
 
     fn start(name: &str, version: &str, program: &Path, words: &[&str]) -> Outcome<Server> {
@@ -71,6 +105,15 @@ impl Server {
         }
         server.name = format!("{name} {}", server.info(version)?);
         Ok(server)
+    }
+
+    /// Keeps all its threads on one core, where there is another for the load.
+    pub fn pin(&self, core: usize) {
+        if cores() > 1 {
+            // Without `taskset` the system chooses: the figures are then less even.
+            let pid = self.child.id().to_string();
+            let _ = Command::new("taskset").args(["-a", "-c", "-p", &core.to_string(), &pid]).output();
+        }
     }
 
     /// A connection.

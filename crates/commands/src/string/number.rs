@@ -79,13 +79,14 @@ fn decrby(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 
 fn add(ctx: &mut Context<'_>, key: &[u8], amount: i64) -> Outcome {
     const EVENT: Event = Event::new(Class::STRING, "incrby");
-    let old = match ctx.db.peek(key) {
-        None => 0,
-        Some(ValueRef::String(value)) => value.as_int().ok_or(Error::NotInteger)?,
-        Some(_) => return Err(Error::WrongType),
-    };
-    let sum = old.checked_add(amount).ok_or(Error::text("ERR increment or decrement would overflow"))?;
-    ctx.db.set_int(key, sum, Ttl::Keep, EVENT);
+    let sum = ctx.db.update_int(key, EVENT, |old| {
+        let old = match old {
+            None => 0,
+            Some(ValueRef::String(value)) => value.as_int().ok_or(Error::NotInteger)?,
+            Some(_) => return Err(Error::WrongType),
+        };
+        old.checked_add(amount).ok_or(Error::text("ERR increment or decrement would overflow"))
+    })?;
     ctx.reply.int(sum);
     Ok(())
 }

@@ -18,6 +18,7 @@ pub(super) const ZADD: DataRow = Row {
     name: "zadd",
     meta: Meta::new("sorted-set", "1.2.0", -4, Flags::DENYOOM.with(Flags::FAST).with(Flags::WRITE))
         .about("Adds members with scores to a sorted set, or gives them new scores.", "O(log(N)) for each member, N being the set's size")
+        .member(3)
         .acl(Categories::SORTEDSET)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::UPDATE), 1, 0, 1)])
         .usage("key:key#0 [condition<NX | XX>^3.0.2] [comparison<GT | LT>^6.2.0] [change@CH^3.0.2] [increment@INCR^3.0.2] data{score:double member:string}..."),
@@ -50,6 +51,7 @@ pub(super) const ZINCRBY: DataRow = Row {
             "Adds to the score of a member of a sorted set; a missing member counts as 0.",
             "O(log(N)) with N members",
         )
+        .member(3)
         .acl(Categories::SORTEDSET)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::ACCESS).with(KeyAccess::UPDATE), 1, 0, 1)])
         .usage("key:key#0 increment:integer member:string"),

@@ -33,6 +33,7 @@ pub(super) const ZSCORE: DataRow = Row {
     name: "zscore",
     meta: Meta::new("sorted-set", "1.2.0", 3, Flags::FAST.with(Flags::READONLY))
         .about("Returns the score of a member of a sorted set.", "O(1)")
+        .member(2)
         .acl(Categories::SORTEDSET)
         .keys(&[KeySpec::range(KeyAccess::RO.with(KeyAccess::ACCESS), 1, 0, 1)])
         .usage("key:key#0 member:string"),

@@ -21,6 +21,7 @@ pub(super) const ZREM: DataRow = Row {
             "Removes members from a sorted set and returns how many were in it.",
             "O(M*log(N)) with M members removed from N",
         )
+        .member(2)
         .acl(Categories::SORTEDSET)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::DELETE), 1, 0, 1)])
         .usage("key:key#0 member:string..."),

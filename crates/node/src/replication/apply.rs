@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use base::Time;
 use commands::{Error, Flags, Outcome, is};
-use resp::{Args, ArgsBuf, OwnedArgs, ParseLimits, Parsed, RequestParser};
+use resp::{Args, OwnedArgs, ParseLimits, RequestParser};
 
+use crate::ahead::{Ahead, Stop};
 use crate::client::ConnId;
 use crate::host::LogLevel;
 use crate::node::Node;
 use crate::output::Output;
 use crate::pubsub::Topic;
-use crate::table::CommandRow;
+use crate::table::{CommandId, CommandRow};
 
 /// What is known of a master's stream between two reads.
 #[derive(Default)]
@@ -22,7 +23,7 @@ pub struct Apply {
     /// How much of `pending` is parsed: whole commands of the open transaction.
     parsed: usize,
     parser: RequestParser,
-    args: ArgsBuf,
+    ahead: Ahead,
     /// The database that the stream has selected.
     pub db: usize,
     /// The commands of the open transaction.
@@ -61,27 +62,43 @@ impl Node {
         let mut sound = true;
         self.share_time(true);
         while at < input.len() {
-            let consumed = match apply.parser.parse(&input[at..], &mut apply.args, &limits) {
-                Ok(Parsed::Complete { consumed } | Parsed::Empty { consumed }) => consumed,
-                Ok(Parsed::Incomplete { .. }) => break,
-                Err(error) => {
+            let Node { table, keyspace, .. } = self;
+            let mut ahead = std::mem::take(&mut apply.ahead);
+            let stop = ahead.parse(&mut apply.parser, input, at, &limits, table);
+            ahead.prefetch(input, table, keyspace, apply.db);
+            for next in 0..ahead.len() {
+                let (args, id, end) = ahead.get(next, input);
+                at = end;
+                let finished = self.apply_request(&mut apply, &args, id);
+                if self.exiting {
+                    break;
+                }
+                if finished {
+                    self.replication.journal.append(&input[unit..at]);
+                    unit = at;
+                }
+            }
+            apply.ahead = ahead;
+            if self.exiting {
+                apply.parser.restart();
+                break;
+            }
+            match stop {
+                Stop::Full => {}
+                Stop::Incomplete => break,
+                Stop::Empty(end) => {
+                    at = end;
+                    if apply.transaction.is_none() {
+                        self.replication.journal.append(&input[unit..at]);
+                        unit = at;
+                    }
+                }
+                Stop::Broken(error) => {
                     let text = String::from_utf8_lossy(&error.text()).into_owned();
                     self.log(LogLevel::Warning, &format!("The master's stream is broken: {text}"));
                     sound = false;
                     break;
                 }
-            };
-            let request = &input[at..at + consumed];
-            at += consumed;
-            let args = std::mem::take(&mut apply.args);
-            let finished = self.apply_request(&mut apply, &args.view(request));
-            apply.args = args;
-            if self.exiting {
-                break;
-            }
-            if finished {
-                self.replication.journal.append(&input[unit..at]);
-                unit = at;
             }
         }
         self.share_time(false);
@@ -104,10 +121,7 @@ impl Node {
     }
 
     /// Takes one command. True: a unit is finished and its bytes count; false inside a transaction.
-    fn apply_request(&mut self, apply: &mut Apply, args: &Args<'_>) -> bool {
-        if args.is_empty() {
-            return apply.transaction.is_none();
-        }
+    fn apply_request(&mut self, apply: &mut Apply, args: &Args<'_>, id: Option<CommandId>) -> bool {
         let name = &args[0];
         if is(name, "MULTI") {
             apply.transaction = Some(Vec::new());
@@ -120,7 +134,8 @@ impl Node {
             }
             for request in &queued {
                 if !self.exiting {
-                    self.apply_command(apply, &request.as_args());
+                    let args = request.as_args();
+                    self.apply_command(apply, &args, self.table.find_present(&args));
                 }
             }
             return self.end_applied_unit();
@@ -135,7 +150,7 @@ impl Node {
                     self.apply_despite_disk(apply, args);
                 }
                 if !self.exiting {
-                    self.apply_command(apply, args);
+                    self.apply_command(apply, args, id);
                 }
                 self.end_applied_unit()
             }
@@ -174,11 +189,11 @@ impl Node {
         self.outputs.push_back(Output::Exit { code: 1 });
     }
 
-    fn apply_command(&mut self, apply: &mut Apply, args: &Args<'_>) {
+    fn apply_command(&mut self, apply: &mut Apply, args: &Args<'_>, id: Option<CommandId>) {
         self.effects.journal_wanted = false;
         self.effects.touched_wanted = self.touched_wanted();
         self.stats.commands += 1;
-        let outcome = match self.table.find(args) {
+        let outcome = match id.map_or_else(|| self.table.find(args), Ok) {
             Err(error) => Err(error),
             Ok(id) => {
                 self.table.stats_mut(id).calls += 1;

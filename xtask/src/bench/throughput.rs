@@ -1,0 +1,160 @@
+//! `cargo xtask bench throughput`: operations per second and processor time per operation, ours beside the peers, under
+//! the peers' own benchmark program. The servers take turns within each round, so that whatever else the machine does
+//! meets all of them; ratios are taken within a round. Where the machine is shared, processor time is the figure to trust.
+
+use super::servers::Server;
+use super::{Options, page};
+use crate::{Outcome, workspace};
+
+/// The keys, fields or members that are chosen from at random.
+const NAMES: &str = "1000000";
+const VALUE_BYTES: &str = "64";
+/// With `--quick` this part of the requests is sent.
+const QUICK_PART: u64 = 10;
+
+/// One kind of load.
+struct Work {
+    name: &'static str,
+    /// What the benchmark program calls it.
+    test: &'static str,
+    pipeline: u32,
+    clients: u32,
+    requests: u64,
+    /// What is run before, without being timed, so that there is something to find.
+    before: &'static str,
+}
+
+const fn work(name: &'static str, test: &'static str, pipeline: u32, requests: u64, before: &'static str) -> Work {
+    Work { name, test, pipeline, clients: 50, requests, before }
+}
+
+const WORKS: &[Work] = &[
+    work("SET, P=1", "set", 1, 300_000, "set"),
+    work("GET, P=1", "get", 1, 300_000, "set"),
+    work("SET, P=16", "set", 16, 3_000_000, "set"),
+    work("GET, P=16", "get", 16, 3_000_000, "set"),
+    work("SET, P=64", "set", 64, 4_000_000, "set"),
+    work("GET, P=64", "get", 64, 4_000_000, "set"),
+    work("INCR, P=16", "incr", 16, 2_000_000, "incr"),
+    work("LPUSH, P=16", "lpush", 16, 2_000_000, "lpush"),
+    work("RPOP, P=16", "rpop", 16, 2_000_000, "lpush"),
+    work("SADD, P=16", "sadd", 16, 2_000_000, "sadd"),
+    work("HSET, P=16", "hset", 16, 2_000_000, "hset"),
+    work("ZADD, P=16", "zadd", 16, 1_000_000, "zadd"),
+    work("SPOP, P=16", "spop", 16, 500_000, "sadd"),
+    work("ZPOPMIN, P=16", "zpopmin", 16, 500_000, "zadd"),
+    work("LRANGE of 100, P=1", "lrange_100", 1, 100_000, "lpush"),
+    work("MSET of 10, P=1", "mset", 1, 200_000, "mset"),
+    Work { clients: 500, ..work("SET, P=1, 500 connections", "set", 1, 300_000, "set") },
+    Work { clients: 500, ..work("GET, P=1, 500 connections", "get", 1, 300_000, "set") },
+];
+
+/// What one run showed.
+#[derive(Clone, Copy)]
+struct Run {
+    per_second: f64,
+    cpu_us: f64,
+}
+
+/// Measures and writes the page's section.
+pub fn run(options: &Options) -> Outcome<()> {
+    let machine = page::machine();
+    let mut servers = vec![Server::ours(options.program.as_deref())?];
+    for peer in ["valkey91", "redis80", "redis70"] {
+        servers.push(Server::peer(peer)?);
+    }
+    servers.iter().for_each(|server| server.pin(0));
+    let mut lines = Vec::new();
+    for work in WORKS.iter().filter(|work| options.only.as_ref().is_none_or(|only| work.name.contains(only))) {
+        let line = measure(work, &servers, options)?;
+        println!("{line}");
+        lines.push(line);
+    }
+    let body = report(options, &machine, &servers, &lines);
+    // A part would stand on the page as if it were the whole.
+    if options.quick || options.only.is_some() { Ok(()) } else { page::write_section("Throughput", &body) }
+}
+
+fn measure(work: &Work, servers: &[Server], options: &Options) -> Outcome<String> {
+    for server in servers {
+        server.connect()?.call(&[b"FLUSHALL"]).map_err(|error| format!("{}: {error}", server.name))?;
+    }
+    let mut rounds: Vec<Vec<Run>> = Vec::new();
+    for _ in 0..options.rounds {
+        rounds.push(servers.iter().map(|server| one(work, server, options)).collect::<Outcome<_>>()?);
+    }
+    let mut line = format!("| {} |", work.name);
+    for at in 0..servers.len() {
+        let rate = spread(rounds.iter().map(|runs| runs[at].per_second / 1000.0));
+        let cpu = spread(rounds.iter().map(|runs| runs[at].cpu_us));
+        line += &format!(" {:.0} | {:.2} |", rate.1, cpu.1);
+        if at > 0 {
+            let faster = spread(rounds.iter().map(|runs| runs[0].per_second / runs[at].per_second));
+            let cheaper = spread(rounds.iter().map(|runs| runs[at].cpu_us / runs[0].cpu_us));
+            line += &format!(" {:.2}× | {:.2}× ({:.2}–{:.2}) |", faster.1, cheaper.1, cheaper.0, cheaper.2);
+        }
+    }
+    Ok(line)
+}
+
+fn one(work: &Work, server: &Server, options: &Options) -> Outcome<Run> {
+    let requests = if options.quick { work.requests / QUICK_PART } else { work.requests };
+    // Names are drawn at random: three times as many draws as names leave few of them out.
+    load(server, work.before, 64, 50, if options.quick { requests } else { requests.max(3_000_000) })?;
+    let before = server.cpu_seconds();
+    let per_second = load(server, work.test, work.pipeline, work.clients, requests)?;
+    Ok(Run { per_second, cpu_us: (server.cpu_seconds() - before) / requests as f64 * 1e6 })
+}
+
+/// Runs the benchmark program: requests per second.
+fn load(server: &Server, test: &str, pipeline: u32, clients: u32, requests: u64) -> Outcome<f64> {
+    let program = workspace::peers().join("valkey91-benchmark");
+    let port = server.address.rsplit(':').next().unwrap_or_default();
+    let output = super::servers::pinned(&program, 1)
+        .args(["--csv", "-p", port, "-t", test, "-r", NAMES, "-d", VALUE_BYTES])
+        .args(["-P", &pipeline.to_string(), "-c", &clients.to_string(), "-n", &requests.to_string()])
+        .output()
+        .map_err(|error| format!("{}: {error}", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let last = text.lines().rfind(|line| line.starts_with('"')).unwrap_or_default();
+    let figure = last.split("\",\"").nth(1).and_then(|figure| figure.parse().ok());
+    figure.ok_or_else(|| format!("{}: {test}: no figure in `{}`", server.name, text.trim()))
+}
+
+/// The least, the middle and the most.
+fn spread(figures: impl Iterator<Item = f64>) -> (f64, f64, f64) {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    let count = figures.len();
+    (figures[0], figures[count / 2], figures[count - 1])
+}
+
+fn report(options: &Options, machine: &str, servers: &[Server], lines: &[String]) -> String {
+    let mut body = format!(
+        "`cargo xtask bench throughput --rounds {}{}`: thousand operations a second (k/s), and the server's processor time \
+         for one (µs). Values of {VALUE_BYTES} bytes, {NAMES} random names, 50 connections unless said otherwise; \
+         server and load on a core each; Ratios: \
+         above 1 ours is faster, or takes less processor time; in brackets the least and the most of the rounds.\n\n\
+         {machine}\n",
+        options.rounds,
+        if options.quick { " --quick" } else { "" },
+    );
+    if let Some(note) = &options.note {
+        body += &format!("\n{note}\n");
+    }
+    body += "\n| |";
+    for (at, server) in servers.iter().enumerate() {
+        body += &format!(" {}, k/s | µs |", server.name);
+        body += if at > 0 { " ratio k/s | ratio µs |" } else { "" };
+    }
+    body += &format!("\n|---|---:|---:|{}\n", "---:|---:|---:|---:|".repeat(servers.len() - 1));
+    body + &lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_middle_of_the_rounds_is_shown_with_the_extremes() {
+        assert_eq!(super::spread([3.0, 1.0, 2.0].into_iter()), (1.0, 2.0, 3.0));
+    }
+}
