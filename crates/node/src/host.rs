@@ -143,6 +143,8 @@ pub struct SnapshotFacts {
     pub taken_at: UnixMs,
     /// Memory used at that moment, in bytes.
     pub used_memory: u64,
+    /// Reads what the policy of eviction wants to be kept of the use of keys; None: it wants nothing.
+    pub usage: Option<keyspace::UsageClock>,
     /// Whether values are compressed.
     pub compress: bool,
     /// Whether a checksum ends the file.

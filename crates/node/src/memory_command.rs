@@ -86,7 +86,7 @@ fn usage(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         let entry = db.entry(key)?.entry_bytes();
         let value = match db.peek(key)? {
             ValueRef::String(Str::Int(_)) => 0,
-            ValueRef::String(Str::Shared(string)) => string.as_slice().len(),
+            ValueRef::String(Str::Shared(string)) => string.memory_bytes(),
             ValueRef::String(_) => 0, // Inside the entry.
             ValueRef::List(list) => list.memory_bytes(),
             ValueRef::Set(set) => set.memory_bytes(),

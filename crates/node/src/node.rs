@@ -102,11 +102,12 @@ impl Node {
     pub fn new(setup: Setup) -> Node {
         let Setup { config, host, seeds, now, unix } = setup;
         let settings = crate::settings::keyspace_settings(&config);
-        let keyspace = Keyspace::new(config.databases as usize, [seeds[0], seeds[1]], settings);
+        let mut keyspace = Keyspace::new(config.databases as usize, [seeds[0], seeds[1]], settings);
         let table = CommandTable::of_config(&config);
         let run_id = base::ReplId::from_entropy(host.entropy());
         let replid = base::ReplId::from_entropy(host.entropy());
-        let rng = fastrand::Rng::with_seed(seeds[2]);
+        let mut rng = fastrand::Rng::with_seed(seeds[2]);
+        keyspace.rng = rng.fork();
         let mut node = Node {
             table,
             keyspace,
@@ -153,7 +154,7 @@ impl Node {
     pub fn begin_turn(&mut self, now: Time, unix: UnixMs) {
         self.now = now;
         self.unix = unix;
-        self.keyspace.clock = unix.seconds() as u32;
+        self.keyspace.clock = self.keyspace.clock.at(unix);
         if self.config.maxmemory > 0 {
             self.stats.memory_used = self.host.memory().allocated;
         }
