@@ -2,6 +2,7 @@
 //! benchmark; what they share: the servers (`bench/servers.rs`), the load and the probe (`bench/load.rs`), the page
 //! (`bench/page.rs`).
 
+mod eviction;
 mod load;
 mod page;
 mod servers;
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 pub struct Options {
     /// How many keys the servers hold.
     pub keys: u64,
+    /// How many requests are sent.
+    pub requests: u64,
     /// How often everything is measured; medians are shown.
     pub rounds: usize,
     /// Overwrites per second.
@@ -28,26 +31,33 @@ pub struct Options {
 pub fn run(arguments: Vec<String>) -> Outcome<()> {
     let (name, options) = parse(arguments)?;
     match name.as_str() {
+        "eviction" => eviction::run(&options),
         "snapshot" => snapshot::run(&options),
-        _ => Err(format!("there is no benchmark `{name}`, only snapshot")),
+        _ => Err(format!("there is no benchmark `{name}`, only eviction and snapshot")),
     }
 }
 
 fn parse(arguments: Vec<String>) -> Outcome<(String, Options)> {
-    let mut options = Options { keys: 10_000_000, rounds: 3, rate: 20_000, note: None, program: None };
     let mut arguments = arguments.into_iter();
-    let name = arguments.next().ok_or("which benchmark? snapshot")?;
+    let name = arguments.next().ok_or("which benchmark? eviction or snapshot")?;
+    let keys = if name == "eviction" { 500_000 } else { 10_000_000 };
+    let mut options = Options { keys, requests: 6_000_000, rounds: 3, rate: 20_000, note: None, program: None };
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or(format!("{argument} takes a value"))?;
         let number = || value.parse::<u64>().ok().filter(|number| *number > 0);
         let number = || number().ok_or(format!("{argument} takes a number, not `{value}`"));
         match argument.as_str() {
             "--keys" => options.keys = number()?,
+            "--requests" => options.requests = number()?,
             "--rounds" => options.rounds = number()? as usize,
             "--rate" => options.rate = number()?,
             "--note" => options.note = Some(value),
             "--program" => options.program = Some(PathBuf::from(value)),
-            _ => return Err(format!("`bench` knows --keys, --rounds, --rate, --note and --program, not {argument}")),
+            _ => {
+                return Err(format!(
+                    "`bench` knows --keys, --requests, --rounds, --rate, --note and --program, not {argument}"
+                ));
+            }
         }
     }
     Ok((name, options))
