@@ -275,9 +275,7 @@ impl Directive {
 fn remembered(kind: Kind, words: &[Vec<u8>], range: Range) -> Result<Vec<Vec<u8>>, String> {
     match kind {
         Kind::Bool => Ok(vec![if parse_bool(one(words)?)? { b"yes".to_vec() } else { b"no".to_vec() }]),
-        Kind::Number => {
-            Ok(vec![range.parse(one(words)?)?.to_string().into()])
-        }
+        Kind::Number => Ok(vec![range.parse(one(words)?)?.to_string().into()]),
         Kind::Word(allowed) => {
             let word = one(words)?;
             let found = allowed.iter().find(|other| other.as_bytes().eq_ignore_ascii_case(word));

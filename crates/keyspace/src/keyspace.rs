@@ -5,8 +5,8 @@ use collections::Limits;
 
 use crate::db::WrongType;
 use crate::snapshot::Snapshot;
-use crate::usage::UsageClock;
 use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
+use crate::usage::UsageClock;
 use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
 
 /// The settings that the data commands obey.
@@ -192,6 +192,17 @@ impl Keyspace {
     /// anybody's doing.
     pub fn dead_bytes(&self) -> usize {
         self.reclaim.dead_bytes()
+    }
+
+    /// Whether a whole table waits to be freed.
+    pub fn has_garbage(&self) -> bool {
+        self.reclaim.has_garbage()
+    }
+
+    /// The memory of all tables in bytes, without what objects point to.
+    pub fn memory_bytes(&self) -> usize {
+        let tables = self.tables.iter().map(Table::memory);
+        tables.map(|memory| memory.nodes + memory.entries + memory.expires).sum()
     }
 
     /// The table memory of a database.

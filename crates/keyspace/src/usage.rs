@@ -175,9 +175,8 @@ mod tests {
         let (clock, mut rng) = (UsageClock::new(LFU, NOW), fastrand::Rng::with_seed(1));
         for (hits, expected) in [(100, 10), (1000, 18), (100_000, 142)] {
             let runs = 20;
-            let sum: u32 = (0..runs)
-                .map(|_| (0..hits).fold(clock.new_word(), |word, _| clock.used(word, &mut rng)) & 0xff)
-                .sum();
+            let sum: u32 =
+                (0..runs).map(|_| (0..hits).fold(clock.new_word(), |word, _| clock.used(word, &mut rng)) & 0xff).sum();
             assert!((sum / runs).abs_diff(expected) <= expected / 5, "{hits} hits: {}", sum / runs);
         }
     }

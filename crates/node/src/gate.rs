@@ -4,6 +4,7 @@ use commands::{Error, Flags, is};
 use resp::Args;
 
 use crate::client::{Client, ConnId, Kind};
+use crate::eviction::Room;
 use crate::node::Node;
 use crate::table::CommandId;
 
@@ -37,7 +38,8 @@ impl Node {
             };
         };
         self.clients[conn].last_command = Some(id);
-        match self.refusal(conn, id, args) {
+        let out_of_memory = self.make_room() == Room::None;
+        match self.refusal(conn, id, args, out_of_memory) {
             Some(error) => Verdict::Refuse(error, Some(id)),
             None if self.is_held_back(conn, id) => Verdict::HoldBack,
             None => {
@@ -49,7 +51,7 @@ impl Node {
     }
 
     /// Why a client may not run this command now.
-    fn refusal(&self, conn: ConnId, id: CommandId, args: &Args<'_>) -> Option<Error> {
+    fn refusal(&self, conn: ConnId, id: CommandId, args: &Args<'_>, out_of_memory: bool) -> Option<Error> {
         let client = &self.clients[conn];
         let command = self.table.get(id);
         let meta = command.row.meta();
@@ -69,7 +71,7 @@ impl Node {
         // What only may replicate is paused as a write is, but not refused as one.
         let write = flags.has(Flags::WRITE);
         let is_replica = self.replication.is_replica();
-        if flags.has(Flags::DENYOOM) && !is_replica && self.is_over_maxmemory() {
+        if out_of_memory && flags.has(Flags::DENYOOM) {
             return Some(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
         }
         // PING is how clients ask whether all is well.
@@ -154,16 +156,6 @@ impl Node {
                  restart the server.",
             )
         })
-    }
-
-    /// Whether the allocator has given out more than maxmemory, as of this turn. What the stream holds beyond its backlog
-    /// does not count: slow replicas are no reason to refuse writes.
-    fn is_over_maxmemory(&self) -> bool {
-        if self.config.maxmemory == 0 {
-            return false;
-        }
-        let beyond = self.replication.held_bytes().saturating_sub(self.config.repl_backlog_size);
-        self.stats.memory_used.saturating_sub(beyond) > self.config.maxmemory
     }
 
     /// Whether saves fail that the settings rely on.

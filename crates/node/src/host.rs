@@ -82,6 +82,9 @@ pub trait Host {
     fn notify_supervisor(&self, _lines: &str) {}
     /// Memory figures.
     fn memory(&self) -> MemoryFigures;
+    /// Bytes given out by the allocator at this very moment: asked before each command where there is a limit, so it must
+    /// be quick. A host that shares its allocator with others tells what this data set would need.
+    fn memory_used(&self, keyspace: &keyspace::Keyspace) -> u64;
     /// The allocator's own report: MEMORY MALLOC-STATS.
     fn allocator_report(&self) -> String {
         "Stats not supported for the current allocator".to_owned()

@@ -16,6 +16,7 @@ use crate::aof::Aof;
 use crate::blocking::Waiters;
 use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
 use crate::clients::Clients;
+use crate::eviction::Eviction;
 use crate::host::{Host, LogLevel};
 use crate::latency::LatencyMonitor;
 use crate::output::Output;
@@ -50,6 +51,7 @@ pub struct Node {
     pub(crate) slowlog: SlowLog,
     pub(crate) latency: LatencyMonitor,
     pub(crate) timing: Timing,
+    pub(crate) eviction: Eviction,
     pub(crate) rng: fastrand::Rng,
     /// The monotonic time of this loop turn.
     pub(crate) now: Time,
@@ -124,6 +126,7 @@ impl Node {
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),
             timing: Timing::default(),
+            eviction: Eviction::default(),
             rng,
             now,
             unix,
@@ -155,9 +158,6 @@ impl Node {
         self.now = now;
         self.unix = unix;
         self.keyspace.clock = self.keyspace.clock.at(unix);
-        if self.config.maxmemory > 0 {
-            self.stats.memory_used = self.host.memory().allocated;
-        }
     }
 
     /// A connection was accepted. Refused ones get the reply that is returned, and are to be closed.

@@ -48,6 +48,10 @@ impl Host for SimHost {
         MemoryFigures::default()
     }
 
+    fn memory_used(&self, keyspace: &Keyspace) -> u64 {
+        keyspace.memory_bytes() as u64
+    }
+
     fn cpu(&self) -> CpuFigures {
         CpuFigures::default()
     }

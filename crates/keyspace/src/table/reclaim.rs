@@ -299,6 +299,11 @@ impl<V: Value> Reclaim<V> {
         self.retired_bytes
     }
 
+    /// Whether a retired table waits to be freed.
+    pub fn has_garbage(&self) -> bool {
+        !self.dead.is_empty()
+    }
+
     /// Bytes that are not freed yet although nobody but snapshots uses them. Of whole retired tables without what their
     /// objects point to.
     pub fn dead_bytes(&self) -> usize {

@@ -88,7 +88,7 @@ pub(super) fn memory(node: &Node, out: &mut Fields) {
     out.put("rss_overhead_bytes", figures.rss as i64 - figures.resident as i64);
     out.put("mem_fragmentation_ratio", ratio(figures.rss, figures.allocated));
     out.put("mem_fragmentation_bytes", figures.rss as i64 - figures.allocated as i64);
-    out.put("mem_not_counted_for_evict", 0);
+    out.put("mem_not_counted_for_evict", node.memory_not_counted_for_evict());
     out.put("mem_replication_backlog", backlog);
     out.put("mem_total_replication_buffers", backlog);
     out.put("mem_clients_slaves", 0);

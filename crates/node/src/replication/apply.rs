@@ -115,6 +115,7 @@ impl Node {
         }
         if is(name, "EXEC") {
             let queued = apply.transaction.take().unwrap_or_default();
+            self.make_room();
             if self.has_disk_trouble() {
                 queued.iter().for_each(|request| self.apply_despite_disk(apply, &request.as_args()));
             }
@@ -131,6 +132,8 @@ impl Node {
                 false
             }
             None => {
+                // Only where replica-ignore-maxmemory says so. What the master sends is never refused.
+                self.make_room();
                 if self.has_disk_trouble() {
                     self.apply_despite_disk(apply, args);
                 }
