@@ -168,6 +168,7 @@ fn reset_stat(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     *stats = Stats { memory_at_start, memory_peak, free, ..Stats::default() };
     node.keyspace.stats = keyspace::Stats::default();
     node.eviction.reset_stats();
+    node.client_memory.evicted = 0;
     node.replication.peers.reset_stats();
     node.table.reset_stats();
     node.latency.forget_times();

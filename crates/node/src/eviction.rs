@@ -12,6 +12,7 @@ use base::Time;
 use config::MaxmemoryPolicy;
 use keyspace::{Db, Evictor, ExpiryMode, Order, Rule};
 
+use crate::client::ConnId;
 use crate::host::LogLevel;
 use crate::node::Node;
 
@@ -76,6 +77,23 @@ impl Node {
     #[inline]
     pub(crate) fn make_room(&mut self) -> Room {
         if self.config.maxmemory == 0 { Room::Enough } else { self.make_room_below_maxmemory() }
+    }
+
+    /// The same for a client's command. None: the client is gone, because of what it was told about evictions.
+    #[inline]
+    pub(crate) fn make_room_for(&mut self, conn: ConnId) -> Option<Room> {
+        if self.config.maxmemory == 0 { Some(Room::Enough) } else { self.make_room_beside(conn) }
+    }
+
+    fn make_room_beside(&mut self, conn: ConnId) -> Option<Room> {
+        self.clients[conn].executing = true;
+        let room = self.make_room_below_maxmemory();
+        self.end_executing(conn);
+        if self.clients[conn].closing {
+            self.close_now(conn);
+            return None;
+        }
+        Some(room)
     }
 
     fn make_room_below_maxmemory(&mut self) -> Room {
@@ -179,6 +197,7 @@ impl Node {
     pub(crate) fn maxmemory_changed(&mut self) {
         self.eviction.evictor.clear();
         if self.config.maxmemory == 0 {
+            self.eviction.note(Room::Enough, self.now);
             return;
         }
         let used = self.host.memory_used(&self.keyspace);

@@ -30,7 +30,7 @@ const SUBSCRIBED_CONTEXT: [&str; 9] =
 const NOT_QUEUED: [&str; 6] = ["exec", "discard", "multi", "watch", "quit", "reset"];
 
 impl Node {
-    pub(crate) fn judge(&mut self, conn: ConnId, args: &Args<'_>, id: Option<CommandId>) -> Verdict {
+    pub(crate) fn judge(&mut self, conn: ConnId, args: &Args<'_>, id: Option<CommandId>, room: Room) -> Verdict {
         let Some(id) = id else {
             return match self.table.find(args) {
                 Err(error) if !is(&args[0], "POST") && !is(&args[0], "HOST:") => Verdict::Refuse(error, None),
@@ -38,8 +38,7 @@ impl Node {
             };
         };
         self.clients[conn].last_command = Some(id);
-        let out_of_memory = self.make_room() == Room::None;
-        match self.refusal(conn, id, args, out_of_memory) {
+        match self.refusal(conn, id, args, room) {
             Some(error) => Verdict::Refuse(error, Some(id)),
             None if self.is_held_back(conn, id) => Verdict::HoldBack,
             None => {
@@ -51,7 +50,7 @@ impl Node {
     }
 
     /// Why a client may not run this command now.
-    fn refusal(&self, conn: ConnId, id: CommandId, args: &Args<'_>, out_of_memory: bool) -> Option<Error> {
+    fn refusal(&self, conn: ConnId, id: CommandId, args: &Args<'_>, room: Room) -> Option<Error> {
         let client = &self.clients[conn];
         let command = self.table.get(id);
         let meta = command.row.meta();
@@ -71,7 +70,7 @@ impl Node {
         // What only may replicate is paused as a write is, but not refused as one.
         let write = flags.has(Flags::WRITE);
         let is_replica = self.replication.is_replica();
-        if out_of_memory && flags.has(Flags::DENYOOM) {
+        if room == Room::None && flags.has(Flags::DENYOOM) {
             return Some(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
         }
         // PING is how clients ask whether all is well.

@@ -23,7 +23,9 @@ pub enum LogLevel {
 /// What the allocator and the system say about memory, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MemoryFigures {
-    /// Given out by the allocator.
+    /// What the program holds.
+    pub used: u64,
+    /// Given out by the allocator: that, and what its threads keep for next time.
     pub allocated: u64,
     /// In the pages that hold what was given out.
     pub active: u64,
@@ -82,7 +84,7 @@ pub trait Host {
     fn notify_supervisor(&self, _lines: &str) {}
     /// Memory figures.
     fn memory(&self) -> MemoryFigures;
-    /// Bytes given out by the allocator at this very moment: asked before each command where there is a limit, so it must
+    /// What the program holds at this very moment, in bytes: asked before each command where there is a limit, so it must
     /// be quick. A host that shares its allocator with others tells what this data set would need.
     fn memory_used(&self, keyspace: &keyspace::Keyspace) -> u64;
     /// The allocator's own report: MEMORY MALLOC-STATS.

@@ -6,6 +6,7 @@ mod aof;
 mod blocking;
 mod client;
 mod client_command;
+mod client_memory;
 mod clients;
 mod cluster_command;
 mod command_command;

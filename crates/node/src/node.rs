@@ -15,6 +15,7 @@ use crate::ahead::Ahead;
 use crate::aof::Aof;
 use crate::blocking::Waiters;
 use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
+use crate::client_memory::ClientMemory;
 use crate::clients::Clients;
 use crate::eviction::Eviction;
 use crate::host::{Host, LogLevel};
@@ -52,6 +53,7 @@ pub struct Node {
     pub(crate) latency: LatencyMonitor,
     pub(crate) timing: Timing,
     pub(crate) eviction: Eviction,
+    pub(crate) client_memory: ClientMemory,
     pub(crate) rng: fastrand::Rng,
     /// The monotonic time of this loop turn.
     pub(crate) now: Time,
@@ -127,6 +129,7 @@ impl Node {
             latency: LatencyMonitor::default(),
             timing: Timing::default(),
             eviction: Eviction::default(),
+            client_memory: ClientMemory::default(),
             rng,
             now,
             unix,
@@ -148,7 +151,7 @@ impl Node {
             config,
             host,
         };
-        node.stats.memory_at_start = node.host.memory().allocated;
+        node.stats.memory_at_start = node.host.memory().used;
         node.settings_changed();
         node
     }
@@ -173,7 +176,9 @@ impl Node {
         self.stats.connections_received += 1;
         self.log(LogLevel::Verbose, &format!("Accepted {}", peer.addr));
         let authenticated = !self.config.needs_password();
-        Ok(self.clients.add(peer, authenticated, self.now))
+        let conn = self.clients.add(peer, authenticated, self.now);
+        self.count_client_memory(conn);
+        Ok(conn)
     }
 
     /// A connection is gone: the peer closed it, or a read or write failed.
@@ -187,6 +192,7 @@ impl Node {
 
     fn forget(&mut self, conn: ConnId) {
         let Some(client) = self.clients.remove(conn) else { return };
+        self.forget_client_memory(&client);
         self.pubsub.forget(conn);
         self.watches.forget(conn, &client.watching);
         self.pause.waiting.retain(|waiting| *waiting != conn);

@@ -48,5 +48,6 @@ impl Node {
         self.keyspace.clock = UsageClock::new(tracking(&self.config), self.unix);
         self.replication.settings_changed(&self.config);
         self.notify_classes = self.config.notify_keyspace_events;
+        self.client_memory_limit_changed();
     }
 }

@@ -73,6 +73,7 @@ impl Node {
             self.replication.feed_getack();
             self.wake_replicas();
         }
+        self.evict_clients();
         self.mark_stream();
         self.settle_stream();
         self.discard_deleted();
@@ -101,7 +102,7 @@ impl Node {
     fn run_cycle(&mut self) -> bool {
         self.stats.sample(self.now);
         // Asking the allocator itself makes the running count exact again.
-        self.stats.memory_used = self.host.memory().allocated;
+        self.stats.memory_used = self.host.memory().used;
         self.stats.memory_peak = self.stats.memory_peak.max(self.stats.memory_used);
         self.sample_retired();
         self.check_save_points();

@@ -202,3 +202,20 @@ fn idle_time_and_frequency_are_shown_under_the_policies_that_keep_them() {
     session.act(&support::script::Action::Sleep(60_000 * 10));
     assert_eq!(session.send('a', &["OBJECT FREQ other"]), ["a: :0"]);
 }
+
+#[test]
+fn a_client_that_cannot_take_the_news_of_evictions_is_closed_before_its_command() {
+    let mut session = Session::new();
+    session.send('a', &["CONFIG SET notify-keyspace-events Ee client-output-buffer-limit", "PING"]);
+    fill(&mut session, 0, 300, "");
+    session.send('s', &["HELLO 3", "SUBSCRIBE __keyevent@0__:evicted"]);
+    session.stall('s');
+    let mut limit = Vec::new();
+    resp::encode::command(&mut limit, &[b"CONFIG", b"SET", b"client-output-buffer-limit", b"pubsub 2000 0 0"]);
+    session.act(&support::script::Action::Send('a', limit));
+    session.taken();
+    // The eviction of many keys is told before the command runs, and the teller finds that nobody listens.
+    session.send_together(&[('a', &["CONFIG SET maxmemory-policy allkeys-lru maxmemory 1"]), ('s', &["PING"])]);
+    assert!(session.taken().is_empty());
+    assert_eq!(session.send('a', &["PING"]), ["a: +PONG"]);
+}

@@ -33,8 +33,8 @@ fn keys(server: &Server) -> i64 {
 #[test]
 fn a_stopped_replica_is_no_reason_to_evict_more() {
     let limits = ["maxmemory 40mb", "maxmemory-policy allkeys-lru", "repl-backlog-size 1mb", "appendonly yes"];
-    let master = Server::start(Peer::Lockstep, &limits);
-    let replica = Server::start(Peer::Lockstep, &[]);
+    let master = Server::start(Peer::Ours, &limits);
+    let replica = Server::start(Peer::Ours, &[]);
     replica.replicate(master.port());
     wait_until("the replica to follow", SHORT, || replica.info().get("master_link_status") == Some("up"));
     let mut client = master.client();
@@ -56,7 +56,7 @@ fn a_stopped_replica_is_no_reason_to_evict_more() {
 
 #[test]
 fn used_memory_stays_near_the_limit_and_is_what_the_allocator_says() {
-    let server = Server::start(Peer::Lockstep, &["maxmemory 30mb", "maxmemory-policy allkeys-lfu"]);
+    let server = Server::start(Peer::Ours, &["maxmemory 30mb", "maxmemory-policy allkeys-lfu"]);
     let mut client = server.client();
     for (round, bytes) in [10, 5000, 300, 40_000, 64].into_iter().enumerate() {
         assert_eq!(fill(&mut client, round * 100_000, round * 100_000 + 20_000, bytes), 0);
@@ -71,13 +71,17 @@ fn used_memory_stays_near_the_limit_and_is_what_the_allocator_says() {
         // One round trip of the largest values may stand on top.
         assert!(used * 20 < limit * 21, "round {round}: {used} used of {limit}");
         assert!(used * 10 > limit * 7 || round == 0, "round {round}: only {used} used of {limit}");
-        assert!(used.abs_diff(number(&server, "allocator_allocated")) * 20 < used as u64);
+        let told = number(&server, "allocator_allocated");
+        assert!(
+            used.abs_diff(told) * 20 < used.max(10 << 20) as u64,
+            "round {round}: {used} used, the allocator says {told}"
+        );
     }
 }
 
 #[test]
 fn a_table_grows_up_to_the_limit_without_a_wave_of_evictions() {
-    let server = Server::start(Peer::Lockstep, &["maxmemory 30mb", "maxmemory-policy allkeys-lru"]);
+    let server = Server::start(Peer::Ours, &["maxmemory 20mb", "maxmemory-policy allkeys-lru"]);
     let mut client = server.client();
     let mut most = 0;
     for from in (0..600_000).step_by(20_000) {

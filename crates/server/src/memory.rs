@@ -10,6 +10,9 @@ use tikv_jemalloc_ctl::{Access, AsName, arenas, epoch, stats, stats_print};
 
 use crate::system;
 
+/// What all threads keep for next time although it was given back, of all arenas together.
+const TCACHE_BYTES: &[u8] = b"stats.arenas.4096.tcache_bytes\0";
+
 /// What the thread that frees has taken less than it gave back, as of its last job: a number below zero.
 static FREED_BESIDE: AtomicI64 = AtomicI64::new(0);
 
@@ -67,8 +70,11 @@ impl Allocated {
         epoch::advance().ok();
         let figure = |value: Result<usize, _>| value.map_or(0, |bytes| bytes as u64);
         let allocated = figure(stats::allocated::read());
-        self.rest.set(allocated as i64 - self.counted());
+        let kept = TCACHE_BYTES.name().read().map_or(0, |bytes: usize| bytes as u64);
+        let used = allocated.saturating_sub(kept);
+        self.rest.set(used as i64 - self.counted());
         MemoryFigures {
+            used,
             allocated,
             active: figure(stats::active::read()),
             resident: figure(stats::resident::read()),
@@ -136,7 +142,7 @@ mod tests {
                 freeing.join().expect("it only frees");
             }
             let counted = allocated.now();
-            let told = allocated.figures().allocated;
+            let told = allocated.figures().used;
             assert!(counted.abs_diff(told) * 20 < told, "round {round}: counted {counted}, the allocator says {told}");
         }
     }
