@@ -2,6 +2,7 @@
 //! benchmark; what they share: the servers (`bench/servers.rs`), the load and the probe (`bench/load.rs`), the page
 //! (`bench/page.rs`).
 
+mod eviction;
 mod load;
 mod page;
 mod servers;
@@ -15,6 +16,8 @@ use std::path::PathBuf;
 pub struct Options {
     /// How many keys the servers hold.
     pub keys: u64,
+    /// How many requests are sent.
+    pub requests: u64,
     /// How often everything is measured; medians are shown.
     pub rounds: usize,
     /// Overwrites per second.
@@ -29,21 +32,40 @@ pub struct Options {
     pub quick: bool,
 }
 
+/// The benchmarks by name.
+const ALL: &[(&str, fn(&Options) -> Outcome<()>)] = &[
+    ("eviction", eviction::run),
+    ("snapshot", snapshot::run),
+    ("throughput", throughput::run),
+];
+
 /// Runs with these words of the command line.
 pub fn run(arguments: Vec<String>) -> Outcome<()> {
     let (name, options) = parse(arguments)?;
-    match name.as_str() {
-        "snapshot" => snapshot::run(&options),
-        "throughput" => throughput::run(&options),
-        _ => Err(format!("there is no benchmark `{name}`, only throughput and snapshot")),
+    match ALL.iter().find(|(known, _)| *known == name) {
+        Some((_, run)) => run(&options),
+        None => Err(format!("there is no benchmark `{name}`, only {}", names())),
     }
 }
 
+fn names() -> String {
+    let names: Vec<&str> = ALL.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
 fn parse(arguments: Vec<String>) -> Outcome<(String, Options)> {
-    let mut options =
-        Options { keys: 10_000_000, rounds: 3, rate: 20_000, note: None, program: None, only: None, quick: false };
     let mut arguments = arguments.into_iter();
-    let name = arguments.next().ok_or("which benchmark? throughput or snapshot")?;
+    let name = arguments.next().ok_or_else(|| format!("which benchmark? There are {}", names()))?;
+    let mut options = Options {
+        keys: if name == "eviction" { 500_000 } else { 10_000_000 },
+        requests: 6_000_000,
+        rounds: 3,
+        rate: 20_000,
+        note: None,
+        program: None,
+        only: None,
+        quick: false,
+    };
     while let Some(argument) = arguments.next() {
         if argument == "--quick" {
             options.quick = true;
@@ -54,13 +76,14 @@ fn parse(arguments: Vec<String>) -> Outcome<(String, Options)> {
         let number = || number().ok_or(format!("{argument} takes a number, not `{value}`"));
         match argument.as_str() {
             "--keys" => options.keys = number()?,
+            "--requests" => options.requests = number()?,
             "--rounds" => options.rounds = number()? as usize,
             "--rate" => options.rate = number()?,
             "--only" => options.only = Some(value),
             "--note" => options.note = Some(value),
             "--program" => options.program = Some(PathBuf::from(value)),
             _ => {
-                let known = "--quick, --only, --keys, --rounds, --rate, --note and --program";
+                let known = "--quick, --only, --keys, --requests, --rounds, --rate, --note and --program";
                 return Err(format!("`bench` knows {known}, not {argument}"));
             }
         }

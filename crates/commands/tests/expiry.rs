@@ -2,10 +2,17 @@
 
 use base::UnixMs;
 use commands::{Context, GROUPS};
-use keyspace::{Db, Effects, ExpiryMode, Keyspace, Settings};
+use keyspace::{Db, Effects, ExpiryMode, Keyspace, Settings, UsageClock};
 use resp::{Outbox, OwnedArgs, Protocol, Reply};
 
 const NOW: UnixMs = UnixMs(1_750_000_000_000);
+
+const LATER: UnixMs = UnixMs(NOW.0 + 50_000);
+
+/// The word of a key that was used at that moment.
+fn word_of(moment: UnixMs) -> u32 {
+    UsageClock::default().at(moment).new_word()
+}
 
 /// Runs a command line; its reply, and the number of commands it journalled.
 fn run(keyspace: &mut Keyspace, expiry: ExpiryMode, now: UnixMs, line: &str) -> (String, usize) {
@@ -130,18 +137,18 @@ fn a_change_renews_the_idle_time_as_a_read_does() {
         ("SET k abc", "SET k d NX"),
     ] {
         let mut keyspace = keyspace_with(make);
-        keyspace.clock = 50;
+        keyspace.clock = keyspace.clock.at(LATER);
         run(&mut keyspace, ExpiryMode::Delete, NOW, change);
         let mut effects = Effects::default();
         let mut db = Db::new(&mut keyspace, 0, &mut effects, NOW, ExpiryMode::Delete);
-        assert_eq!(db.entry(b"k").expect("the key stays").lru(), 50, "{change}");
+        assert_eq!(db.entry(b"k").expect("the key stays").lru(), word_of(LATER), "{change}");
     }
 }
 
 #[test]
 fn looking_at_a_key_counts_as_a_hit_and_leaves_its_idle_time() {
     let mut keyspace = keyspace_with("SET k v");
-    keyspace.clock = 50;
+    keyspace.clock = keyspace.clock.at(LATER);
     for (hits, line) in (1..).zip(["EXISTS k", "TYPE k", "TTL k", "PTTL k", "EXPIRETIME k", "PEXPIRETIME k"]) {
         run(&mut keyspace, ExpiryMode::Delete, NOW, line);
         assert_eq!((keyspace.stats.hits, keyspace.stats.misses), (hits, 0), "{line}");

@@ -134,6 +134,24 @@ choice!(
     }
 );
 
+impl MaxmemoryPolicy {
+    /// Whether it chooses among keys with a deadline only.
+    pub fn is_volatile(self) -> bool {
+        use MaxmemoryPolicy::{VolatileLfu, VolatileLru, VolatileRandom, VolatileTtl};
+        matches!(self, VolatileLru | VolatileLfu | VolatileRandom | VolatileTtl)
+    }
+
+    /// Whether it chooses by how often keys are used.
+    pub fn counts_uses(self) -> bool {
+        matches!(self, MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu)
+    }
+
+    /// Whether it chooses by the use of keys: when they were used last, or how often.
+    pub fn looks_at_use(self) -> bool {
+        self.counts_uses() || matches!(self, MaxmemoryPolicy::VolatileLru | MaxmemoryPolicy::AllkeysLru)
+    }
+}
+
 choice!(
     /// `appendfsync`.
     Appendfsync {

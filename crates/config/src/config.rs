@@ -20,6 +20,25 @@ pub struct SavePoint {
     pub changes: u64,
 }
 
+/// A size that may be given as a share of another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BytesOrShare {
+    /// In bytes.
+    Bytes(u64),
+    /// In percent.
+    Share(u8),
+}
+
+impl BytesOrShare {
+    /// The size in bytes, where the whole is this.
+    pub fn bytes_of(self, whole: u64) -> u64 {
+        match self {
+            BytesOrShare::Bytes(bytes) => bytes,
+            BytesOrShare::Share(share) => (u128::from(whole) * u128::from(share) / 100) as u64,
+        }
+    }
+}
+
 /// How much may wait for a client, in bytes; 0: any amount.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BufferLimit {
@@ -136,6 +155,12 @@ settings! {
     enable_protected_configs: ProtectedAction = ProtectedAction::No,
     maxmemory: u64 = 0,
     maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::Noeviction,
+    maxmemory_samples: u32 = 5,
+    maxmemory_eviction_tenacity: u32 = 10,
+    maxmemory_clients: BytesOrShare = BytesOrShare::Bytes(0),
+    lfu_log_factor: u32 = 10,
+    lfu_decay_time: u32 = 1,
+    replica_ignore_maxmemory: bool = true,
     client_query_buffer_limit: u64 = 1 << 30,
     proto_max_bulk_len: u64 = 512 << 20,
     client_output_buffer_limit: ClientBufferLimits = DEFAULT_BUFFER_LIMITS,

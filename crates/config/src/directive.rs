@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::field::{Field, Line, not_a_choice, one, parse_bool};
 use crate::grammar::{join, quote};
-use crate::number::{Range, parse_share};
+use crate::number::Range;
 
 /// One directive.
 pub struct Directive {
@@ -275,16 +275,7 @@ impl Directive {
 fn remembered(kind: Kind, words: &[Vec<u8>], range: Range) -> Result<Vec<Vec<u8>>, String> {
     match kind {
         Kind::Bool => Ok(vec![if parse_bool(one(words)?)? { b"yes".to_vec() } else { b"no".to_vec() }]),
-        Kind::Number => {
-            let word = one(words)?;
-            if let Some(share) = parse_share(word).filter(|_| range.share) {
-                return Ok(vec![match share? {
-                    0 => b"0".to_vec(),
-                    share => format!("{share}%").into(),
-                }]);
-            }
-            Ok(vec![range.parse(word)?.to_string().into()])
-        }
+        Kind::Number => Ok(vec![range.parse(one(words)?)?.to_string().into()]),
         Kind::Word(allowed) => {
             let word = one(words)?;
             let found = allowed.iter().find(|other| other.as_bytes().eq_ignore_ascii_case(word));

@@ -2,9 +2,9 @@
 
 use base::EventClass;
 
-use crate::config::{BufferLimit, ClientBufferLimits, SavePoint};
+use crate::config::{BufferLimit, BytesOrShare, ClientBufferLimits, SavePoint};
 use crate::grammar::{quote, quote_if_needed};
-use crate::number::{Range, parse_bytes, parse_integer, parse_octal, percentile_text};
+use crate::number::{Range, parse_bytes, parse_integer, parse_octal, parse_share, percentile_text};
 use crate::shutdown_flags::ShutdownFlags;
 
 /// A number of any width.
@@ -45,6 +45,8 @@ pub enum Field<'a> {
     Bool(&'a mut bool),
     /// A number; the row says the range and whether units are allowed.
     Number(&'a mut dyn Number),
+    /// Bytes, or a share of `maxmemory`.
+    Size(&'a mut BytesOrShare),
     /// A word out of a few.
     Choice(&'a mut dyn Choice),
     /// Any bytes.
@@ -107,6 +109,7 @@ impl Field<'_> {
         match self {
             Field::Bool(value) => **value = parse_bool(one(words)?)?,
             Field::Number(value) => value.put(range.parse(one(words)?)?),
+            Field::Size(value) => **value = parse_size(one(words)?, range)?,
             Field::Choice(value) => {
                 if !value.choose(&String::from_utf8_lossy(one(words)?)) {
                     return Err(not_a_choice(value.words()));
@@ -141,6 +144,7 @@ impl Field<'_> {
         match self {
             Field::Bool(value) => if **value { "yes" } else { "no" }.into(),
             Field::Number(value) => value.get().to_string().into(),
+            Field::Size(value) => size_text(**value, |bytes| bytes.to_string()).into(),
             Field::Choice(value) => value.word().into(),
             Field::Text(value) => (*value).clone(),
             Field::Name(value) => value.as_bytes().to_vec(),
@@ -171,6 +175,7 @@ impl Field<'_> {
         let line = |text: Vec<u8>| vec![Line { text, is_default }];
         match self {
             Field::Number(value) => line(range.write(value.get()).into()),
+            Field::Size(value) => line(size_text(**value, |bytes| range.write(bytes)).into()),
             Field::Text(_) | Field::Name(_) | Field::Events(_) => line(quote(&text)),
             Field::Addresses(_) if is_default && !explicit => Vec::new(),
             Field::Addresses(value) if value.is_empty() => line(quote(b"")),
@@ -220,6 +225,22 @@ pub(crate) fn parse_bool(word: &[u8]) -> Result<bool, String> {
         b"yes" => Ok(true),
         b"no" => Ok(false),
         _ => Err("argument must be 'yes' or 'no'".to_owned()),
+    }
+}
+
+fn parse_size(word: &[u8], range: Range) -> Result<BytesOrShare, String> {
+    Ok(match parse_share(word).filter(|_| range.share).transpose()? {
+        // Nothing of something is as good as no number at all.
+        Some(0) => BytesOrShare::Bytes(0),
+        Some(share) => BytesOrShare::Share(share),
+        None => BytesOrShare::Bytes(u64::try_from(range.parse(word)?).map_err(|_| "argument must be a memory value")?),
+    })
+}
+
+fn size_text(size: BytesOrShare, write: impl Fn(i128) -> String) -> String {
+    match size {
+        BytesOrShare::Bytes(bytes) => write(i128::from(bytes)),
+        BytesOrShare::Share(share) => format!("{share}%"),
     }
 }
 

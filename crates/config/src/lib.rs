@@ -25,7 +25,7 @@ pub use change::SetError;
 pub use choices::{
     Appendfsync, DisklessLoad, LogLevel, MaxmemoryPolicy, PropagationError, ProtectedAction, Supervised, SyslogFacility,
 };
-pub use config::{BufferLimit, ClientBufferLimits, Config, SavePoint};
+pub use config::{BufferLimit, BytesOrShare, ClientBufferLimits, Config, SavePoint};
 pub use directive::{Directive, Effect, Shown, directives};
 pub use grammar::{Unbalanced, split_line};
 pub use load::{LoadError, Sources, Surroundings, Warning};

@@ -9,6 +9,7 @@ use crate::effects::Effects;
 use crate::keyspace::{Keyspace, Settings};
 use crate::notify::{Class, Event};
 use crate::table::{EntryRef, NewValue};
+use crate::usage::UsageClock;
 use crate::value::{Collection, Kind, Object, Str, Value, ValueRef};
 
 /// What a command meets when a key is past its time.
@@ -117,6 +118,11 @@ impl<'a> Db<'a> {
         self.lookup(key, false)
     }
 
+    /// Reads and makes the words of entries about their use.
+    pub fn usage_clock(&self) -> UsageClock {
+        self.keyspace.clock
+    }
+
     /// Reads a string.
     pub fn string(&mut self, key: &[u8]) -> Result<Option<Str<'_>>, WrongType> {
         match self.get(key) {
@@ -221,15 +227,14 @@ impl<'a> Db<'a> {
             }
             return None;
         }
-        let clock = self.keyspace.clock;
-        let (table, stats) = self.keyspace.table_and_stats(self.index);
-        let found = table.find(hash, key);
+        let Keyspace { tables, stats, clock, rng, .. } = &mut *self.keyspace;
+        let found = tables[self.index].find(hash, key);
         if trace {
             match &found {
                 Some(entry) => {
                     stats.hits += 1;
                     if self.touch_on_read {
-                        entry.set_lru(clock);
+                        entry.set_lru(clock.after_use(entry, rng));
                     }
                 }
                 None => {
@@ -260,6 +265,19 @@ impl<'a> Db<'a> {
         let word: &[u8] = if self.keyspace.settings.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
         self.effects.push(self.index, [word, key].into_iter());
         self.effects.note(self.index, key, Some(Event::new(Class::EXPIRED, "expired")));
+    }
+
+    /// Evicts a key: whether it was there.
+    pub fn evict(&mut self, key: &[u8]) -> bool {
+        let hash = self.keyspace.table(self.index).hash(key);
+        if !self.keyspace.remove(self.index, hash, key) {
+            return false;
+        }
+        self.keyspace.stats.evicted += 1;
+        let word: &[u8] = if self.keyspace.settings.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
+        self.effects.push(self.index, [word, key].into_iter());
+        self.effects.note(self.index, key, Some(Event::new(Class::EVICTED, "evicted")));
+        true
     }
 
     // ---- changing ----
@@ -402,10 +420,11 @@ impl<'a> Db<'a> {
     }
 
     /// Finds a key that is to be changed, and renews its idle time.
-    fn find_and_renew(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_, Object>> {
-        let entry = self.keyspace.table(self.index).find(hash, key)?;
+    fn find_and_renew(&mut self, hash: u64, key: &[u8]) -> Option<EntryRef<'_, Object>> {
+        let Keyspace { tables, clock, rng, .. } = &mut *self.keyspace;
+        let entry = tables[self.index].find(hash, key)?;
         if self.touch_on_read {
-            entry.set_lru(self.keyspace.clock);
+            entry.set_lru(clock.after_use(&entry, rng));
         }
         Some(entry)
     }

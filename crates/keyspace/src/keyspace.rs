@@ -6,6 +6,7 @@ use collections::Limits;
 use crate::db::WrongType;
 use crate::snapshot::Snapshot;
 use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
+use crate::usage::UsageClock;
 use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
 
 /// The settings that the data commands obey.
@@ -55,11 +56,13 @@ pub struct Stats {
     pub expired: u64,
     /// Fields of hashes deleted because their time had come.
     pub expired_fields: u64,
+    /// Keys deleted because memory was short.
+    pub evicted: u64,
 }
 
 /// All databases. Send, so that a new one can be built beside the executor and swapped in.
 pub struct Keyspace {
-    tables: Vec<Table<Object>>,
+    pub(crate) tables: Vec<Table<Object>>,
     reclaim: Reclaim<Object>,
     seed: [u64; 2],
     /// Whether a stream was ever put in: files are then written in a version that carries all of it.
@@ -68,16 +71,19 @@ pub struct Keyspace {
     pub settings: Settings,
     /// Counters.
     pub stats: Stats,
-    /// What a touched entry's idle clock is set to: Unix seconds. Set by the node once per loop turn.
-    pub clock: u32,
+    /// Makes and reads the words of entries about their use. Set by the node once per loop turn.
+    pub clock: UsageClock,
+    /// Decides which uses are counted. Seeded by the node; chance that a simulation can repeat.
+    pub rng: fastrand::Rng,
 }
 
 impl Keyspace {
     /// `count` empty databases. The seed makes hashes unpredictable; it is never shown to clients.
     pub fn new(count: usize, seed: [u64; 2], settings: Settings) -> Keyspace {
         let reclaim = Reclaim::new();
+        let (clock, rng) = (UsageClock::default(), fastrand::Rng::with_seed(0));
         let tables = (0..count).map(|_| Table::new(seed, &reclaim)).collect();
-        Keyspace { tables, reclaim, seed, had_streams: false, settings, stats: Stats::default(), clock: 0 }
+        Keyspace { tables, reclaim, seed, had_streams: false, settings, stats: Stats::default(), clock, rng }
     }
 
     /// How many databases there are.
@@ -151,7 +157,9 @@ impl Keyspace {
 
     /// An empty keyspace with the same settings and number of databases, to load a data set into.
     pub fn fresh(&self, seed: [u64; 2]) -> Keyspace {
-        Keyspace::new(self.count(), seed, self.settings.clone())
+        let mut fresh = Keyspace::new(self.count(), seed, self.settings.clone());
+        fresh.clock = self.clock;
+        fresh
     }
 
     /// Frees up to `budget` items that snapshots no longer need: whether there is more to do.
@@ -165,7 +173,8 @@ impl Keyspace {
     }
 
     /// Large values that were deleted or overwritten, to be dropped on the free thread.
-    pub fn take_costly(&mut self) -> Vec<Object> {
+    /// With the bytes that they take.
+    pub fn take_costly(&mut self) -> (Vec<Object>, usize) {
         self.reclaim.take_costly()
     }
 
@@ -177,6 +186,23 @@ impl Keyspace {
     /// Bytes that are only kept for snapshots.
     pub fn retired_bytes(&self) -> usize {
         self.reclaim.retired_bytes()
+    }
+
+    /// Bytes that are not freed yet although nobody but snapshots uses them: they are no part of the data set, and go without
+    /// anybody's doing.
+    pub fn dead_bytes(&self) -> usize {
+        self.reclaim.dead_bytes()
+    }
+
+    /// Whether a whole table waits to be freed.
+    pub fn has_garbage(&self) -> bool {
+        self.reclaim.has_garbage()
+    }
+
+    /// The memory of all tables in bytes, without what objects point to.
+    pub fn memory_bytes(&self) -> usize {
+        let tables = self.tables.iter().map(Table::memory);
+        tables.map(|memory| memory.nodes + memory.entries + memory.expires).sum()
     }
 
     /// The table memory of a database.
@@ -271,10 +297,6 @@ impl Keyspace {
         &self.tables[db]
     }
 
-    pub(crate) fn table_and_stats(&mut self, db: usize) -> (&Table<Object>, &mut Stats) {
-        (&self.tables[db], &mut self.stats)
-    }
-
     pub(crate) fn upsert(
         &mut self,
         db: usize,
@@ -284,7 +306,14 @@ impl Keyspace {
         expire: Option<i64>,
     ) {
         self.had_streams |= matches!(value, NewValue::Object(Object::Stream(_)));
-        self.tables[db].upsert(&mut self.reclaim, hash, key, value, expire, self.clock);
+        let mut word = self.clock.new_word();
+        if self.clock.counts_uses()
+            && let Some(entry) = self.tables[db].find(hash, key)
+        {
+            // The name stays in use, whatever it holds.
+            word = self.clock.after_use(&entry, &mut self.rng);
+        }
+        self.tables[db].upsert(&mut self.reclaim, hash, key, value, expire, word);
     }
 
     pub(crate) fn remove(&mut self, db: usize, hash: u64, key: &[u8]) -> bool {

@@ -7,18 +7,22 @@
 mod db;
 mod edit;
 mod effects;
+mod eviction;
 mod fields;
 mod keyspace;
 pub mod notify;
 mod snapshot;
 pub mod table;
+mod usage;
 mod value;
 
 pub use collections::set_hash_seed;
 pub use db::{Db, ExpiryMode, Ttl, WrongType};
 pub use edit::Edit;
 pub use effects::{Effects, Touched, encode_command};
+pub use eviction::{Evictor, Order, Rule};
 pub use fields::Access;
 pub use keyspace::{Keyspace, Settings, Stats};
 pub use snapshot::{Item, Snapshot};
+pub use usage::{Tracking, UsageClock};
 pub use value::{Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef};

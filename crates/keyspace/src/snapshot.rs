@@ -23,7 +23,7 @@ pub struct Item<'a> {
     pub value: ValueRef<'a>,
     /// When it expires.
     pub expire_at: Option<UnixMs>,
-    /// Its idle clock: Unix seconds of the last touch.
+    /// Its word about its use, for a [`crate::UsageClock`].
     pub lru: u32,
 }
 

@@ -44,6 +44,17 @@ impl crate::table::Value for Object {
         }
     }
 
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Object::String(string) => string.memory_bytes(),
+            Object::List(list) => list.memory_bytes(),
+            Object::Set(set) => set.memory_bytes(),
+            Object::Hash(hash) => hash.memory_bytes(),
+            Object::ZSet(zset) => zset.memory_bytes(),
+            Object::Stream(stream) => stream.memory_bytes(),
+        }
+    }
+
     fn is_costly(&self) -> bool {
         // The compact forms are one block of memory.
         let (elements, encoding) = match self {
@@ -89,6 +100,9 @@ impl Kind {
     }
 }
 
+/// Two counters and the vector.
+const SHARED_STRING_OVERHEAD: usize = 40;
+
 /// A string outside the entry: counted, and copied only when it is changed while shared.
 #[derive(Clone, Debug, Default)]
 pub struct SharedString(Arc<Vec<u8>>);
@@ -102,6 +116,11 @@ impl SharedString {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         &self.0
+    }
+
+    /// What it takes on the heap, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        SHARED_STRING_OVERHEAD + self.0.capacity()
     }
 
     /// The bytes, to be changed: copied first if someone else holds them.

@@ -10,6 +10,7 @@ use keyspace::{Keyspace, Kind};
 use resp::{Args, OwnedArgs};
 
 use crate::client::{Blocked, ConnId, ReplyMode};
+use crate::eviction::Room;
 use crate::gate::Verdict;
 use crate::node::Node;
 use crate::table::CommandId;
@@ -172,7 +173,8 @@ impl Node {
         let mut waiter = self.waiters.remove(conn).expect("it stands in a line");
         self.clients[conn].blocked = None;
         let args = waiter.args.as_args();
-        match self.judge(conn, &args, self.table.find_present(&args)) {
+        // There was room for it when it came.
+        match self.judge(conn, &args, self.table.find_present(&args), Room::Enough) {
             Verdict::Run(id) => {
                 if let Some(wait) = self.run_again_as(conn, id, &waiter.args.as_args()) {
                     if let Some(again) = wait.again {

@@ -150,6 +150,8 @@ pub struct Client {
     pub watch_broken: bool,
     /// What it watches: database and key.
     pub watching: Vec<(usize, Vec<u8>)>,
+    /// What that takes, in bytes.
+    pub watching_bytes: usize,
     /// How many channels, patterns and shard channels it listens to.
     pub subscriptions: [usize; 3],
     /// CLIENT REPLY.
@@ -182,6 +184,8 @@ pub struct Client {
     pub held: VecDeque<(u64, u64)>,
     /// Is on the list of those whose replies wait.
     pub waits_for_disk: bool,
+    /// What it takes as it was counted last, where `maxmemory-clients` is set.
+    pub memory_counted: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Bytes sent.
@@ -212,6 +216,7 @@ impl Client {
             transaction: None,
             watch_broken: false,
             watching: Vec::new(),
+            watching_bytes: 0,
             subscriptions: [0; 3],
             reply_mode: ReplyMode::On,
             no_touch: false,
@@ -228,6 +233,7 @@ impl Client {
             write_offset: 0,
             held: VecDeque::new(),
             waits_for_disk: false,
+            memory_counted: 0,
             bytes_in: 0,
             bytes_out: 0,
             commands: 0,

@@ -165,7 +165,7 @@ fn list(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 }
 
 /// One line of CLIENT LIST, without its end.
-fn describe(node: &Node, client: &Client) -> Vec<u8> {
+pub(crate) fn describe(node: &Node, client: &Client) -> Vec<u8> {
     let [channels, patterns, shards] = client.subscriptions;
     let multi = client.transaction.as_ref().map_or(-1, |transaction| transaction.queued.len() as i64);
     let multi_mem = client.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
@@ -196,7 +196,7 @@ fn describe(node: &Node, client: &Client) -> Vec<u8> {
             waiting,
             client.inbox.capacity() - client.inbox.len(),
             client.outbox.len(),
-            outbox + client.inbox.capacity() + multi_mem + size_of::<Client>(),
+            client.memory_bytes(),
             if client.outbox.is_empty() { "r" } else { "rw" },
         )
         .as_bytes(),

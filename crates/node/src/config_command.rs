@@ -114,6 +114,9 @@ impl Node {
         self.config = wanted;
         self.settings_changed();
         self.appendonly_changed();
+        if changed.iter().any(|name| matches!(*name, "maxmemory" | "maxmemory-policy")) {
+            self.maxmemory_changed();
+        }
         if changed.contains(&"latency-tracking") && !self.config.latency_tracking {
             self.latency.forget_times();
         }
@@ -164,6 +167,8 @@ fn reset_stat(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     free.freed.store(0, std::sync::atomic::Ordering::Relaxed);
     *stats = Stats { memory_at_start, memory_peak, free, ..Stats::default() };
     node.keyspace.stats = keyspace::Stats::default();
+    node.eviction.reset_stats();
+    node.client_memory.evicted = 0;
     node.replication.peers.reset_stats();
     node.table.reset_stats();
     node.latency.forget_times();

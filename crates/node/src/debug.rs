@@ -235,9 +235,10 @@ fn change_repl_id(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// There is no limit for all clients together, so there are no pools.
-fn client_eviction(_node: &mut Node, _conn: ConnId, _args: &Args<'_>) -> Outcome {
-    Err(Error::text("ERR maxmemory-clients is disabled."))
+fn client_eviction(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
+    let text = node.describe_client_memory().ok_or(Error::text("ERR maxmemory-clients is disabled."))?;
+    node.reply(conn).verbatim(b"txt", text.as_bytes());
+    Ok(())
 }
 
 fn error(_node: &mut Node, _conn: ConnId, args: &Args<'_>) -> Outcome {

@@ -18,7 +18,8 @@ impl Node {
         }
         let gets_stream = self.clients[conn].kind == Kind::Replica;
         let replies_end = self.clients[conn].outbox.end();
-        match self.judge(conn, args, id) {
+        let Some(room) = self.make_room_for(conn) else { return true };
+        match self.judge(conn, args, id, room) {
             Verdict::Run(id) => self.run(conn, id, args),
             Verdict::Queue(id) => self.queue(conn, id, args),
             Verdict::HoldBack => {
@@ -104,14 +105,19 @@ impl Node {
         self.effects.touched_wanted = self.touched_wanted();
     }
 
-    /// Ends the unit of a client: commits what it did.
-    pub(crate) fn end_unit(&mut self, conn: ConnId) {
+    /// The client's own command runs no more: messages that it got meanwhile follow the reply.
+    pub(crate) fn end_executing(&mut self, conn: ConnId) {
         if let Some(client) = self.clients.get_mut(conn) {
             client.executing = false;
             if !client.pushes.is_empty() {
                 client.outbox.append(&mut client.pushes);
             }
         }
+    }
+
+    /// Ends the unit of a client: commits what it did.
+    pub(crate) fn end_unit(&mut self, conn: ConnId) {
+        self.end_executing(conn);
         let wrote = self.commit();
         if let Some(client) = self.clients.get_mut(conn)
             && wrote

@@ -4,6 +4,7 @@ use commands::{Error, Flags, is};
 use resp::Args;
 
 use crate::client::{Client, ConnId, Kind};
+use crate::eviction::Room;
 use crate::node::Node;
 use crate::table::CommandId;
 
@@ -29,7 +30,7 @@ const SUBSCRIBED_CONTEXT: [&str; 9] =
 const NOT_QUEUED: [&str; 6] = ["exec", "discard", "multi", "watch", "quit", "reset"];
 
 impl Node {
-    pub(crate) fn judge(&mut self, conn: ConnId, args: &Args<'_>, id: Option<CommandId>) -> Verdict {
+    pub(crate) fn judge(&mut self, conn: ConnId, args: &Args<'_>, id: Option<CommandId>, room: Room) -> Verdict {
         let Some(id) = id else {
             return match self.table.find(args) {
                 Err(error) if !is(&args[0], "POST") && !is(&args[0], "HOST:") => Verdict::Refuse(error, None),
@@ -37,7 +38,7 @@ impl Node {
             };
         };
         self.clients[conn].last_command = Some(id);
-        match self.refusal(conn, id, args) {
+        match self.refusal(conn, id, args, room) {
             Some(error) => Verdict::Refuse(error, Some(id)),
             None if self.is_held_back(conn, id) => Verdict::HoldBack,
             None => {
@@ -49,7 +50,7 @@ impl Node {
     }
 
     /// Why a client may not run this command now.
-    fn refusal(&self, conn: ConnId, id: CommandId, args: &Args<'_>) -> Option<Error> {
+    fn refusal(&self, conn: ConnId, id: CommandId, args: &Args<'_>, room: Room) -> Option<Error> {
         let client = &self.clients[conn];
         let command = self.table.get(id);
         let meta = command.row.meta();
@@ -69,7 +70,7 @@ impl Node {
         // What only may replicate is paused as a write is, but not refused as one.
         let write = flags.has(Flags::WRITE);
         let is_replica = self.replication.is_replica();
-        if flags.has(Flags::DENYOOM) && !is_replica && self.is_over_maxmemory() {
+        if room == Room::None && flags.has(Flags::DENYOOM) {
             return Some(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
         }
         // PING is how clients ask whether all is well.
@@ -154,16 +155,6 @@ impl Node {
                  restart the server.",
             )
         })
-    }
-
-    /// Whether the allocator has given out more than maxmemory, as of this turn. What the stream holds beyond its backlog
-    /// does not count: slow replicas are no reason to refuse writes.
-    fn is_over_maxmemory(&self) -> bool {
-        if self.config.maxmemory == 0 {
-            return false;
-        }
-        let beyond = self.replication.held_bytes().saturating_sub(self.config.repl_backlog_size);
-        self.stats.memory_used.saturating_sub(beyond) > self.config.maxmemory
     }
 
     /// Whether saves fail that the settings rely on.

@@ -23,7 +23,9 @@ pub enum LogLevel {
 /// What the allocator and the system say about memory, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MemoryFigures {
-    /// Given out by the allocator.
+    /// What the program holds.
+    pub used: u64,
+    /// Given out by the allocator: that, and what its threads keep for next time.
     pub allocated: u64,
     /// In the pages that hold what was given out.
     pub active: u64,
@@ -82,6 +84,9 @@ pub trait Host {
     fn notify_supervisor(&self, _lines: &str) {}
     /// Memory figures.
     fn memory(&self) -> MemoryFigures;
+    /// What the program holds at this very moment, in bytes: asked before each command where there is a limit, so it must
+    /// be quick. A host that shares its allocator with others tells what this data set would need.
+    fn memory_used(&self, keyspace: &keyspace::Keyspace) -> u64;
     /// The allocator's own report: MEMORY MALLOC-STATS.
     fn allocator_report(&self) -> String {
         "Stats not supported for the current allocator".to_owned()
@@ -143,6 +148,8 @@ pub struct SnapshotFacts {
     pub taken_at: UnixMs,
     /// Memory used at that moment, in bytes.
     pub used_memory: u64,
+    /// Reads what the policy of eviction wants to be kept of the use of keys; None: it wants nothing.
+    pub usage: Option<keyspace::UsageClock>,
     /// Whether values are compressed.
     pub compress: bool,
     /// Whether a checksum ends the file.

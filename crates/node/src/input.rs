@@ -29,6 +29,8 @@ impl Node {
             self.resume(conn);
         }
         self.check_query_buffer(conn);
+        self.count_client_memory(conn);
+        self.evict_clients();
     }
 
     /// A connection sends no more. True: it is to be closed now; else when the replies that wait for the disk are written.

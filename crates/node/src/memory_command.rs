@@ -86,7 +86,7 @@ fn usage(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         let entry = db.entry(key)?.entry_bytes();
         let value = match db.peek(key)? {
             ValueRef::String(Str::Int(_)) => 0,
-            ValueRef::String(Str::Shared(string)) => string.as_slice().len(),
+            ValueRef::String(Str::Shared(string)) => string.memory_bytes(),
             ValueRef::String(_) => 0, // Inside the entry.
             ValueRef::List(list) => list.memory_bytes(),
             ValueRef::Set(set) => set.memory_bytes(),
@@ -134,7 +134,7 @@ fn stats(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 
 fn collect(node: &Node) -> Vec<(String, Figure)> {
     let memory = node.host.memory();
-    let used = memory.allocated;
+    let used = memory.used;
     let peak = node.stats.memory_peak.max(used);
     let startup = node.stats.memory_at_start;
     let overhead = node.memory_overhead();
@@ -206,7 +206,7 @@ const CLIENT_BYTES_MAX: u64 = 200 * 1024;
 
 fn doctor(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     let memory = node.host.memory();
-    let text = if memory.allocated < TOO_LITTLE_BYTES {
+    let text = if memory.used < TOO_LITTLE_BYTES {
         "This server holds too little data to say anything about its memory.\n".to_owned()
     } else {
         let found = findings(node, &memory);
@@ -223,14 +223,14 @@ fn doctor(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
 
 /// What is out of the ordinary.
 fn findings(node: &Node, memory: &crate::host::MemoryFigures) -> Vec<String> {
-    let peak = node.stats.memory_peak.max(memory.allocated);
+    let peak = node.stats.memory_peak.max(memory.used);
     let apart = |a: u64, b: u64, factor: f64| ratio(a, b) > factor && a.saturating_sub(b) > NOTABLE_BYTES;
     let mut found = Vec::new();
-    if ratio(peak, memory.allocated) > 1.5 {
+    if ratio(peak, memory.used) > 1.5 {
         found.push(format!(
             "Peak: {peak} bytes were in use at one time, {} are now. The system may still count the rest as ours; \
              MEMORY PURGE gives back what is free.",
-            memory.allocated
+            memory.used
         ));
     }
     if apart(memory.active, memory.allocated, 1.1) {

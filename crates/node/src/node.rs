@@ -15,7 +15,9 @@ use crate::ahead::Ahead;
 use crate::aof::Aof;
 use crate::blocking::Waiters;
 use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
+use crate::client_memory::ClientMemory;
 use crate::clients::Clients;
+use crate::eviction::Eviction;
 use crate::host::{Host, LogLevel};
 use crate::latency::LatencyMonitor;
 use crate::output::Output;
@@ -50,6 +52,8 @@ pub struct Node {
     pub(crate) slowlog: SlowLog,
     pub(crate) latency: LatencyMonitor,
     pub(crate) timing: Timing,
+    pub(crate) eviction: Eviction,
+    pub(crate) client_memory: ClientMemory,
     pub(crate) rng: fastrand::Rng,
     /// The monotonic time of this loop turn.
     pub(crate) now: Time,
@@ -102,11 +106,12 @@ impl Node {
     pub fn new(setup: Setup) -> Node {
         let Setup { config, host, seeds, now, unix } = setup;
         let settings = crate::settings::keyspace_settings(&config);
-        let keyspace = Keyspace::new(config.databases as usize, [seeds[0], seeds[1]], settings);
+        let mut keyspace = Keyspace::new(config.databases as usize, [seeds[0], seeds[1]], settings);
         let table = CommandTable::of_config(&config);
         let run_id = base::ReplId::from_entropy(host.entropy());
         let replid = base::ReplId::from_entropy(host.entropy());
-        let rng = fastrand::Rng::with_seed(seeds[2]);
+        let mut rng = fastrand::Rng::with_seed(seeds[2]);
+        keyspace.rng = rng.fork();
         let mut node = Node {
             table,
             keyspace,
@@ -123,6 +128,8 @@ impl Node {
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),
             timing: Timing::default(),
+            eviction: Eviction::default(),
+            client_memory: ClientMemory::default(),
             rng,
             now,
             unix,
@@ -144,7 +151,7 @@ impl Node {
             config,
             host,
         };
-        node.stats.memory_at_start = node.host.memory().allocated;
+        node.stats.memory_at_start = node.host.memory().used;
         node.settings_changed();
         node
     }
@@ -153,10 +160,7 @@ impl Node {
     pub fn begin_turn(&mut self, now: Time, unix: UnixMs) {
         self.now = now;
         self.unix = unix;
-        self.keyspace.clock = unix.seconds() as u32;
-        if self.config.maxmemory > 0 {
-            self.stats.memory_used = self.host.memory().allocated;
-        }
+        self.keyspace.clock = self.keyspace.clock.at(unix);
     }
 
     /// A connection was accepted. Refused ones get the reply that is returned, and are to be closed.
@@ -172,7 +176,9 @@ impl Node {
         self.stats.connections_received += 1;
         self.log(LogLevel::Verbose, &format!("Accepted {}", peer.addr));
         let authenticated = !self.config.needs_password();
-        Ok(self.clients.add(peer, authenticated, self.now))
+        let conn = self.clients.add(peer, authenticated, self.now);
+        self.count_client_memory(conn);
+        Ok(conn)
     }
 
     /// A connection is gone: the peer closed it, or a read or write failed.
@@ -186,6 +192,7 @@ impl Node {
 
     fn forget(&mut self, conn: ConnId) {
         let Some(client) = self.clients.remove(conn) else { return };
+        self.forget_client_memory(&client);
         self.pubsub.forget(conn);
         self.watches.forget(conn, &client.watching);
         self.pause.waiting.retain(|waiting| *waiting != conn);

@@ -65,36 +65,51 @@ pub enum Output {
     },
 }
 
-/// Something large to be dropped off the executor.
-pub enum Discarded {
+/// Something large to be dropped off the executor, which hears of it through the counters.
+pub struct Discarded {
+    waste: Option<Waste>,
+    /// Objects that INFO counts.
+    objects: usize,
+    /// What it takes, as far as that is known.
+    bytes: usize,
+    counters: Arc<FreeCounters>,
+}
+
+/// What is to be dropped.
+pub(crate) enum Waste {
     /// A whole data set.
     Keyspace(Box<keyspace::Keyspace>),
     /// A flushed table.
     Table(keyspace::table::Garbage<keyspace::Object>),
-    /// Large values that were deleted or overwritten.
-    Values(DiscardedValues),
+    /// Large values that were deleted or overwritten, and the bytes that they take.
+    Values(Vec<keyspace::Object>, usize),
 }
 
-/// Large values to be dropped off the executor, which hears of it through the counters.
-pub struct DiscardedValues {
-    values: Vec<keyspace::Object>,
-    counters: Arc<FreeCounters>,
-}
+impl Discarded {
+    pub(crate) fn new(waste: Waste, counters: &Arc<FreeCounters>) -> Discarded {
+        let (objects, bytes) = match &waste {
+            Waste::Keyspace(keyspace) => (0, keyspace.memory_bytes()),
+            Waste::Table(garbage) => (0, garbage.memory_bytes()),
+            Waste::Values(values, bytes) => (values.len(), *bytes),
+        };
+        counters.pending.fetch_add(objects, Ordering::Relaxed);
+        counters.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Discarded { waste: Some(waste), objects, bytes, counters: Arc::clone(counters) }
+    }
 
-impl DiscardedValues {
-    pub(crate) fn new(values: Vec<keyspace::Object>, counters: &Arc<FreeCounters>) -> DiscardedValues {
-        counters.pending.fetch_add(values.len(), Ordering::Relaxed);
-        DiscardedValues { values, counters: Arc::clone(counters) }
+    /// Drops it. `freed` is called when its memory is free and the counters do not say so yet.
+    pub fn free(mut self, freed: impl FnOnce()) {
+        drop(self.waste.take());
+        freed();
     }
 }
 
-impl Drop for DiscardedValues {
+impl Drop for Discarded {
     fn drop(&mut self) {
-        for value in self.values.drain(..) {
-            drop(value);
-            self.counters.pending.fetch_sub(1, Ordering::Relaxed);
-            self.counters.freed.fetch_add(1, Ordering::Relaxed);
-        }
+        drop(self.waste.take());
+        self.counters.pending_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.counters.pending.fetch_sub(self.objects, Ordering::Relaxed);
+        self.counters.freed.fetch_add(self.objects, Ordering::Relaxed);
     }
 }
 
@@ -103,6 +118,8 @@ impl Drop for DiscardedValues {
 pub(crate) struct FreeCounters {
     /// Not dropped yet.
     pub pending: AtomicUsize,
+    /// Bytes of what was not dropped yet, tables and data sets included.
+    pub pending_bytes: AtomicUsize,
     /// Dropped since the start or CONFIG RESETSTAT.
     pub freed: AtomicUsize,
 }

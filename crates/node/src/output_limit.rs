@@ -12,6 +12,7 @@ const UNAUTHENTICATED_REPLIES_MAX: u64 = 17 * 1024;
 impl Node {
     /// Closes a client whose outbox is over its limit.
     pub(crate) fn check_output_limit(&mut self, conn: ConnId) {
+        self.count_client_memory(conn);
         let client = &self.clients[conn];
         if client.closing {
             return;

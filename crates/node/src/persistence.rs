@@ -194,6 +194,7 @@ impl Node {
             taken_at: self.unix,
             // Asking the allocator would double the pause.
             used_memory: self.stats.memory_used,
+            usage: self.config.maxmemory_policy.looks_at_use().then_some(self.keyspace.clock),
             compress: self.config.rdbcompression,
             checksum: self.config.rdbchecksum,
             keep_encodings: false,

@@ -112,11 +112,6 @@ impl Replication {
         self.journal.end().0
     }
 
-    /// How many bytes of the stream are in memory.
-    pub fn held_bytes(&self) -> u64 {
-        self.journal.end().0 - self.journal.first().0
-    }
-
     /// Whether a client's write goes into the stream: its effects must be encoded.
     pub fn journal_is_wanted(&self) -> bool {
         self.active && !self.is_replica()

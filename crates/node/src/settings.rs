@@ -2,6 +2,7 @@
 
 use collections::Limits;
 use config::Config;
+use keyspace::{Tracking, UsageClock};
 
 use crate::node::Node;
 
@@ -32,11 +33,21 @@ pub(crate) fn keyspace_settings(config: &Config) -> keyspace::Settings {
     }
 }
 
+/// What the policy of eviction wants to know of the use of keys.
+fn tracking(config: &Config) -> Tracking {
+    if !config.maxmemory_policy.counts_uses() {
+        return Tracking::LastUse;
+    }
+    Tracking::Frequency { log_factor: config.lfu_log_factor, decay_minutes: config.lfu_decay_time }
+}
+
 impl Node {
     /// Hands changed settings to the parts that keep a copy.
     pub(crate) fn settings_changed(&mut self) {
         self.keyspace.settings = keyspace_settings(&self.config);
+        self.keyspace.clock = UsageClock::new(tracking(&self.config), self.unix);
         self.replication.settings_changed(&self.config);
         self.notify_classes = self.config.notify_keyspace_events;
+        self.client_memory_limit_changed();
     }
 }

@@ -53,7 +53,7 @@ pub struct Stats {
     pub commands_usec: u64,
     /// Memory that the empty server used, in bytes.
     pub memory_at_start: u64,
-    /// Memory in use, in bytes: as of this turn while maxmemory is set, else as of the last cycle.
+    /// Memory in use, in bytes, as of the last cycle.
     pub memory_used: u64,
     /// The most memory seen in use, in bytes.
     pub memory_peak: u64,

@@ -8,7 +8,7 @@ use keyspace::{Db, ExpiryMode};
 use crate::client::{ConnId, Kind};
 use crate::host::LogLevel;
 use crate::node::Node;
-use crate::output::{Discarded, DiscardedValues, Output};
+use crate::output::{Discarded, Output, Waste};
 
 /// How many due keys one turn deletes at most; more of them wait for the next turn, after clients had theirs.
 const EXPIRE_KEYS_PER_TURN_MAX: usize = 400;
@@ -34,7 +34,8 @@ impl Node {
             self.failover_deadline(),
             self.shutdown_until(),
         ];
-        machines.into_iter().flatten().chain(waits).chain([self.cycle_at]).min()
+        let eviction = self.eviction.goes_on.then_some(self.now);
+        machines.into_iter().chain([eviction]).flatten().chain(waits).chain([self.cycle_at]).min()
     }
 
     /// Does what is due. To be called once per loop turn.
@@ -47,6 +48,7 @@ impl Node {
             self.end_pause();
         }
         self.finish_waits();
+        self.continue_eviction();
         if self.now >= self.cycle_at {
             let more = self.run_cycle();
             let period = Duration::from_millis(1000 / u64::from(self.config.hz.clamp(1, 500)));
@@ -71,35 +73,42 @@ impl Node {
             self.replication.feed_getack();
             self.wake_replicas();
         }
+        self.evict_clients();
         self.mark_stream();
         self.settle_stream();
-        self.discard_values();
+        self.discard_deleted();
         self.stats.turns += 1;
         self.stats.turns_usec += self.host.now().since(self.now).as_micros() as u64;
     }
 
-    /// Hands over the large values that this turn deleted.
-    fn discard_values(&mut self) {
-        let values = self.keyspace.take_costly();
+    /// Hands over what this turn deleted: large values, whole tables.
+    fn discard_deleted(&mut self) {
+        let (values, bytes) = self.keyspace.take_costly();
         if !values.is_empty() {
-            let values = DiscardedValues::new(values, &self.stats.free);
-            self.outputs.push_back(Output::Discard(Discarded::Values(values)));
+            self.discard(Waste::Values(values, bytes));
         }
+        while let Some(garbage) = self.keyspace.take_garbage() {
+            self.discard(Waste::Table(garbage));
+        }
+    }
+
+    /// Hands something over that takes long to free.
+    pub(crate) fn discard(&mut self, waste: Waste) {
+        let discarded = Discarded::new(waste, &self.stats.free);
+        self.outputs.push_back(Output::Discard(discarded));
     }
 
     /// The regular work: whether there is more to do at once.
     fn run_cycle(&mut self) -> bool {
         self.stats.sample(self.now);
-        self.stats.memory_used = self.host.memory().allocated;
+        // Asking the allocator itself makes the running count exact again.
+        self.stats.memory_used = self.host.memory().used;
         self.stats.memory_peak = self.stats.memory_peak.max(self.stats.memory_used);
         self.sample_retired();
         self.check_save_points();
         self.check_rewrite();
         self.close_idle_clients();
         self.check_soft_limits();
-        while let Some(garbage) = self.keyspace.take_garbage() {
-            self.outputs.push_back(Output::Discard(Discarded::Table(garbage)));
-        }
         let more_to_free = self.keyspace.sweep(SWEEP_PER_TURN_MAX);
         let more_to_expire = self.expires_by_itself() && (self.expire_due_keys() | self.expire_due_fields());
         more_to_free || more_to_expire

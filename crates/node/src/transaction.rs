@@ -4,6 +4,7 @@ use commands::{Categories, Error, Flags, KeyAccess, KeySpec, Meta, Outcome, Row}
 use resp::Args;
 
 use crate::client::{ConnId, Transaction};
+use crate::client_memory::WATCHED_KEY_BYTES;
 use crate::node::Node;
 use crate::table::{CommandId, ServerFn, ServerRow};
 
@@ -120,7 +121,9 @@ fn watch(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     for key in args.tail(1).iter() {
         let existed = !node.keyspace.is_gone(db, key, node.unix);
         if node.watches.add(conn, db, key, existed) {
-            node.clients[conn].watching.push((db, key.to_vec()));
+            let client = &mut node.clients[conn];
+            client.watching.push((db, key.to_vec()));
+            client.watching_bytes += key.len() + WATCHED_KEY_BYTES;
         }
     }
     node.reply(conn).simple("OK");
@@ -158,6 +161,7 @@ impl Node {
     pub(crate) fn unwatch_all(&mut self, conn: ConnId) {
         let client = &mut self.clients[conn];
         client.watch_broken = false;
+        client.watching_bytes = 0;
         let watching = std::mem::take(&mut client.watching);
         self.watches.forget(conn, &watching);
     }

@@ -68,3 +68,43 @@ fn only_ordinary_clients_are_too_idle() {
     let closed: Vec<String> = pass(&mut session, 7000).into_iter().filter(|line| line.contains('!')).collect();
     assert_eq!(closed, ["a: ! closed", "i: ! closed"]);
 }
+
+#[test]
+fn when_clients_take_too_much_the_largest_go_until_the_rest_fits() {
+    let mut session = Session::new();
+    let big = format!("SET big {}", "x".repeat(60_000));
+    assert_eq!(send(&mut session, 'a', &big), ["a: +OK"]);
+    for (name, requests) in [('b', 1), ('c', 3), ('d', 2), ('e', 4)] {
+        session.stall(name);
+        for _ in 0..requests {
+            assert!(send(&mut session, name, "GET big").is_empty());
+        }
+    }
+    // The one that takes most is spared; what it has counts all the same.
+    session.stall('e');
+    assert!(send(&mut session, 'e', "CLIENT NO-EVICT ON").is_empty());
+    assert_eq!(send(&mut session, 'a', "CONFIG SET maxmemory-clients 500kb"), ["a: +OK", "c: ! closed"]);
+    let info = send(&mut session, 'a', "INFO stats").concat();
+    assert!(info.contains("evicted_clients:1"), "{info}");
+    assert!(send(&mut session, 'a', "DEBUG CLIENT-EVICTION").concat().contains("Limit 512000 bytes"));
+    // Queued commands, watched keys and what is half received count too.
+    session.act(&Action::Send('f', b"MULTI\r\n".to_vec()));
+    taken(&mut session);
+    let queued = format!("SET k {}", "x".repeat(300_000));
+    assert_eq!(send(&mut session, 'f', &queued), ["f: ! closed"]);
+    let half = format!("*2\r\n$3\r\nGET\r\n$400000\r\n{}", "x".repeat(300_000));
+    session.act(&Action::Send('g', half.into_bytes()));
+    assert_eq!(taken(&mut session), ["g: ! closed"]);
+    assert_eq!(send(&mut session, 'a', "PING"), ["a: +PONG"]);
+}
+
+#[test]
+fn a_share_of_maxmemory_is_a_limit_for_clients_only_with_maxmemory() {
+    let mut session = Session::new();
+    assert_eq!(send(&mut session, 'a', "CONFIG SET maxmemory-clients 5%"), ["a: +OK"]);
+    assert!(send(&mut session, 'a', "DEBUG CLIENT-EVICTION").concat().contains("-ERR maxmemory-clients is disabled."));
+    send(&mut session, 'a', "CONFIG SET maxmemory 100mb");
+    assert!(send(&mut session, 'a', "DEBUG CLIENT-EVICTION").concat().contains("Limit 5242880 bytes"));
+    send(&mut session, 'a', "CONFIG SET maxmemory-clients 1");
+    assert!(send(&mut session, 'a', "DEBUG CLIENT-EVICTION").concat().contains("Limit 131072 bytes"));
+}

@@ -5,10 +5,10 @@ mod common;
 use base::{ReplId, UnixMs};
 use collections::{Hash, Limits, List, Set, Stream, StreamId, ZSet};
 use common::{empty, encoded, lines, load, targets};
-use keyspace::{Keyspace, Object, Value};
+use keyspace::{Keyspace, Object, Tracking, UsageClock, Value};
 use persist::rdb::{
-    Checksum, Contents, EncodeError, Encoder, EncoderOptions, Family, Header, LoadOptions, LoadWatch, Recency,
-    ReplicationInfo, Sink, Target, dump, encode_snapshot, encode_snapshot_many, load_into, restore,
+    Checksum, Contents, EncodeError, Encoder, EncoderOptions, Family, Header, LoadOptions, LoadWatch, ReplicationInfo,
+    Sink, Target, dump, encode_snapshot, encode_snapshot_many, load_into, restore,
 };
 use proptest::prelude::*;
 
@@ -295,24 +295,27 @@ fn an_empty_snapshot_is_header_and_end() {
 
 #[test]
 fn idle_time_and_frequency_come_back_into_the_entry() {
-    let read_back = |write: Recency, read: Recency| {
+    let at = |seconds: i64| UnixMs(1_000_000_000 + seconds * 1000);
+    let idle = |seconds| UsageClock::new(Tracking::LastUse, at(seconds));
+    let counts = UsageClock::new(Tracking::Frequency { log_factor: 10, decay_minutes: 1 }, at(0));
+    let read_back = |word: u32, write: Option<UsageClock>, read: UsageClock| {
         let mut keyspace = empty();
-        keyspace.load(0, b"k", Value::Int(1), None, 1_000_200);
-        let bytes = encoded(&mut keyspace, EncoderOptions { recency: write, ..EncoderOptions::default() });
+        keyspace.load(0, b"k", Value::Int(1), None, word);
+        let bytes = encoded(&mut keyspace, EncoderOptions { usage: write, ..EncoderOptions::default() });
         let mut found = empty();
-        found.clock = 77;
-        load_into(&mut found, &bytes[..], &LoadOptions { recency: read, ..LoadOptions::default() }, &mut ()).unwrap();
+        found.clock = read;
+        load_into(&mut found, &bytes[..], &LoadOptions::default(), &mut ()).unwrap();
         let mut lru = 0;
         while found.snapshot().next_block(|item| lru = item.lru) && lru == 0 {}
         lru
     };
-    let idle = |now_s| Recency::Idle { now_s };
-    assert_eq!(read_back(idle(1_000_500), idle(2_000_000)), 1_999_700);
-    assert_eq!(read_back(Recency::Unused, idle(2_000_000)), 2_000_000);
-    assert_eq!(read_back(idle(1_000_500), Recency::Unused), 77);
-    let frequency = Recency::Frequency { now_min: 3 };
-    assert_eq!(read_back(frequency, frequency), 3 << 8 | (1_000_200 & 255));
-    assert_eq!(read_back(Recency::Unused, frequency), 3 << 8 | 5);
+    let word = idle(0).new_word();
+    assert_eq!(idle(5000).idle_seconds(read_back(word, Some(idle(300)), idle(5000))), 300);
+    assert_eq!(read_back(word, None, idle(5000)), idle(5000).new_word());
+    let word = counts.word_of(None, Some(200));
+    assert_eq!(counts.frequency(read_back(word, Some(counts), counts)), 200);
+    assert_eq!(counts.frequency(read_back(word, None, counts)), 5);
+    assert_eq!(read_back(word, Some(counts), idle(5000)), idle(5000).new_word());
 }
 
 #[test]

@@ -16,6 +16,7 @@ use node::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob};
 use crate::files::path_of;
 use crate::jobs::aof::AofFiles;
 use crate::logger::Logger;
+use crate::memory::Allocated;
 use crate::sockets::{self, Listener};
 use crate::supervisor::Supervisor;
 use crate::surroundings::working_directory;
@@ -43,6 +44,7 @@ pub struct ServerHost {
     /// A copy of the settings that files need: the directory and the names in it.
     config: RefCell<Config>,
     aof: Arc<AofFiles>,
+    allocated: Allocated,
 }
 
 impl ServerHost {
@@ -56,7 +58,8 @@ impl ServerHost {
         aof: Arc<AofFiles>,
     ) -> ServerHost {
         let executable = std::env::current_exe().map_or(String::new(), |path| path.display().to_string());
-        ServerHost { logger, supervisor, listeners, config_file, executable, config: RefCell::new(config), aof }
+        let (config, allocated) = (RefCell::new(config), Allocated::new());
+        ServerHost { logger, supervisor, listeners, config_file, executable, config, aof, allocated }
     }
 }
 
@@ -95,7 +98,11 @@ impl Host for ServerHost {
     }
 
     fn memory(&self) -> MemoryFigures {
-        crate::memory::figures()
+        self.allocated.figures()
+    }
+
+    fn memory_used(&self, _keyspace: &Keyspace) -> u64 {
+        self.allocated.now()
     }
 
     fn allocator_report(&self) -> String {

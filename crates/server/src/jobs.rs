@@ -15,6 +15,8 @@ use std::sync::mpsc::{Sender, channel};
 use mio::Waker;
 use node::{ConnId, Discarded, Loaded};
 
+use crate::memory;
+
 pub use load::{LoadJob, load_file, load_now};
 pub use save::{save, save_beside};
 pub use sync::sync_beside;
@@ -106,7 +108,7 @@ pub fn start_free_thread() -> io::Result<Sender<Discarded>> {
     let (sender, receiver) = channel::<Discarded>();
     std::thread::Builder::new().name("free".to_owned()).spawn(move || {
         for discarded in receiver {
-            drop(discarded);
+            discarded.free(memory::publish_balance);
         }
     })?;
     Ok(sender)

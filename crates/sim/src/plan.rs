@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use config::Config;
 
+use crate::host::VOLATILE_KEY_BYTES;
 use crate::machine::base_config;
 use crate::network::Weather;
 
@@ -104,6 +105,12 @@ fn settings(rng: &mut fastrand::Rng) -> Config {
         config.set_max_intset_entries = 4;
         config.zset_max_listpack_entries = 4;
         config.list_max_listpack_size = 4;
+    }
+    if rng.u8(..3) == 0 {
+        use config::MaxmemoryPolicy::{VolatileLfu, VolatileLru, VolatileRandom, VolatileTtl};
+        config.maxmemory_policy = [VolatileLfu, VolatileLru, VolatileRandom, VolatileTtl][rng.usize(..4)];
+        config.maxmemory = VOLATILE_KEY_BYTES * rng.u64(0..20) + 1;
+        config.lazyfree_lazy_eviction = rng.bool();
     }
     config
 }

@@ -33,6 +33,8 @@ pub struct Figures {
     pub bytes_compared: u64,
     /// PSYNC answers compared with the rule.
     pub answers_checked: u64,
+    /// Keys evicted.
+    pub evictions: u64,
 }
 
 impl Figures {
@@ -44,7 +46,7 @@ impl Figures {
     }
 
     /// Each number with its name.
-    pub fn fields(&mut self) -> [(&'static str, &mut u64); 14] {
+    pub fn fields(&mut self) -> [(&'static str, &mut u64); 15] {
         [
             ("replies", &mut self.replies),
             ("full_syncs", &mut self.full_syncs),
@@ -60,6 +62,7 @@ impl Figures {
             ("digests_compared", &mut self.digests_compared),
             ("bytes_compared", &mut self.bytes_compared),
             ("answers_checked", &mut self.answers_checked),
+            ("evictions", &mut self.evictions),
         ]
     }
 }

@@ -19,10 +19,11 @@ const OVERWRITE_EVERY: Duration = Duration::from_millis(1);
 const PROBE_EVERY: Duration = Duration::from_millis(1);
 
 /// Pseudo-random numbers: the same for every server. (splitmix64)
-struct Numbers(u64);
+pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    /// The next one.
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -69,10 +69,11 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         return Ok(());
     }
     ctx.db.put_quietly(key, value, deadline);
-    if let Some(seconds) = options.idle_seconds
-        && let Some(entry) = ctx.db.entry(key)
-    {
-        entry.set_lru(entry.lru().saturating_sub(u32::try_from(seconds).unwrap_or(u32::MAX)));
+    let clock = ctx.db.usage_clock();
+    // What the policy does not look at is left alone.
+    let is_told = if clock.counts_uses() { options.frequency.is_some() } else { options.idle_seconds.is_some() };
+    if is_told && let Some(entry) = ctx.db.entry(key) {
+        entry.set_lru(clock.word_of(options.idle_seconds, options.frequency));
     }
     ctx.db.effects.note(index, key, Some(NEW_EVENT));
     ctx.db.effects.touch(index, key, Event::new(Class::GENERIC, "restore"), 1);
@@ -102,9 +103,8 @@ pub(super) const RESTORE_ASKING: DataRow = Row {
 struct Options {
     replace: bool,
     absolute: bool,
-    idle_seconds: Option<i64>,
-    /// Only an LFU policy has a use for it.
-    frequency: Option<i64>,
+    idle_seconds: Option<u64>,
+    frequency: Option<u8>,
 }
 
 impl Options {
@@ -119,11 +119,11 @@ impl Options {
                 options.absolute = true;
             } else if let Some(next) = next.filter(|_| is(word, "IDLETIME") && options.frequency.is_none()) {
                 let refusal = Error::text("ERR Invalid IDLETIME value, must be >= 0");
-                options.idle_seconds = Some(int_in(next, 0..=i64::MAX, refusal)?);
+                options.idle_seconds = Some(int_in(next, 0..=i64::MAX, refusal)? as u64);
                 at += 1;
             } else if let Some(next) = next.filter(|_| is(word, "FREQ") && options.idle_seconds.is_none()) {
                 let refusal = Error::text("ERR Invalid FREQ value, must be >= 0 and <= 255");
-                options.frequency = Some(int_in(next, 0..=255, refusal)?);
+                options.frequency = Some(int_in(next, 0..=255, refusal)? as u8);
                 at += 1;
             } else {
                 return Err(Error::Syntax);

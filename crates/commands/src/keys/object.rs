@@ -37,13 +37,18 @@ const FREQ: DataRow = Row {
 };
 
 fn freq(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    if ctx.db.exists(&args[2]) {
+    let clock = ctx.db.usage_clock();
+    let Some(word) = ctx.db.entry(&args[2]).map(|entry| entry.lru()) else {
+        ctx.reply.null();
+        return Ok(());
+    };
+    if !clock.counts_uses() {
         return Err(Error::text(
             "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
              switching between policies at runtime LRU and LFU data will take some time to adjust.",
         ));
     }
-    ctx.reply.null();
+    ctx.reply.int(i64::from(clock.frequency(word)));
     Ok(())
 }
 
@@ -61,11 +66,18 @@ const IDLETIME: DataRow = Row {
 };
 
 fn idletime(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
-    let now = ctx.db.now.seconds();
-    match ctx.db.entry(&args[2]).map(|entry| entry.lru()) {
-        Some(last) => ctx.reply.int((now - i64::from(last)).max(0)),
-        None => ctx.reply.null(),
+    let clock = ctx.db.usage_clock();
+    let Some(word) = ctx.db.entry(&args[2]).map(|entry| entry.lru()) else {
+        ctx.reply.null();
+        return Ok(());
+    };
+    if clock.counts_uses() {
+        return Err(Error::text(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
+             policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
     }
+    ctx.reply.int(i64::from(clock.idle_seconds(word)));
     Ok(())
 }
 

@@ -118,7 +118,7 @@ impl Session {
         match find(&slices) {
             Err(error) => reply.error(error.message()),
             Ok(row) => {
-                self.keyspace.clock = self.now.seconds() as u32;
+                self.keyspace.clock = self.keyspace.clock.at(self.now);
                 let args = OwnedArgs::from_slices(&slices);
                 effects.begin_command();
                 let db = Db::new(&mut self.keyspace, self.db, &mut effects, self.now, ExpiryMode::Delete);

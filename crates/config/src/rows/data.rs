@@ -4,18 +4,17 @@ use super::{I32, I64};
 use crate::directive::{Directive, Kind};
 use crate::field::Field;
 
-const NO_EVICTION: &str = "nothing is evicted yet";
 const NO_DEFRAG: &str = "there is no active defragmentation";
 
 pub(super) const ROWS: &[Directive] = &[
-    // Above it, commands that need memory are refused. Nothing is evicted yet, whatever the policy says.
     Directive::honoured("maxmemory", |c| Field::Number(&mut c.maxmemory)).any_bytes(),
     Directive::honoured("maxmemory-policy", |c| Field::Choice(&mut c.maxmemory_policy)),
-    Directive::accepted("maxmemory-samples", Kind::Number, "5", NO_EVICTION).range(1, I32),
-    Directive::accepted("maxmemory-eviction-tenacity", Kind::Number, "10", NO_EVICTION).range(0, 100),
-    Directive::accepted("maxmemory-clients", Kind::Number, "0", "clients are not evicted yet").any_bytes().or_share(),
-    Directive::accepted("lfu-log-factor", Kind::Number, "10", NO_EVICTION).range(0, I32),
-    Directive::accepted("lfu-decay-time", Kind::Number, "1", NO_EVICTION).range(0, I32),
+    Directive::honoured("maxmemory-samples", |c| Field::Number(&mut c.maxmemory_samples)).range(1, I32),
+    Directive::honoured("maxmemory-eviction-tenacity", |c| Field::Number(&mut c.maxmemory_eviction_tenacity))
+        .range(0, 100),
+    Directive::honoured("maxmemory-clients", |c| Field::Size(&mut c.maxmemory_clients)).any_bytes().or_share(),
+    Directive::honoured("lfu-log-factor", |c| Field::Number(&mut c.lfu_log_factor)).range(0, I32),
+    Directive::honoured("lfu-decay-time", |c| Field::Number(&mut c.lfu_decay_time)).range(0, I32),
     Directive::accepted(
         "active-expire-effort",
         Kind::Number,

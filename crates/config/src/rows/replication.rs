@@ -58,7 +58,7 @@ pub(super) const ROWS: &[Directive] = &[
     ),
     Directive::accepted("replica-lazy-flush", Kind::Bool, "no", "the old data set is always freed beside the executor")
         .alias("slave-lazy-flush"),
-    Directive::accepted("replica-ignore-maxmemory", Kind::Bool, "yes", "nothing is evicted yet")
+    Directive::honoured("replica-ignore-maxmemory", |c| Field::Bool(&mut c.replica_ignore_maxmemory))
         .alias("slave-ignore-maxmemory"),
     Directive::honoured("replica-ignore-disk-write-errors", |c| Field::Bool(&mut c.replica_ignore_disk_write_errors)),
     Directive::accepted("replica-full-sync-buffer-limit", Kind::Number, "0", ONE_CHANNEL).bytes(0, I64),

@@ -1,15 +1,18 @@
 //! An index of deadlines: (deadline, hash) pairs in order, for active expiry and volatile eviction.
 //!
 //! Pairs stand sorted in runs of up to 256; a map finds the run of a pair by the run's lower bound, and the runs
-//! themselves stand in a vector, so that a random one can be drawn. 16 bytes a pair, 17–24 with the free room. Two keys may
-//! have the same pair: it then stands here twice. Not part of snapshots; all safe code.
+//! themselves stand in a vector, so that a random one can be drawn. 16 bytes a pair, about 19 with the free room. Two keys
+//! may have the same pair: it then stands here twice. Not part of snapshots; all safe code.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// A deadline in Unix milliseconds and a key's hash.
 pub(super) type Due = (i64, u64);
 
 const RUN_MAX: usize = 256;
+/// A run that has come down to so many pairs is joined to the next if both make no more than twice as many.
+const JOINED_MAX: usize = 64;
 
 #[derive(Default)]
 struct Run {
@@ -27,6 +30,8 @@ pub(super) struct Expires {
     len: usize,
     /// Of all deadlines.
     sum: i128,
+    /// Pairs that the runs have room for.
+    capacity: usize,
 }
 
 impl Expires {
@@ -44,7 +49,7 @@ impl Expires {
     /// Bytes, estimated for the map.
     pub(super) fn memory_bytes(&self) -> usize {
         let pairs: usize = self.runs.len() * size_of::<Run>() + self.by_bound.len() * 36;
-        pairs + self.len * size_of::<Due>() * 4 / 3
+        pairs + self.capacity * size_of::<Due>()
     }
 
     /// The run a pair belongs to: the last whose bound is not above it, or else the first.
@@ -67,6 +72,13 @@ impl Expires {
         }
         let pairs = &mut self.runs[at].pairs;
         let place = pairs.partition_point(|pair| *pair < due);
+        if pairs.len() == pairs.capacity() {
+            // Small steps: a run may stay as it is for ever.
+            let more = fitting(pairs.len() + 1 + pairs.len() / 8) - pairs.len();
+            self.capacity -= pairs.capacity();
+            pairs.reserve_exact(more);
+            self.capacity += pairs.capacity();
+        }
         pairs.insert(place, due);
         if pairs.len() >= RUN_MAX {
             self.split(at);
@@ -90,6 +102,7 @@ impl Expires {
     fn add_run(&mut self, pairs: Vec<Due>) {
         let bound = pairs[0];
         self.by_bound.insert(bound, self.runs.len() as u32);
+        self.capacity += pairs.capacity();
         self.runs.push(Run { bound, pairs });
     }
 
@@ -104,6 +117,7 @@ impl Expires {
         }
         if middle < pairs.len() {
             let upper = pairs.split_off(middle);
+            self.fit(at);
             self.add_run(upper);
         }
     }
@@ -116,16 +130,44 @@ impl Expires {
         pairs.remove(place);
         self.len -= 1;
         self.sum -= i128::from(due.0);
-        if pairs.is_empty() {
-            self.drop_run(at);
-        } else if pairs.len() * 4 <= pairs.capacity() {
-            pairs.shrink_to(pairs.len() * 2);
+        match pairs.len() {
+            0 => self.drop_run(at),
+            len if len <= JOINED_MAX && len.is_multiple_of(16) => self.join(at),
+            len if fitting(len + len / 8) < pairs.capacity() => self.fit(at),
+            _ => {}
         }
+    }
+
+    /// Gives room back that a run does not need soon.
+    fn fit(&mut self, at: usize) {
+        let pairs = &mut self.runs[at].pairs;
+        self.capacity -= pairs.capacity();
+        pairs.shrink_to(fitting(pairs.len() + pairs.len() / 8));
+        self.capacity += pairs.capacity();
+    }
+
+    /// Joins a small run and the one behind it, if that is small enough.
+    fn join(&mut self, at: usize) {
+        let bound = self.runs[at].bound;
+        let above = (Bound::Excluded(bound), Bound::Unbounded);
+        let next = self.by_bound.range(above).next().map(|(_, next)| *next as usize);
+        let Some(next) = next.filter(|next| self.runs[*next].pairs.len() + self.runs[at].pairs.len() <= 2 * JOINED_MAX)
+        else {
+            return self.fit(at);
+        };
+        let upper = std::mem::take(&mut self.runs[next].pairs);
+        let pairs = &mut self.runs[at].pairs;
+        self.capacity -= pairs.capacity() + upper.capacity();
+        pairs.reserve_exact(fitting(pairs.len() + upper.len()) - pairs.len());
+        pairs.extend_from_slice(&upper);
+        self.capacity += pairs.capacity();
+        self.drop_run(next);
     }
 
     fn drop_run(&mut self, at: usize) {
         let run = self.runs.swap_remove(at);
         self.by_bound.remove(&run.bound);
+        self.capacity -= run.pairs.capacity();
         if let Some(moved) = self.runs.get(at) {
             self.by_bound.insert(moved.bound, at as u32);
         }
@@ -154,6 +196,12 @@ impl Expires {
     }
 }
 
+/// The next length that an allocator has a size for: four to each power of two.
+fn fitting(len: usize) -> usize {
+    let step = (len.next_power_of_two() / 8).max(1);
+    len.next_multiple_of(step)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,5 +225,38 @@ mod tests {
             assert_eq!(index.first(), model.iter().min().copied());
             assert_eq!(index.random(&mut rng).is_some(), !model.is_empty());
         }
+    }
+
+    #[test]
+    fn little_room_is_wasted_whatever_came_and_went() {
+        let mut rng = fastrand::Rng::with_seed(8);
+        let (mut index, mut model) = (Expires::default(), Vec::new());
+        let check = |index: &Expires, when: &str| {
+            let capacity: usize = index.runs.iter().map(|run| run.pairs.capacity()).sum();
+            assert_eq!((index.capacity, index.by_bound.len()), (capacity, index.runs.len()), "{when}");
+            assert!(
+                index.memory_bytes() < index.len() * 23,
+                "{when}: {} bytes a pair",
+                index.memory_bytes() / index.len()
+            );
+        };
+        // Deadlines grow, and random ones go: a cache whose keys all live equally long.
+        for step in 0..60_000 {
+            let due = (step, rng.u64(..));
+            index.insert(due);
+            model.push(due);
+            if model.len() > 20_000 {
+                index.remove(model.swap_remove(rng.usize(..model.len())));
+            }
+        }
+        check(&index, "a cache");
+        for _ in 0..18_000 {
+            index.remove(model.swap_remove(rng.usize(..model.len())));
+        }
+        check(&index, "most are gone");
+        for _ in 0..20_000 {
+            index.insert((rng.i64(0..60_000), rng.u64(..)));
+        }
+        check(&index, "random deadlines");
     }
 }

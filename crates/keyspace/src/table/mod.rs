@@ -41,6 +41,11 @@ pub trait Value: Clone + Send + Sync + 'static {
         None
     }
 
+    /// Bytes that it points to. O(1), and the same as long as nobody changes it.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+
     /// Whether dropping the last reference takes so long that another thread should do it. O(1).
     fn is_costly(&self) -> bool {
         false
@@ -204,7 +209,7 @@ impl<V: Value> Table<V> {
             let new = if self.is_needed(reclaim, block, &place, hash) {
                 let new = Entry::new(key, value, expire_ms, lru);
                 block.replace(place.at, slot_word(tag_of(hash), new.address()));
-                reclaim.dispose_entry(entry, true, self.id, hash);
+                reclaim.dispose_value(entry, true, self.id, hash);
                 new
             } else {
                 reclaim.spare(entry);
@@ -224,7 +229,7 @@ impl<V: Value> Table<V> {
         self.begin(reclaim);
         let Some((entry, needed)) = self.detach(reclaim, hash, key) else { return false };
         // SAFETY: detached, so in no slot any more.
-        unsafe { reclaim.dispose_entry(entry, needed, self.id, hash) };
+        unsafe { reclaim.dispose_value(entry, needed, self.id, hash) };
         true
     }
 
@@ -266,7 +271,8 @@ impl<V: Value> Table<V> {
     /// Hands the whole table over: freed in slices by `sweep`, or given out by `take_garbage`, when no snapshot needs it.
     pub fn retire(mut self, reclaim: &mut Reclaim<V>) {
         assert!(reclaim.is_domain_of(&self), "a table of another Reclaim");
-        reclaim.retire_tree(std::mem::replace(&mut self.tree, Tree::freed()), self.id);
+        let bytes = self.tree.node_bytes() + self.entry_bytes;
+        reclaim.retire_tree(std::mem::replace(&mut self.tree, Tree::freed()), self.id, bytes);
     }
 
     fn begin(&self, reclaim: &mut Reclaim<V>) {

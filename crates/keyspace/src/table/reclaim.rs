@@ -125,37 +125,53 @@ struct Retired {
 const ENTRY: u64 = 0;
 const BLOCK: u64 = 1;
 const CHUNK: u64 = 2;
+/// An entry whose object is used by nobody but snapshots: it counts in full.
+const VALUE: u64 = 3;
 const WHAT: u64 = 3;
 
 impl Retired {
     /// # Safety
     /// Nobody uses the item now or later; entries are of this `V`.
-    unsafe fn free<V>(self) -> usize {
+    unsafe fn free<V>(self) {
         let word = self.what & !WHAT;
         // SAFETY: the caller's promise, and `what` was made from such a pointer.
         unsafe {
-            let bytes = self.bytes::<V>();
             match self.what & WHAT {
-                ENTRY => Entry::<V>::from_address(word).free(),
+                ENTRY | VALUE => Entry::<V>::from_address(word).free(),
                 BLOCK => Block::from_word(word).free(),
                 _ => Chunk::from_address(word).free(),
             }
-            bytes
         }
     }
 
     /// # Safety
     /// Live; entries are of this `V`.
-    unsafe fn bytes<V>(self) -> usize {
+    unsafe fn bytes<V: Value>(self) -> usize {
         let word = self.what & !WHAT;
         // SAFETY: the caller's promise.
         unsafe {
             match self.what & WHAT {
                 ENTRY => Entry::<V>::from_address(word).allocation(),
+                VALUE => {
+                    let entry = Entry::<V>::from_address(word);
+                    entry.allocation() + object_bytes(entry)
+                }
                 BLOCK => Block::from_word(word).allocation(),
                 _ => Chunk::from_address(word).allocation(),
             }
         }
+    }
+}
+
+/// What the object of an entry points to, in bytes.
+///
+/// # Safety
+/// Live.
+unsafe fn object_bytes<V: Value>(entry: Entry<V>) -> usize {
+    // SAFETY: the caller's promise.
+    match unsafe { entry.payload() } {
+        Payload::Object(object) => object.memory_bytes(),
+        Payload::Bytes(_) | Payload::Int(_) => 0,
     }
 }
 
@@ -170,11 +186,21 @@ struct DeadTable<V> {
     tree: Tree<V>,
     table: u32,
     epoch: u32,
+    /// As long as nothing of it is freed.
+    bytes: usize,
 }
 
 /// A whole table that no snapshot needs any more; dropping it frees it.
 pub struct Garbage<V> {
     _tree: Tree<V>,
+    bytes: usize,
+}
+
+impl<V> Garbage<V> {
+    /// What it takes, in bytes, without what objects point to.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// Counts snapshots and holds what they still need: one for all tables of a keyspace.
@@ -188,6 +214,8 @@ pub struct Reclaim<V> {
     dead: Vec<DeadTable<V>>,
     /// References to costly objects whose entries are gone, so that they are not dropped here.
     costly: Vec<V>,
+    /// What those point to, in bytes.
+    costly_bytes: usize,
     /// Anything of `watched`, `ready` and `dead`: `FREED_PER_WRITE` has work.
     busy: bool,
     retired_bytes: usize,
@@ -218,6 +246,7 @@ impl<V: Value> Reclaim<V> {
             ready: Vec::new(),
             dead: Vec::new(),
             costly: Vec::new(),
+            costly_bytes: 0,
             busy: false,
             retired_bytes: 0,
         }
@@ -255,17 +284,31 @@ impl<V: Value> Reclaim<V> {
     pub fn take_garbage(&mut self) -> Option<Garbage<V>> {
         self.absorb_orphans();
         let at = self.dead.iter().position(|dead| !self.is_table_needed(dead))?;
-        Some(Garbage { _tree: self.dead.swap_remove(at).tree })
+        let dead = self.dead.swap_remove(at);
+        Some(Garbage { _tree: dead.tree, bytes: dead.bytes })
     }
 
-    /// Costly objects whose entries were freed since the last call: to be dropped where that disturbs nobody.
-    pub fn take_costly(&mut self) -> Vec<V> {
-        std::mem::take(&mut self.costly)
+    /// Costly objects whose entries were freed since the last call: to be dropped where that disturbs nobody. With the
+    /// bytes that they point to.
+    pub fn take_costly(&mut self) -> (Vec<V>, usize) {
+        (std::mem::take(&mut self.costly), std::mem::take(&mut self.costly_bytes))
     }
 
     /// Bytes of replaced entries and nodes held only for snapshots (whole retired tables not counted).
     pub fn retired_bytes(&self) -> usize {
         self.retired_bytes
+    }
+
+    /// Whether a retired table waits to be freed.
+    pub fn has_garbage(&self) -> bool {
+        !self.dead.is_empty()
+    }
+
+    /// Bytes that are not freed yet although nobody but snapshots uses them. Of whole retired tables without what their
+    /// objects point to.
+    pub fn dead_bytes(&self) -> usize {
+        let tables: usize = self.dead.iter().map(|dead| dead.bytes).sum();
+        self.retired_bytes + self.costly_bytes + tables
     }
 
     pub(super) fn domain(&self) -> &Arc<Domain<V>> {
@@ -301,6 +344,7 @@ impl<V: Value> Reclaim<V> {
         if let Payload::Object(object) = unsafe { entry.payload() }
             && object.is_costly()
         {
+            self.costly_bytes += object.memory_bytes();
             self.costly.push(object.clone());
         }
     }
@@ -326,8 +370,24 @@ impl<V: Value> Reclaim<V> {
     /// # Safety
     /// The executor will not use it again. If it was not SHARED, no snapshot ahead of its hash sees it.
     pub(super) unsafe fn dispose_entry(&mut self, entry: Entry<V>, shared: bool, table: u32, hash: u64) {
+        // SAFETY: the caller's promise.
+        unsafe { self.dispose(entry, ENTRY, shared, table, hash) }
+    }
+
+    /// As `dispose_entry`, and its object is used nowhere else.
+    ///
+    /// # Safety
+    /// As `dispose_entry`.
+    pub(super) unsafe fn dispose_value(&mut self, entry: Entry<V>, shared: bool, table: u32, hash: u64) {
+        // SAFETY: the caller's promise.
+        unsafe { self.dispose(entry, VALUE, shared, table, hash) }
+    }
+
+    /// # Safety
+    /// As `dispose_entry`.
+    unsafe fn dispose(&mut self, entry: Entry<V>, what: u64, shared: bool, table: u32, hash: u64) {
         if shared && self.newest_ahead(table, hash) != 0 {
-            self.retire(entry.address() | ENTRY, table, hash);
+            self.retire(entry.address() | what, table, hash);
         } else {
             // SAFETY: rule 2: nobody sees it.
             unsafe {
@@ -423,10 +483,11 @@ impl<V: Value> Reclaim<V> {
             if !self.wait(item) {
                 // SAFETY: rule 3, checked by `wait`; the item is in no list any more.
                 unsafe {
-                    if item.what & WHAT == ENTRY {
-                        self.spare(Entry::from_address(item.what));
+                    if matches!(item.what & WHAT, ENTRY | VALUE) {
+                        self.spare(Entry::from_address(item.what & !WHAT));
                     }
-                    self.retired_bytes -= item.free::<V>();
+                    self.retired_bytes -= item.bytes::<V>();
+                    item.free::<V>();
                 }
             }
         }
@@ -452,8 +513,8 @@ impl<V: Value> Reclaim<V> {
     }
 
     /// Takes over a whole table.
-    pub(super) fn retire_tree(&mut self, tree: Tree<V>, table: u32) {
-        self.dead.push(DeadTable { tree, table, epoch: self.current });
+    pub(super) fn retire_tree(&mut self, tree: Tree<V>, table: u32, bytes: usize) {
+        self.dead.push(DeadTable { tree, table, epoch: self.current, bytes });
         self.busy = true;
     }
 
@@ -465,7 +526,10 @@ impl<V: Value> Reclaim<V> {
         let mut orphans = domain.orphans.lock().expect("never poisoned: nothing panics inside");
         for orphan in orphans.drain(..) {
             match orphan {
-                Orphan::Table(tree, table) => self.retire_tree(tree, table),
+                Orphan::Table(tree, table) => {
+                    let bytes = tree.node_bytes();
+                    self.retire_tree(tree, table, bytes);
+                }
                 Orphan::Item(_) => unreachable!("items are orphaned by the end of the Reclaim only"),
             }
         }

@@ -8,6 +8,8 @@ use super::{Table, Value, inner_deadline_ms};
 const CURSOR_BITS: u32 = 48;
 /// Tries at a random key before fairness is given up.
 const RANDOM_TRIES: usize = 64;
+/// Blocks that a sample is taken from at most.
+const SAMPLE_BLOCKS_MAX: usize = 16;
 
 impl<V: Value> Table<V> {
     /// SCAN: visits whole blocks from `cursor` until `count` entries were seen; returns the next cursor, 0 at the end.
@@ -78,6 +80,48 @@ impl<V: Value> Table<V> {
             let count = block.count();
             let nth = if count == 0 { 0 } else { rng.usize(..count) };
             block.words().nth(nth).map(|word| EntryRef::new(Entry::from_address(address_of(word))))
+        }
+    }
+
+    /// Visits about `count` random entries that stand together, so that it costs little more than one. Fewer if there are
+    /// not so many near each other, none only in an empty table.
+    pub fn sample(&self, count: usize, rng: &mut fastrand::Rng, mut visit: impl FnMut(EntryRef<'_, V>)) {
+        if self.len == 0 {
+            return;
+        }
+        let (mut seen, mut hash) = (0, rng.u64(..));
+        for _ in 0..SAMPLE_BLOCKS_MAX {
+            let (block, _, last) = self.tree.block_range(hash);
+            let slots = block.slot_count();
+            let first = rng.usize(..slots);
+            // SAFETY: a live block of this borrowed table; slots below its count.
+            unsafe {
+                for at in 0..slots {
+                    if seen == count {
+                        return;
+                    }
+                    if let Some(word) = block.word_at((first + at) % slots) {
+                        visit(EntryRef::new(Entry::from_address(address_of(word))));
+                        seen += 1;
+                    }
+                }
+            }
+            hash = last.wrapping_add(1);
+        }
+        if seen == 0
+            && let Some(entry) = self.random(rng)
+        {
+            visit(entry);
+        }
+    }
+
+    /// Visits `count` random entries among those with a deadline, some perhaps twice.
+    pub fn sample_volatile(&self, count: usize, rng: &mut fastrand::Rng, mut visit: impl FnMut(EntryRef<'_, V>)) {
+        for _ in 0..count {
+            match self.random_volatile(rng) {
+                Some(entry) => visit(entry),
+                None => return,
+            }
         }
     }
 

@@ -81,10 +81,10 @@ fn merge(node: &mut Node, loaded: &Keyspace, replace: bool) -> Outcome {
         text.extend_from_slice(&key);
         return Err(Error::Bytes(text));
     }
-    let clock = node.keyspace.clock;
+    let word = node.keyspace.clock.new_word();
     for db in 0..loaded.count() {
         loaded.for_each(db, |key, value, deadline| {
-            node.keyspace.load(db, key, value.to_value(), deadline, clock);
+            node.keyspace.load(db, key, value.to_value(), deadline, word);
         });
         node.effects.touch_database(db);
     }

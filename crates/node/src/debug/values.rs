@@ -20,8 +20,10 @@ pub(super) fn object(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome 
     let compress = node.config.rdbcompression;
     let limit = node.config.list_max_listpack_size;
     let line = node.with_db(conn, |db| {
-        let now = db.now.seconds();
-        let last_use = i64::from(db.entry(key)?.lru());
+        let clock = db.usage_clock();
+        let idle = clock.idle_seconds(db.entry(key)?.lru());
+        // The peers keep the clock in 24 bits.
+        let last_use = (db.now.seconds() - i64::from(idle)) & 0xff_ffff;
         let value = db.peek(key)?;
         let shared = matches!(value, ValueRef::String(Str::Int(0..10_000)));
         let refcount = if shared { i32::MAX } else { 1 };
@@ -30,8 +32,7 @@ pub(super) fn object(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome 
             let length = persist::rdb::dump(value, compress).len() - DUMP_FRAME_BYTES;
             line.push_str(&format!(" serializedlength:{length}"));
         }
-        // The peers keep the clock in 24 bits.
-        line.push_str(&format!(" lru:{} lru_seconds_idle:{}", last_use & 0xff_ffff, (now - last_use).max(0)));
+        line.push_str(&format!(" lru:{last_use} lru_seconds_idle:{idle}"));
         if let ValueRef::List(list) = value
             && value.encoding() == "quicklist"
         {

@@ -46,17 +46,17 @@ pub(super) fn server(node: &Node, out: &mut Fields) {
 
 pub(super) fn memory(node: &Node, out: &mut Fields) {
     let figures = node.host.memory();
-    let peak = node.stats.memory_peak.max(figures.allocated);
+    let peak = node.stats.memory_peak.max(figures.used);
     let overhead = node.memory_overhead();
-    let dataset = figures.allocated.saturating_sub(overhead);
-    let net = figures.allocated.saturating_sub(node.stats.memory_at_start).max(1);
+    let dataset = figures.used.saturating_sub(overhead);
+    let net = figures.used.saturating_sub(node.stats.memory_at_start).max(1);
     let clients: u64 =
         node.clients.iter().map(|client| client.outbox.memory_bytes() as u64 + client.inbox.capacity() as u64).sum();
     let backlog = node.replication.journal.memory_bytes() as u64;
-    out.put_bytes("used_memory", figures.allocated);
+    out.put_bytes("used_memory", figures.used);
     out.put_bytes("used_memory_rss", figures.rss);
     out.put_bytes("used_memory_peak", peak);
-    out.put("used_memory_peak_perc", format_args!("{:.2}%", percent(figures.allocated, peak)));
+    out.put("used_memory_peak_perc", format_args!("{:.2}%", percent(figures.used, peak)));
     out.put("used_memory_overhead", overhead);
     out.put("used_memory_startup", node.stats.memory_at_start);
     out.put("used_memory_dataset", dataset);
@@ -86,9 +86,9 @@ pub(super) fn memory(node: &Node, out: &mut Fields) {
     out.put("allocator_rss_bytes", figures.resident as i64 - figures.active as i64);
     out.put("rss_overhead_ratio", ratio(figures.rss, figures.resident));
     out.put("rss_overhead_bytes", figures.rss as i64 - figures.resident as i64);
-    out.put("mem_fragmentation_ratio", ratio(figures.rss, figures.allocated));
-    out.put("mem_fragmentation_bytes", figures.rss as i64 - figures.allocated as i64);
-    out.put("mem_not_counted_for_evict", 0);
+    out.put("mem_fragmentation_ratio", ratio(figures.rss, figures.used));
+    out.put("mem_fragmentation_bytes", figures.rss as i64 - figures.used as i64);
+    out.put("mem_not_counted_for_evict", node.memory_not_counted_for_evict());
     out.put("mem_replication_backlog", backlog);
     out.put("mem_total_replication_buffers", backlog);
     out.put("mem_clients_slaves", 0);

@@ -50,10 +50,11 @@ pub(super) fn stats(node: &Node, out: &mut Fields) {
     out.put("expired_stale_perc", "0.00");
     out.put("expired_time_cap_reached_count", stats.expired_time_cap_reached);
     out.put("expire_cycle_cpu_milliseconds", 0);
-    out.put("evicted_keys", 0);
-    out.put("evicted_clients", 0);
-    out.put("total_eviction_exceeded_time", 0);
-    out.put("current_eviction_exceeded_time", 0);
+    out.put("evicted_keys", keyspace.evicted);
+    out.put("evicted_clients", node.client_memory.evicted);
+    let (exceeded, exceeded_now) = node.eviction.exceeded(node.now);
+    out.put("total_eviction_exceeded_time", exceeded.as_millis());
+    out.put("current_eviction_exceeded_time", exceeded_now.as_millis());
     out.put("keyspace_hits", keyspace.hits);
     out.put("keyspace_misses", keyspace.misses);
     out.put("pubsub_channels", channels);

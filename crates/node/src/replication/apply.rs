@@ -129,6 +129,7 @@ impl Node {
         }
         if is(name, "EXEC") {
             let queued = apply.transaction.take().unwrap_or_default();
+            self.make_room();
             if self.has_disk_trouble() {
                 queued.iter().for_each(|request| self.apply_despite_disk(apply, &request.as_args()));
             }
@@ -146,6 +147,8 @@ impl Node {
                 false
             }
             None => {
+                // Only where replica-ignore-maxmemory says so. What the master sends is never refused.
+                self.make_room();
                 if self.has_disk_trouble() {
                     self.apply_despite_disk(apply, args);
                 }

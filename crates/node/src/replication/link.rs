@@ -7,7 +7,7 @@ use replication::replica::{Input, Output as Wish, Phase, Resume};
 use super::guard;
 use crate::host::LogLevel;
 use crate::node::Node;
-use crate::output::{Discarded, Output};
+use crate::output::{Output, Waste};
 
 impl Node {
     /// The connection to the master stands.
@@ -97,7 +97,7 @@ impl Node {
             // It was given up while it was being built: nobody asked for it any more.
             Ok(late) if self.replication.link.phase() != Phase::Loading => {
                 self.persistence.transfer_stream_db = None;
-                self.outputs.push_back(Output::Discard(Discarded::Keyspace(Box::new(late))));
+                self.discard(Waste::Keyspace(Box::new(late)));
                 return;
             }
             Ok(empty) if self.guard_refuses(&empty) => {
@@ -106,7 +106,7 @@ impl Node {
             }
             Ok(fresh) => {
                 let old = self.keyspace.replace_data(fresh);
-                self.outputs.push_back(Output::Discard(Discarded::Keyspace(Box::new(old))));
+                self.discard(Waste::Keyspace(Box::new(old)));
                 for db in 0..self.keyspace.count() {
                     self.touch_database(db);
                 }

@@ -255,6 +255,12 @@ impl Node {
     /// Writes what a connection has to get: its replies, then for a replica the stream. False: not all of it could
     /// be written now.
     pub fn write_connection(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<bool> {
+        let outcome = self.write_free(conn, write);
+        self.count_client_memory(conn);
+        outcome
+    }
+
+    fn write_free(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<bool> {
         let (free_output, free_stream) = (self.free_output(conn), self.free_stream());
         let Node { clients, replication, stats, .. } = self;
         let Some(client) = clients.get_mut(conn).filter(|client| !client.transferring) else { return Ok(true) };

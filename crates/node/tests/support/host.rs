@@ -40,7 +40,12 @@ impl Host for TestHost {
     fn role_changed(&self, _is_replica: bool) {}
 
     fn memory(&self) -> MemoryFigures {
-        MemoryFigures { allocated: 1 << 20, active: 2 << 20, resident: 3 << 20, rss: 4 << 20, system: 1 << 30 }
+        let used = 1 << 20;
+        MemoryFigures { used, allocated: used, active: 2 << 20, resident: 3 << 20, rss: 4 << 20, system: 1 << 30 }
+    }
+
+    fn memory_used(&self, keyspace: &Keyspace) -> u64 {
+        (1 << 20) + keyspace.memory_bytes() as u64
     }
 
     fn cpu(&self) -> CpuFigures {

@@ -8,7 +8,7 @@ use std::{error, fmt};
 use keyspace::{Item, Snapshot};
 
 use super::length::LengthBytes;
-use super::options::{EncoderOptions, Header, Recency};
+use super::options::{EncoderOptions, Header};
 use super::sink::{Output, Sink};
 use super::target::Target;
 use super::types;
@@ -132,13 +132,15 @@ impl<S: Sink> Encoder<S> {
             self.output.put_byte(types::OP_EXPIRE_MS)?;
             self.output.put(&at.0.to_le_bytes())?;
         }
-        match self.options.recency {
-            Recency::Unused => {}
-            Recency::Idle { now_s } => {
-                self.output.put_byte(types::OP_IDLE)?;
-                self.length(u64::from(now_s.saturating_sub(item.lru)))?;
+        match self.options.usage {
+            None => {}
+            Some(clock) if clock.counts_uses() => {
+                self.output.put(&[types::OP_FREQUENCY, clock.frequency(item.lru)])?;
             }
-            Recency::Frequency { .. } => self.output.put(&[types::OP_FREQUENCY, item.lru as u8])?,
+            Some(clock) => {
+                self.output.put_byte(types::OP_IDLE)?;
+                self.length(u64::from(clock.idle_seconds(item.lru)))?;
+            }
         }
         self.output.put_byte(value::type_of(item.value, target))?;
         value::put_string(&mut self.output, item.key, self.options.compression)?;

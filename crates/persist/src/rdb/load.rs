@@ -9,7 +9,7 @@ use keyspace::Keyspace;
 
 use super::decode::{Checksum, Decoder, DecoderOptions, Event, KeyEvent};
 use super::error::{DecodeError, Fault};
-use super::options::{Recency, ReplicationInfo};
+use super::options::ReplicationInfo;
 use batch::Batch;
 
 /// How a file is loaded.
@@ -24,8 +24,6 @@ pub struct LoadOptions {
     /// Whether the caller takes function libraries from the report. A file that has some is refused otherwise, so that
     /// none is lost without a word.
     pub take_functions: bool,
-    /// How the idle words of the entries are to be set.
-    pub recency: Recency,
     /// After how many bytes progress is reported, roughly: never within a value.
     pub progress_bytes: u64,
 }
@@ -37,7 +35,6 @@ impl Default for LoadOptions {
             drop_expired: false,
             verify_checksum: true,
             take_functions: false,
-            recency: Recency::Unused,
             progress_bytes: 2 << 20,
         }
     }
@@ -137,7 +134,7 @@ pub fn load_into<R: Read>(
                 keys_expired += 1;
             }
             Event::Key(found) => {
-                let lru = recency(keyspace, &found, options);
+                let lru = keyspace.clock.word_of(found.idle_s, found.frequency);
                 batch.push(keyspace, found, lru, position)?;
                 keys_loaded += 1;
             }
@@ -164,17 +161,6 @@ fn refusal(position: u64, fault: Fault) -> DecodeError {
 fn is_dropped(found: &KeyEvent<'_>, options: &LoadOptions) -> bool {
     options.drop_expired && found.expire_at.is_some_and(|at| at < options.now)
 }
-
-fn recency(keyspace: &Keyspace, found: &KeyEvent<'_>, options: &LoadOptions) -> u32 {
-    match options.recency {
-        Recency::Unused => keyspace.clock,
-        Recency::Idle { now_s } => now_s.saturating_sub(u32::try_from(found.idle_s.unwrap_or(0)).unwrap_or(u32::MAX)),
-        Recency::Frequency { now_min } => now_min << 8 | u32::from(found.frequency.unwrap_or(FREQUENCY_NEW)),
-    }
-}
-
-/// The access counter of a key of which nothing is known: that of a new key.
-const FREQUENCY_NEW: u8 = 5;
 
 /// The fields as they come.
 #[derive(Default)]

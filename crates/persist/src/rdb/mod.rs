@@ -25,6 +25,6 @@ pub use dump::{DUMP_VERSION, RestoreError, dump, restore};
 pub use encode::{EncodeError, Encoder, Unsupported, Written, encode_snapshot, encode_snapshot_many};
 pub use error::{DecodeError, Fault};
 pub use load::{FileInfo, LoadOptions, LoadReport, LoadWatch, load_into};
-pub use options::{EncoderOptions, Header, Recency, ReplicationInfo};
+pub use options::{EncoderOptions, Header, ReplicationInfo};
 pub use sink::{PIECE_BYTES_MAX, Sink};
 pub use target::{Announced, Contents, Family, Target, Unreadable, required};

@@ -1,29 +1,10 @@
 //! What the writer of a snapshot is told: format, header fields, and how keys show their age.
 
 use base::ReplId;
+use keyspace::UsageClock;
 use std::fmt;
 
 use super::target::Target;
-
-/// What the idle word of an entry means under the eviction policy, and so what is written for each key and how it is
-/// set at loading.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Recency {
-    /// The policy does not look at it: nothing is written, and a loaded key counts as touched now.
-    #[default]
-    Unused,
-    /// An LRU policy: the word is the Unix second of the last touch, written as idle seconds before `now_s`.
-    Idle {
-        /// The present, in Unix seconds.
-        now_s: u32,
-    },
-    /// An LFU policy: the low byte of the word is the logarithmic counter, the bits above it the low 24 bits of the
-    /// Unix minute at which it was last lowered.
-    Frequency {
-        /// The present, in Unix minutes.
-        now_min: u32,
-    },
-}
 
 /// How a snapshot is written.
 #[derive(Clone, Copy, Debug)]
@@ -34,13 +15,13 @@ pub struct EncoderOptions {
     pub compression: bool,
     /// `rdbchecksum`: whether the file ends in a checksum; a zero stands there otherwise.
     pub checksum: bool,
-    /// Whether keys carry their idle time or frequency.
-    pub recency: Recency,
+    /// Reads what keys carry of their use, idle time or frequency; None: they carry nothing.
+    pub usage: Option<UsageClock>,
 }
 
 impl Default for EncoderOptions {
     fn default() -> EncoderOptions {
-        EncoderOptions { target: Target::LOWEST, compression: true, checksum: true, recency: Recency::Unused }
+        EncoderOptions { target: Target::LOWEST, compression: true, checksum: true, usage: None }
     }
 }
 

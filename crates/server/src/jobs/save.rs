@@ -68,7 +68,7 @@ pub(super) fn write_file(
 
 /// How a snapshot is encoded.
 pub(super) fn options(facts: &SnapshotFacts, target: Target) -> EncoderOptions {
-    EncoderOptions { target, compression: facts.compress, checksum: facts.checksum, ..EncoderOptions::default() }
+    EncoderOptions { target, compression: facts.compress, checksum: facts.checksum, usage: facts.usage }
 }
 
 /// What a snapshot says of itself.

@@ -49,7 +49,7 @@ impl SnapshotWalk {
                 target: *target,
                 compression: facts.compress,
                 checksum: facts.checksum,
-                ..EncoderOptions::default()
+                usage: facts.usage,
             };
             Encoder::new(basket.clone(), options)
         };

@@ -24,6 +24,7 @@ impl Machine {
         let Some(mut node) = self.node.take() else { return };
         node.begin_turn(env.now(), self.unix(env));
         let mut did = String::new();
+        let evicted_before = node.keyspace().stats.evicted;
         self.accept(&mut node, env);
         self.carry_out_orders(&mut node, env);
         self.take_link_answer(&mut node, env);
@@ -46,6 +47,7 @@ impl Machine {
         // What the shell does before it sleeps.
         self.carry_out(&mut node, env);
         self.flush(&mut node, env);
+        env.figures.evictions += node.keyspace().stats.evicted.saturating_sub(evicted_before);
         let next = node.poll_timeout();
         self.node = Some(node);
         self.drain_log(env);
