@@ -27,6 +27,7 @@ tasks:
                            --fast leaves out the long stages
   test --list              name the stages
   bench snapshot [--keys N] [--rounds N] [--rate N] [--note TEXT] [--program FILE]
+  bench journal [--quick] [--rounds N] [--note TEXT] [--program FILE]
                            measure beside Valkey 9.1 and write the table into docs/benchmarks.md; FILE: ours,
                            already built
   fuzz [--seconds N] [TARGET [INPUT]]

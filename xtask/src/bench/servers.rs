@@ -4,12 +4,14 @@
 use crate::server::target;
 use crate::{Outcome, workspace};
 use client::{Client, Value};
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 const START_MAX: Duration = Duration::from_secs(10);
+const RESTART_MAX: Duration = Duration::from_secs(300);
 const PAGE_BYTES: u64 = 4096;
 
 /// A server that runs.
@@ -20,11 +22,29 @@ pub struct Server {
     pub address: String,
     child: Child,
     folder: PathBuf,
+    /// What starts it once more.
+    command: Vec<OsString>,
 }
 
-impl Server {
-    /// Starts ours: this program, or else the present code, built with all optimisations.
-    pub fn ours(program: Option<&Path>) -> Outcome<Server> {
+/// Which server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The present code.
+    Ours,
+    /// Valkey 9.1.
+    Valkey,
+}
+
+/// The programs under measurement.
+pub struct Programs {
+    ours: PathBuf,
+    valkey: PathBuf,
+}
+
+impl Programs {
+    /// Ours is this program, or else the present code, built with all optimisations; Valkey 9.1 comes from the folder of
+    /// the peers.
+    pub fn find(program: Option<&Path>) -> Outcome<Programs> {
         let built = target().join("release/lockstep");
         if program.is_none() {
             let mut build = Command::new(workspace::cargo());
@@ -34,34 +54,51 @@ impl Server {
                 return Err("lockstep cannot be built".to_owned());
             }
         }
-        Server::start("Lockstep", "lockstep_version", program.unwrap_or(&built), &["server"])
-    }
-
-    /// Starts Valkey 9.1 from the folder of the peers.
-    pub fn valkey() -> Outcome<Server> {
-        let program = workspace::peers().join("valkey91-server");
-        if !program.exists() {
-            return Err(format!("{} is missing: run `cargo xtask peers`", program.display()));
+        let valkey = workspace::peers().join("valkey91-server");
+        if !valkey.exists() {
+            return Err(format!("{} is missing: run `cargo xtask peers`", valkey.display()));
         }
-        Server::start("Valkey", "valkey_version", &program, &[])
+        Ok(Programs { ours: program.map_or(built, Path::to_owned), valkey })
     }
 
-    fn start(name: &str, version: &str, program: &Path, words: &[&str]) -> Outcome<Server> {
+    /// Starts a server with directives such as `["--appendonly", "yes"]`.
+    pub fn start(&self, kind: Kind, directives: &[&str]) -> Outcome<Server> {
+        match kind {
+            Kind::Ours => Server::start("Lockstep", "lockstep_version", &self.ours, &["server"], directives),
+            Kind::Valkey => Server::start("Valkey", "valkey_version", &self.valkey, &[], directives),
+        }
+    }
+}
+
+/// Where build results are.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace::root().join("target"), PathBuf::from)
+}
+
+impl Server {
+    /// Starts ours: this program, or else the present code.
+    pub fn ours(program: Option<&Path>) -> Outcome<Server> {
+        Programs::find(program)?.start(Kind::Ours, &[])
+    }
+
+    /// Starts Valkey 9.1.
+    pub fn valkey() -> Outcome<Server> {
+        // Nothing is built for it.
+        Programs::find(Some(Path::new("")))?.start(Kind::Valkey, &[])
+    }
+
+    fn start(name: &str, version: &str, program: &Path, words: &[&str], directives: &[&str]) -> Outcome<Server> {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.map_err(|error| format!("no free port: {error}"))?.port();
         let folder = target().join(format!("bench-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let log = std::fs::File::create(folder.join("log")).map_err(|error| error.to_string())?;
-        let errors = log.try_clone().map_err(|error| error.to_string())?;
-        let child = Command::new(program)
-            .args(words)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-            .arg(&folder)
-            .stdout(log)
-            .stderr(errors)
-            .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
-        let mut server = Server { name: name.to_owned(), address: format!("127.0.0.1:{port}"), child, folder };
+        let mut command: Vec<OsString> = vec![program.into()];
+        command.extend(words.iter().map(OsString::from));
+        command.extend(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"].map(OsString::from));
+        command.push(folder.clone().into());
+        command.extend(directives.iter().map(OsString::from));
+        let child = spawn(&command, &folder)?;
+        let mut server = Server { name: name.to_owned(), address: format!("127.0.0.1:{port}"), child, folder, command };
         let deadline = Instant::now() + START_MAX;
         while server.connect().is_err() {
             if Instant::now() > deadline {
@@ -71,6 +108,28 @@ impl Server {
         }
         server.name = format!("{name} {}", server.info(version)?);
         Ok(server)
+    }
+
+    /// Ends it and starts it again on its files: how long until it answers `GET` with data.
+    pub fn restart(&mut self) -> Outcome<Duration> {
+        // The connection ends instead of an answer.
+        drop(self.connect()?.call(&[b"SHUTDOWN", b"NOSAVE"]));
+        self.child.wait().map_err(|error| format!("{}: {error}", self.name))?;
+        let began = Instant::now();
+        self.child = spawn(&self.command, &self.folder)?;
+        while began.elapsed() < RESTART_MAX {
+            let reply = self.connect().ok().and_then(|mut client| client.call(&[b"GET", b"key"]).ok());
+            if reply.is_some() {
+                return Ok(began.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Err(format!("{} does not come back", self.state()))
+    }
+
+    /// Where it listens on the loopback address.
+    pub fn port(&self) -> &str {
+        self.address.rsplit(':').next().unwrap_or_default()
     }
 
     /// A connection.
@@ -125,6 +184,13 @@ pub struct Memory {
     pub resident: u64,
     /// Held by its forked child alone.
     pub child_private: u64,
+}
+
+fn spawn(command: &[OsString], folder: &Path) -> Outcome<Child> {
+    let log = std::fs::File::create(folder.join("log")).map_err(|error| error.to_string())?;
+    let errors = log.try_clone().map_err(|error| error.to_string())?;
+    let started = Command::new(&command[0]).args(&command[1..]).stdout(log).stderr(errors).spawn();
+    started.map_err(|error| format!("{}: {error}", command[0].display()))
 }
 
 /// What the system says, nothing if it says nothing.
