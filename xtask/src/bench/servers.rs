@@ -70,11 +70,6 @@ impl Programs {
     }
 }
 
-/// Where build results are.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace::root().join("target"), PathBuf::from)
-}
-
 impl Server {
     /// Starts ours: this program, or else the present code.
     pub fn ours(program: Option<&Path>) -> Outcome<Server> {
