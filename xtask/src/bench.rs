@@ -3,6 +3,7 @@
 //! (`bench/page.rs`).
 
 mod eviction;
+mod journal;
 mod load;
 mod page;
 mod servers;
@@ -35,6 +36,7 @@ pub struct Options {
 /// The benchmarks by name.
 const ALL: &[(&str, fn(&Options) -> Outcome<()>)] = &[
     ("eviction", eviction::run),
+    ("journal", journal::run),
     ("snapshot", snapshot::run),
     ("throughput", throughput::run),
 ];

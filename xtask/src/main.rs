@@ -30,6 +30,7 @@ tasks:
                            measure beside Valkey 9.1, Redis 8.0 and Redis 7.0 and write the table into
                            docs/benchmarks.md; TEXT: only what has it in its name, or with --quick: not written
   bench snapshot [--keys N] [--rounds N] [--rate N] [--note TEXT] [--program FILE]
+  bench journal [--quick] [--rounds N] [--note TEXT] [--program FILE]
                            measure beside Valkey 9.1 and write the table into docs/benchmarks.md; FILE: ours,
                            already built
   fuzz [--seconds N] [TARGET [INPUT]]

@@ -6,6 +6,7 @@ use resp::Args;
 use crate::client::{Client, ConnId, Kind};
 use crate::eviction::Room;
 use crate::node::Node;
+use crate::replication::Clients;
 use crate::table::CommandId;
 
 /// What the gate decides.
@@ -95,7 +96,12 @@ impl Node {
             let text = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
             return Some(Error::text(text));
         }
-        if self.persistence.loading.is_some() && !flags.has(Flags::LOADING) {
+        let refused = match self.clients_while_loading() {
+            Clients::Served => false,
+            Clients::Reads => flags.has(Flags::NO_ASYNC_LOADING),
+            Clients::Refused => !flags.has(Flags::LOADING),
+        };
+        if refused {
             return Some(Error::text("LOADING Redis is loading the dataset in memory"));
         }
         let about_keys = write || flags.has(Flags::READONLY) || flags.has(Flags::MAY_REPLICATE);

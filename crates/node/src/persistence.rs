@@ -12,6 +12,7 @@ use crate::client::ConnId;
 use crate::host::{LogLevel, SaveJob, SnapshotFacts, StreamPosition};
 use crate::node::Node;
 use crate::output::Output;
+use crate::replication::Incoming;
 use crate::table::{ServerFn, ServerRow};
 
 /// How long automatic saves pause after one that failed, in seconds.
@@ -37,6 +38,8 @@ pub struct Persistence {
     pub scheduled: bool,
     /// The load at the start, while it runs.
     pub loading: Option<Loading>,
+    /// The master's data set, while it comes in.
+    pub(crate) incoming: Option<Incoming>,
     /// What the last load found: keys loaded, keys dropped because their time had passed.
     pub last_load: (u64, u64),
     /// How long the executor stood still for the last snapshot, be it for a file or for replicas.
@@ -56,7 +59,7 @@ pub struct Saving {
     pub dirty: u64,
 }
 
-/// The load at the start.
+/// How far a load is.
 #[derive(Clone, Copy, Debug)]
 pub struct Loading {
     /// When it began.
@@ -96,6 +99,7 @@ impl Persistence {
             saving: None,
             scheduled: false,
             loading: None,
+            incoming: None,
             last_load: (0, 0),
             snapshot_pause: Duration::ZERO,
             retired_peak: 0,
@@ -234,6 +238,10 @@ impl Node {
     }
 
     fn save_at_once(&mut self, keep_encodings: bool) -> bool {
+        if self.data_is_incomplete() {
+            self.log(LogLevel::Warning, "Not saving while the data set is loaded.");
+            return false;
+        }
         let started = self.host.now();
         let mut job = self.save_job();
         job.facts.keep_encodings = keep_encodings;
@@ -289,7 +297,7 @@ impl Node {
     /// Begins an automatic save when a save point is reached. Called by the timer.
     pub(crate) fn check_save_points(&mut self) {
         let persistence = &self.persistence;
-        if persistence.saving.is_some() || persistence.loading.is_some() {
+        if persistence.saving.is_some() || self.data_is_incomplete() {
             return;
         }
         if persistence.scheduled {
@@ -317,8 +325,9 @@ impl Node {
 
     /// The load has read so many bytes.
     pub fn loading_progress(&mut self, read: u64) {
-        if let Some(loading) = &mut self.persistence.loading {
-            loading.read = read;
+        let Persistence { loading, incoming, .. } = &mut self.persistence;
+        if let Some(progress) = loading.as_mut().or(incoming.as_mut().map(|incoming| &mut incoming.progress)) {
+            progress.read = read;
         }
     }
 

@@ -11,6 +11,7 @@ mod failover;
 mod guard;
 mod lag;
 mod link;
+mod receive;
 mod replicas;
 mod stream;
 mod upstream_client;
@@ -34,6 +35,7 @@ use apply::Apply;
 pub(crate) use doctor::{FullSyncReason, advice};
 use failover::Failover;
 use guard::Guard;
+pub(crate) use receive::{Clients, Incoming};
 use upstream_client::UpstreamClient;
 
 /// Both roles of one server.

@@ -198,7 +198,7 @@ impl Node {
     fn finish_shutdown(&mut self, shutdown: Shutdown) -> Progress {
         self.log_lagging_replicas(shutdown.offset);
         let wanted = shutdown.options.save.unwrap_or(!self.config.save.is_empty());
-        if wanted && self.persistence.loading.is_none() {
+        if wanted && !self.data_is_incomplete() {
             self.host.notify_supervisor("STATUS=Saving the final RDB snapshot\n");
             self.log(LogLevel::Notice, "Saving the final RDB snapshot before exiting.");
             let saved = self.save_now();

@@ -371,19 +371,19 @@ fn replica_with_a_full_disk(peer: Peer, directives: &[&str]) -> Result<Vec<Strin
     wait_until("its base", LONG, || replica.info().get("aof_rewrite_in_progress") == Some("0"));
     replica.limit_files(Some(1000));
     let value = "x".repeat(VALUE);
-    let mut number = 0;
+    let (mut number, mut behind) = (0, 0);
     let end = wait_for("the fault to be seen", LONG, || {
         number += 1;
         master.run(&format!("SET k{} {value}", number % 8));
-        std::thread::sleep(std::time::Duration::from_millis(50));
         if !replica.is_alive() {
             return Some(Err(()));
         }
         let info = replica.try_call("INFO persistence").ok()?;
         let trouble = ["aof_last_write_status:err", "rdb_last_bgsave_status:err"];
         let in_trouble = trouble.iter().any(|line| info.as_str().is_some_and(|text| text.contains(line)));
+        behind += u32::from(in_trouble);
         // A few more, so that one comes behind the fault.
-        (in_trouble && number > 60).then_some(Ok(()))
+        (behind > 5).then_some(Ok(()))
     });
     if end.is_err() {
         return Err(replica.wait_for_exit());

@@ -36,6 +36,13 @@ pub enum Report {
         /// The data set, or why not.
         result: Result<Box<Loaded>, String>,
     },
+    /// A master's data set is in a file, whole and sound: it waits until the old one is given to be freed.
+    LoadStaged {
+        /// The load's number.
+        attempt: u64,
+        /// The file's size in bytes.
+        bytes: u64,
+    },
     /// A line for the log from a thread.
     Log(String),
     /// The writing thread is done with what it was given.

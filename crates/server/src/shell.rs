@@ -489,7 +489,8 @@ impl Shell {
                     jobs::save_beside(job, self.node.config(), self.reporter.clone());
                 }
                 Output::BeginLoad(empty) => {
-                    self.load = Some(LoadJob::start(empty, self.node.config(), self.reporter.clone()));
+                    let staged = self.node.receives_into_file();
+                    self.load = Some(LoadJob::start(empty, self.node.config(), staged, self.reporter.clone()));
                 }
                 Output::LoadBytes(bytes) => {
                     if let Some(load) = &self.load {
@@ -545,6 +546,13 @@ impl Shell {
                         self.load = None;
                         self.node.load_done(result.map(|loaded| *loaded));
                         self.go_on_reading_link();
+                    }
+                }
+                Report::LoadStaged { attempt, bytes } => {
+                    if let Some(load) = self.load.as_mut().filter(|load| load.attempt() == attempt)
+                        && let Some(old) = self.node.transfer_staged(bytes)
+                    {
+                        load.go_on(old);
                     }
                 }
                 Report::Log(line) => self.node.log_warning(&line),

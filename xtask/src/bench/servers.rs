@@ -4,12 +4,14 @@
 use crate::server::target;
 use crate::{Outcome, workspace};
 use client::{Client, Value};
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 const START_MAX: Duration = Duration::from_secs(10);
+const RESTART_MAX: Duration = Duration::from_secs(300);
 const PAGE_BYTES: u64 = 4096;
 /// What Linux counts processor time in, on all machines that matter here.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -22,6 +24,8 @@ pub struct Server {
     pub address: String,
     child: Child,
     folder: PathBuf,
+    /// What starts it once more.
+    command: Vec<OsString>,
 }
 
 fn cores() -> usize {
@@ -38,9 +42,25 @@ pub fn pinned(program: &Path, core: usize) -> Command {
     command
 }
 
-impl Server {
-    /// Starts ours: this program, or else the present code, built with all optimisations.
-    pub fn ours(program: Option<&Path>) -> Outcome<Server> {
+/// Which server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The present code.
+    Ours,
+    /// Valkey 9.1.
+    Valkey,
+}
+
+/// The programs under measurement.
+pub struct Programs {
+    ours: PathBuf,
+    valkey: PathBuf,
+}
+
+impl Programs {
+    /// Ours is this program, or else the present code, built with all optimisations; Valkey 9.1 comes from the folder of
+    /// the peers.
+    pub fn find(program: Option<&Path>) -> Outcome<Programs> {
         let built = target().join("release/lockstep");
         if program.is_none() {
             let mut build = Command::new(workspace::cargo());
@@ -50,24 +70,43 @@ impl Server {
                 return Err("lockstep cannot be built".to_owned());
             }
         }
-        Server::start("Lockstep", "lockstep_version", program.unwrap_or(&built), &["server"])
+        let valkey = workspace::peers().join("valkey91-server");
+        if !valkey.exists() {
+            return Err(format!("{} is missing: run `cargo xtask peers`", valkey.display()));
+        }
+        Ok(Programs { ours: program.map_or(built, Path::to_owned), valkey })
     }
 
-    /// Starts Valkey 9.1 from the folder of the peers.
+    /// Starts a server with directives such as `["--appendonly", "yes"]`.
+    pub fn start(&self, kind: Kind, directives: &[&str]) -> Outcome<Server> {
+        match kind {
+            Kind::Ours => Server::start("Lockstep", "lockstep_version", &self.ours, &["server"], directives),
+            Kind::Valkey => Server::start("Valkey", "valkey_version", &self.valkey, &[], directives),
+        }
+    }
+}
+
+impl Server {
+    /// Starts ours: this program, or else the present code.
+    pub fn ours(program: Option<&Path>) -> Outcome<Server> {
+        Programs::find(program)?.start(Kind::Ours, &[])
+    }
+
+    /// Starts Valkey 9.1.
     pub fn valkey() -> Outcome<Server> {
         Server::peer("valkey91")
     }
 
-    /// Starts one of the peers: `valkey91`, `redis80` …
+    /// Starts one of the peers from their folder: `valkey91`, `redis80` …
     pub fn peer(name: &str) -> Outcome<Server> {
         let program = workspace::peers().join(format!("{name}-server"));
         if !program.exists() {
             return Err(format!("{} is missing: run `cargo xtask peers`", program.display()));
         }
         if name.starts_with("valkey") {
-            Server::start("Valkey", "valkey_version", &program, &[])
+            Server::start("Valkey", "valkey_version", &program, &[], &[])
         } else {
-            Server::start("Redis", "redis_version", &program, &[])
+            Server::start("Redis", "redis_version", &program, &[], &[])
         }
     }
 
@@ -80,22 +119,18 @@ impl Server {
         (ticks(11) + ticks(12)) / TICKS_PER_SECOND
     }
 
-    fn start(name: &str, version: &str, program: &Path, words: &[&str]) -> Outcome<Server> {
+    fn start(name: &str, version: &str, program: &Path, words: &[&str], directives: &[&str]) -> Outcome<Server> {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.map_err(|error| format!("no free port: {error}"))?.port();
         let folder = target().join(format!("bench-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let log = std::fs::File::create(folder.join("log")).map_err(|error| error.to_string())?;
-        let errors = log.try_clone().map_err(|error| error.to_string())?;
-        let child = Command::new(program)
-            .args(words)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-            .arg(&folder)
-            .stdout(log)
-            .stderr(errors)
-            .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
-        let mut server = Server { name: name.to_owned(), address: format!("127.0.0.1:{port}"), child, folder };
+        let mut command: Vec<OsString> = vec![program.into()];
+        command.extend(words.iter().map(OsString::from));
+        command.extend(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"].map(OsString::from));
+        command.push(folder.clone().into());
+        command.extend(directives.iter().map(OsString::from));
+        let child = spawn(&command, &folder)?;
+        let mut server = Server { name: name.to_owned(), address: format!("127.0.0.1:{port}"), child, folder, command };
         let deadline = Instant::now() + START_MAX;
         while server.connect().is_err() {
             if Instant::now() > deadline {
@@ -114,6 +149,28 @@ impl Server {
             let pid = self.child.id().to_string();
             let _ = Command::new("taskset").args(["-a", "-c", "-p", &core.to_string(), &pid]).output();
         }
+    }
+
+    /// Ends it and starts it again on its files: how long until it answers `GET` with data.
+    pub fn restart(&mut self) -> Outcome<Duration> {
+        // The connection ends instead of an answer.
+        drop(self.connect()?.call(&[b"SHUTDOWN", b"NOSAVE"]));
+        self.child.wait().map_err(|error| format!("{}: {error}", self.name))?;
+        let began = Instant::now();
+        self.child = spawn(&self.command, &self.folder)?;
+        while began.elapsed() < RESTART_MAX {
+            let reply = self.connect().ok().and_then(|mut client| client.call(&[b"GET", b"key"]).ok());
+            if reply.is_some() {
+                return Ok(began.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Err(format!("{} does not come back", self.state()))
+    }
+
+    /// Where it listens on the loopback address.
+    pub fn port(&self) -> &str {
+        self.address.rsplit(':').next().unwrap_or_default()
     }
 
     /// A connection.
@@ -168,6 +225,13 @@ pub struct Memory {
     pub resident: u64,
     /// Held by its forked child alone.
     pub child_private: u64,
+}
+
+fn spawn(command: &[OsString], folder: &Path) -> Outcome<Child> {
+    let log = std::fs::File::create(folder.join("log")).map_err(|error| error.to_string())?;
+    let errors = log.try_clone().map_err(|error| error.to_string())?;
+    let started = Command::new(&command[0]).args(&command[1..]).stdout(log).stderr(errors).spawn();
+    started.map_err(|error| format!("{}: {error}", command[0].display()))
 }
 
 /// What the system says, nothing if it says nothing.

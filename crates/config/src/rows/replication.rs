@@ -29,12 +29,7 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("repl-diskless-sync-delay", |c| Field::Number(&mut c.repl_diskless_sync_delay)).range(0, I32),
     Directive::honoured("repl-diskless-sync-max-replicas", |c| Field::Number(&mut c.repl_diskless_sync_max_replicas))
         .range(0, I32),
-    Directive::accepted(
-        "repl-diskless-load",
-        Kind::Word(&["disabled", "on-empty-db", "swapdb", "flush-before-load"]),
-        "disabled",
-        "a data set is always built from the socket beside the old one, and swapped in when it is complete",
-    ),
+    Directive::honoured("repl-diskless-load", |c| Field::Choice(&mut c.repl_diskless_load)),
     Directive::honoured("repl-ping-replica-period", |c| Field::Number(&mut c.repl_ping_replica_period))
         .alias("repl-ping-slave-period")
         .range(1, I32),

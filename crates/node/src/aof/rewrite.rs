@@ -51,7 +51,10 @@ impl Node {
         if self.aof.in_flight.is_none() {
             self.start_file_task();
         }
-        if self.aof.switch.as_ref().is_some_and(|switch| switch.prepared) && !self.aof.writing {
+        // A base is a snapshot: it waits for a data set.
+        let incomplete = self.data_is_incomplete();
+        let waits = |switch: &Switch| !switch.prepared || (switch.at.is_none() && incomplete);
+        if self.aof.switch.as_ref().is_some_and(|switch| !waits(switch)) && !self.aof.writing {
             self.switch_file();
         }
         if self.aof.switch.is_none()
@@ -60,7 +63,7 @@ impl Node {
             self.begin_switch(Some(at));
         }
         let idle = self.aof.switch.is_none() && self.aof.rewrite.is_none();
-        if self.aof.rewrite_wanted && idle && self.now >= self.aof.rewrite_not_before {
+        if self.aof.rewrite_wanted && idle && !incomplete && self.now >= self.aof.rewrite_not_before {
             self.begin_rewrite();
         }
     }

@@ -79,7 +79,7 @@ impl Node {
     /// Follows the setting `appendonly`.
     pub(crate) fn appendonly_changed(&mut self) {
         match (self.config.appendonly, self.aof.is_on()) {
-            (true, false) if self.persistence.loading.is_none() => self.begin_aof(false),
+            (true, false) if !self.data_is_incomplete() => self.begin_aof(false),
             (false, true) => self.end_aof(),
             _ => {}
         }
@@ -111,6 +111,9 @@ impl Node {
     pub(crate) fn restart_aof(&mut self) {
         if self.aof.is_on() {
             self.start_anew(State::Starting { hold: false, refuse: None });
+        } else if self.config.appendonly {
+            // It was wished for while there was no data set.
+            self.begin_aof(false);
         }
     }
 

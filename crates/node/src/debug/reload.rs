@@ -29,6 +29,9 @@ pub(super) fn reload(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome 
             return Err(Error::text("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."));
         }
     }
+    if node.data_is_incomplete() {
+        return Err(Error::text("LOADING Redis is loading the dataset in memory"));
+    }
     if options.save && !node.save_for_reload() {
         // The cause is in the log, as with SAVE.
         return Err(Error::text("ERR"));

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Fields;
 use crate::connection::REDIS_VERSION;
 use crate::node::Node;
+use crate::replication::Clients;
 
 pub(super) fn server(node: &Node, out: &mut Fields) {
     let process = node.host.process();
@@ -128,9 +129,9 @@ fn ratio(part: u64, whole: u64) -> String {
 
 pub(super) fn persistence(node: &Node, out: &mut Fields) {
     let persistence = &node.persistence;
-    let receiving = node.replication.link.figures(node.now).transfer.is_some();
-    out.put("loading", u8::from(persistence.loading.is_some()));
-    out.put("async_loading", u8::from(receiving));
+    let clients = node.clients_while_loading();
+    out.put("loading", u8::from(clients == Clients::Refused));
+    out.put("async_loading", u8::from(clients == Clients::Reads));
     let idle = persistence.saving.is_none();
     out.put("current_cow_peak", if idle { 0 } else { persistence.retired_peak });
     out.put("current_cow_size", node.keyspace.retired_bytes());
@@ -152,7 +153,8 @@ pub(super) fn persistence(node: &Node, out: &mut Fields) {
     append_only_file(node, out);
     out.put("module_fork_in_progress", 0);
     out.put("module_fork_last_cow_size", 0);
-    if let Some(loading) = persistence.loading {
+    let incoming = persistence.incoming.filter(|incoming| incoming.is_loading()).map(|incoming| incoming.progress);
+    if let Some(loading) = persistence.loading.or(incoming) {
         let share = percent(loading.read, loading.total);
         let elapsed = (node.unix - loading.started) / 1000;
         let rate = loading.read / (elapsed.max(1) as u64);

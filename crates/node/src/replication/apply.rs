@@ -186,7 +186,7 @@ impl Node {
     }
 
     /// Ends the program where the peers crash: what was received is not applied.
-    fn give_up(&mut self, reason: &str) {
+    pub(super) fn give_up(&mut self, reason: &str) {
         self.log(LogLevel::Warning, &format!("{reason} Exiting."));
         self.exiting = true;
         self.outputs.push_back(Output::Exit { code: 1 });

@@ -93,6 +93,12 @@ impl Node {
 
     /// A data set that came from the master is complete and sound, or it is not.
     pub(crate) fn transfer_loaded(&mut self, result: Result<Keyspace, String>) {
+        if self.replication.link.phase() == Phase::Loading && !self.end_receiving(result.is_ok()) {
+            if let Err(reason) = result {
+                self.log(LogLevel::Warning, &format!("The master's data set could not be loaded: {reason}"));
+            }
+            return;
+        }
         match result {
             // It was given up while it was being built: nobody asked for it any more.
             Ok(late) if self.replication.link.phase() != Phase::Loading => {
@@ -146,15 +152,22 @@ impl Node {
                     self.outputs.push_back(Output::CloseLink);
                 }
                 Wish::Send(bytes) => self.replication.link_outbox.extend_from_slice(&bytes),
-                Wish::BeginTransfer { .. } => {
+                Wish::BeginTransfer { position, total } => {
+                    self.begin_receiving(position, total);
                     self.host.notify_supervisor("STATUS=MASTER <-> REPLICA sync: receiving the data set\n");
                     let seed = self.fresh_seed();
                     let fresh = self.keyspace.fresh(seed);
                     self.outputs.push_back(Output::BeginLoad(Box::new(fresh)));
                 }
-                Wish::TransferBytes(bytes) => self.outputs.push_back(Output::LoadBytes(bytes)),
+                Wish::TransferBytes(bytes) => {
+                    if let Some(incoming) = &mut self.persistence.incoming {
+                        incoming.progress.read += bytes.len() as u64;
+                    }
+                    self.outputs.push_back(Output::LoadBytes(bytes));
+                }
                 Wish::EndTransfer => self.outputs.push_back(Output::EndLoad),
                 Wish::AbortTransfer(reason) => {
+                    self.end_receiving(false);
                     self.replication.apply.drop_unfinished();
                     self.log(LogLevel::Verbose, &format!("Dropping a partial data set: {reason}"));
                     self.outputs.push_back(Output::AbortLoad);

@@ -1,8 +1,8 @@
 //! Builds a data set beside the executor: from the file at the start, or from the bytes that a master sends.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,11 +11,11 @@ use base::UnixMs;
 use config::Config;
 use keyspace::Keyspace;
 use node::{Loaded, StreamPosition};
-use persist::rdb::{LoadOptions, LoadReport, LoadWatch, load_into};
+use persist::rdb::{Crc64, LoadOptions, LoadReport, LoadWatch, load_into};
 
 use super::{Report, Reporter, beside_or_report};
-use crate::clock;
 use crate::files::path_of;
+use crate::{clock, files, memory, reason};
 
 /// How many bytes may wait for the loading thread before the master's socket is left alone.
 const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -87,9 +87,15 @@ impl LoadWatch for Watch {
     }
 }
 
+/// Up to this size a data set is built beside the old one, whatever the settings say: it needs little memory, and nothing
+/// is given up before it is seen what is in it.
+const SMALL_BYTES_MAX: u64 = 1024 * 1024;
+
 /// The load of a master's data set, fed piece by piece. Dropped, it ends without a result.
 pub struct LoadJob {
     pieces: Option<Sender<Vec<u8>>>,
+    /// Takes the old data set when the new one is in a file.
+    old: Option<Sender<Box<Keyspace>>>,
     waiting: Arc<Waiting>,
     attempt: u64,
 }
@@ -103,27 +109,37 @@ struct Waiting {
 }
 
 impl LoadJob {
-    /// Begins to build a data set in this empty keyspace.
-    pub fn start(mut keyspace: Box<Keyspace>, config: &Config, reporter: Reporter) -> LoadJob {
+    /// Begins to build a data set in this empty keyspace: from the pieces as they come, or `staged`: from a file of them,
+    /// once the old data set is given to be freed.
+    pub fn start(keyspace: Box<Keyspace>, config: &Config, staged: bool, reporter: Reporter) -> LoadJob {
         static ATTEMPTS: AtomicU64 = AtomicU64::new(1);
         let attempt = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
         let (pieces, receiver) = channel();
+        let (old, old_receiver) = channel();
         let waiting = Arc::new(Waiting::default());
         // A replica keeps keys that are past their time until its master deletes them.
         let options = options(config, false);
-        let mut source =
+        let source =
             Source { receiver, waiting: Arc::clone(&waiting), reporter: reporter.clone(), piece: Vec::new(), at: 0 };
         let sender = reporter.clone();
-        let load = move || {
-            let mut watch = Watch { reporter: None, expired: Vec::new() };
-            let result = load_into(&mut keyspace, &mut source, &options, &mut watch)
-                .map_err(|error| error.to_string())
-                .and_then(|report| source.read_end().map(|()| report))
-                .map(|report| loaded(*keyspace, &report, watch.expired));
+        let build = move || {
+            let result = if staged {
+                let staging = Staging { attempt, source, old: old_receiver, reporter: sender.clone() };
+                staging.build(keyspace, &options)
+            } else {
+                build_from_socket(keyspace, source, &options)
+            };
             sender.send(Report::Loaded { attempt, result });
         };
-        beside_or_report("load", &reporter, load, |reason| Report::Loaded { attempt, result: Err(reason) });
-        LoadJob { pieces: Some(pieces), waiting, attempt }
+        beside_or_report("load", &reporter, build, |reason| Report::Loaded { attempt, result: Err(reason) });
+        LoadJob { pieces: Some(pieces), old: Some(old), waiting, attempt }
+    }
+
+    /// Gives the old data set to be freed; then the new one is loaded from its file.
+    pub fn go_on(&mut self, old: Box<Keyspace>) {
+        if let Some(sender) = self.old.take() {
+            drop(sender.send(old)); // A thread that has ended has reported why.
+        }
     }
 
     /// Which load this is: reports of others are old.
@@ -150,6 +166,83 @@ impl LoadJob {
         self.pieces = None;
     }
 }
+
+fn build_from_socket(
+    mut keyspace: Box<Keyspace>,
+    mut source: Source,
+    options: &LoadOptions,
+) -> Result<Box<Loaded>, String> {
+    let mut watch = Watch { reporter: None, expired: Vec::new() };
+    let report = load_into(&mut keyspace, &mut source, options, &mut watch).map_err(|error| error.to_string())?;
+    source.read_end()?;
+    Ok(loaded(*keyspace, &report, watch.expired))
+}
+
+/// A data set that goes through a file.
+struct Staging {
+    attempt: u64,
+    source: Source,
+    old: Receiver<Box<Keyspace>>,
+    reporter: Reporter,
+}
+
+impl Staging {
+    fn build(mut self, mut keyspace: Box<Keyspace>, options: &LoadOptions) -> Result<Box<Loaded>, String> {
+        let failed = |error: io::Error| format!("the file for the data set: {}", reason(&error));
+        let mut file = files::unnamed(Path::new(".")).map_err(failed)?;
+        let bytes = self.receive(&mut file, options.verify_checksum)?;
+        let mut watch = Watch { reporter: None, expired: Vec::new() };
+        if bytes > SMALL_BYTES_MAX {
+            self.reporter.send(Report::LoadStaged { attempt: self.attempt, bytes });
+            let old = self.old.recv().map_err(|_| "the transfer was given up")?;
+            drop(old);
+            // What another thread's arenas keep of it this one could not use.
+            if let Err(reason) = memory::purge() {
+                self.reporter.send(Report::Log(format!("Freed memory could not be given back: {reason}")));
+            }
+            watch.reporter = Some(self.reporter.clone());
+        }
+        file.rewind().map_err(failed)?;
+        let report = load_into(&mut keyspace, file, options, &mut watch).map_err(|error| error.to_string())?;
+        if !report.rest.is_empty() {
+            return Err("there are bytes behind the end of the data set".to_owned());
+        }
+        Ok(loaded(*keyspace, &report, watch.expired))
+    }
+
+    /// Writes what comes into the file: how many bytes. The checksum at its end is compared, so that no data set is given up
+    /// for one that was damaged on its way.
+    fn receive(&mut self, file: &mut File, verify: bool) -> Result<u64, String> {
+        let mut sum = Crc64::new();
+        let mut tail: Vec<u8> = Vec::new();
+        let mut buffer = vec![0; RECEIVE_BYTES];
+        let mut bytes = 0;
+        loop {
+            let count = self.source.read(&mut buffer).map_err(|error| error.to_string())?;
+            if count == 0 {
+                break;
+            }
+            let piece = &buffer[..count];
+            file.write_all(piece).map_err(|error| format!("the file for the data set: {}", reason(&error)))?;
+            bytes += count as u64;
+            tail.extend_from_slice(piece);
+            let covered = tail.len().saturating_sub(CHECKSUM_BYTES);
+            sum.update(&tail[..covered]);
+            tail.drain(..covered);
+        }
+        let expected = tail.try_into().map(u64::from_le_bytes).unwrap_or(0);
+        if verify && expected != 0 && expected != sum.value() {
+            return Err("the checksum at the end of the data set does not fit".to_owned());
+        }
+        Ok(bytes)
+    }
+}
+
+/// How much is written to the file at once.
+const RECEIVE_BYTES: usize = 256 * 1024;
+
+/// The checksum that ends a file; all zero if there is none.
+const CHECKSUM_BYTES: usize = 8;
 
 /// The pieces as one stream of bytes.
 struct Source {
@@ -201,12 +294,12 @@ mod tests {
 
     use super::*;
 
-    fn begin() -> (LoadJob, Receiver<Report>) {
+    fn begin(staged: bool) -> (LoadJob, Receiver<Report>) {
         let (sender, reports) = channel();
         let poll = Poll::new().unwrap();
         let reporter = Reporter::new(sender, Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()));
         let keyspace = Keyspace::new(1, [1, 2], keyspace::Settings::default());
-        (LoadJob::start(Box::new(keyspace), &Config::default(), reporter), reports)
+        (LoadJob::start(Box::new(keyspace), &Config::default(), staged, reporter), reports)
     }
 
     fn empty_file() -> Vec<u8> {
@@ -228,7 +321,7 @@ mod tests {
     // the replica stayed in its synchronisation for ever.
     #[test]
     fn a_data_set_is_reported_when_its_transfer_has_ended() {
-        let (mut job, reports) = begin();
+        let (mut job, reports) = begin(false);
         job.push(empty_file());
         assert!(reports.recv_timeout(Duration::from_millis(50)).is_err(), "the end may still be on its way");
         job.end();
@@ -237,7 +330,7 @@ mod tests {
 
     #[test]
     fn bytes_behind_the_end_of_a_data_set_are_an_error() {
-        let (job, reports) = begin();
+        let (job, reports) = begin(false);
         job.push(empty_file());
         job.push(b"x".to_vec());
         assert!(result(&reports).is_err_and(|reason| reason.contains("behind the end")));
