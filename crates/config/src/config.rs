@@ -145,6 +145,8 @@ settings! {
     repl_timeout: u64 = 60,
     repl_backlog_size: u64 = 1 << 20,
     repl_backlog_ttl: u64 = 3600,
+    repl_backlog_disk_size: Option<u64> = None,
+    repl_backlog_seconds: u64 = 0,
     min_replicas_to_write: u32 = 0,
     min_replicas_max_lag: u64 = 10,
     replica_ignore_disk_write_errors: bool = false,
@@ -209,6 +211,13 @@ impl Config {
     /// What the server follows now: the REPLICAOF command changes it, CONFIG SET may not.
     pub fn set_replicaof(&mut self, master: Option<(String, u16)>) {
         self.replicaof = master;
+    }
+
+    /// How many bytes of disk may be used for replicas alone; None: they are not served from disk.
+    pub fn backlog_disk_bytes(&self) -> Option<u64> {
+        const WITH_AOF: u64 = 1 << 30;
+        let auto = if self.appendonly { WITH_AOF } else { 0 };
+        Some(self.repl_backlog_disk_size.unwrap_or(auto)).filter(|bytes| *bytes > 0)
     }
 
     /// Whether the default user must give a password.

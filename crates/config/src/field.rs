@@ -73,6 +73,8 @@ pub enum Field<'a> {
     Octal(&'a mut u32),
     /// A version of the RDB format, or the word `auto`.
     RdbVersion(&'a mut Option<u16>),
+    /// A size in bytes, or the word `auto`.
+    AutoBytes(&'a mut Option<u64>),
 }
 
 /// A line of a configuration file, without the directive's name.
@@ -135,6 +137,7 @@ impl Field<'_> {
             Field::Shutdown(value) => **value = ShutdownFlags::parse(words)?,
             Field::Octal(value) => **value = parse_octal(one(words)?)?,
             Field::RdbVersion(value) => **value = parse_rdb_version(one(words)?, range)?,
+            Field::AutoBytes(value) => **value = parse_auto_bytes(one(words)?, range)?,
         }
         Ok(())
     }
@@ -164,6 +167,7 @@ impl Field<'_> {
             Field::Shutdown(value) => value.text().into(),
             Field::Octal(value) => format!("{value:o}").into(),
             Field::RdbVersion(value) => value.map_or("auto".to_owned(), |number| number.to_string()).into(),
+            Field::AutoBytes(value) => value.map_or("auto".to_owned(), |bytes| bytes.to_string()).into(),
         }
     }
 
@@ -176,6 +180,7 @@ impl Field<'_> {
         match self {
             Field::Number(value) => line(range.write(value.get()).into()),
             Field::Size(value) => line(size_text(**value, |bytes| range.write(bytes)).into()),
+            Field::AutoBytes(Some(value)) => line(range.write(i128::from(*value)).into()),
             Field::Text(_) | Field::Name(_) | Field::Events(_) => line(quote(&text)),
             Field::Addresses(_) if is_default && !explicit => Vec::new(),
             Field::Addresses(value) if value.is_empty() => line(quote(b"")),
@@ -202,9 +207,12 @@ impl Field<'_> {
                 line(text)
             }
             Field::Renames(_) => Vec::new(),
-            Field::Bool(_) | Field::Choice(_) | Field::Shutdown(_) | Field::Octal(_) | Field::RdbVersion(_) => {
-                line(text)
-            }
+            Field::Bool(_)
+            | Field::Choice(_)
+            | Field::Shutdown(_)
+            | Field::Octal(_)
+            | Field::RdbVersion(_)
+            | Field::AutoBytes(None) => line(text),
         }
     }
 }
@@ -268,6 +276,14 @@ fn parse_percentiles(words: &[Vec<u8>]) -> Result<Vec<f64>, String> {
 
 fn percentiles_text(values: &[f64]) -> String {
     values.iter().map(|value| percentile_text(*value)).collect::<Vec<_>>().join(" ")
+}
+
+fn parse_auto_bytes(word: &[u8], range: Range) -> Result<Option<u64>, String> {
+    if word.eq_ignore_ascii_case(b"auto") {
+        return Ok(None);
+    }
+    let bytes = range.parse(word).map_err(|error| format!("{error}, or 'auto'"))?;
+    Ok(u64::try_from(bytes).ok())
 }
 
 fn parse_rdb_version(word: &[u8], range: Range) -> Result<Option<u16>, String> {

@@ -145,12 +145,16 @@ impl Journal {
             self.blocks.pop_front();
         }
         if self.blocks.len() < before {
-            self.marks.forget_before(self.first());
             // After a burst the list of blocks gives its memory back.
             if self.blocks.capacity() > 1024 && self.blocks.len() < self.blocks.capacity() / 4 {
                 self.blocks.shrink_to(self.blocks.len() * 2);
             }
         }
+    }
+
+    /// Forgets when the stream before this was written. Nobody asks for it any more.
+    pub fn forget_marks_before(&mut self, first: Offset) {
+        self.marks.forget_before(first);
     }
 
     /// The stream from `at` on, at most `bytes_max` bytes, in pieces fit for a vectored write. None if `at` is

@@ -1,6 +1,6 @@
 //! The append-only file: the replication stream on disk, byte for byte. This file is the state; `aof/write.rs` hands the
 //! stream to the disk and holds replies until it is there, `aof/rewrite.rs` replaces base and files, `aof/start.rs`
-//! takes over what was loaded, `aof/commands.rs` are BGREWRITEAOF and WAITAOF.
+//! takes over what was loaded, `aof/spares.rs` keeps for replicas what a rewrite leaves over, `aof/commands.rs` are BGREWRITEAOF and WAITAOF.
 //!
 //! A file covers the stream from one offset to the next; where a new one begins is decided first, and the stream is
 //! withheld there until the program has created the file and the manifest names it. So every byte that `write` took is
@@ -8,6 +8,7 @@
 
 mod commands;
 mod rewrite;
+mod spares;
 mod start;
 mod write;
 
@@ -20,7 +21,8 @@ use crate::client::ConnId;
 use crate::host::StreamPosition;
 
 pub use commands::ROWS;
-pub use start::LoadedFiles;
+pub use spares::SPARE_ENDING;
+pub use start::{FoundPart, LoadedFiles};
 
 /// What an append-only file can be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,7 +80,11 @@ enum InFlight {
         dropped: Vec<FileInfo>,
     },
     /// Replaces the manifest by this one.
-    Publish(Manifest),
+    Publish {
+        manifest: Manifest,
+        /// What is kept for replicas of the files that it does without: their old names, and what they are then.
+        kept: Vec<(String, journal::Part)>,
+    },
 }
 
 /// What INFO persistence tells of past rewrites.
@@ -131,6 +137,8 @@ pub struct Aof {
     /// again, since a thread may still be busy with it.
     last_base_seq: u64,
     last_seq: u64,
+    /// Files that an earlier life kept for replicas, until it is known whether they are of use.
+    old_spares: Vec<String>,
     /// Files that belong to nothing, to be deleted with the next manifest.
     garbage: Vec<String>,
     /// Further ids that the stream has got meanwhile: a file begins for each.
@@ -175,6 +183,7 @@ impl Aof {
             sync_ticket: 0,
             last_base_seq: 0,
             last_seq: 0,
+            old_spares: Vec::new(),
             garbage: Vec::new(),
             id_changes: VecDeque::new(),
             rewrite: None,
@@ -228,6 +237,8 @@ impl Aof {
     pub(crate) fn needs_from(&self) -> Option<u64> {
         match self.state {
             State::Off => None,
+            // What may still be taken back is written once more.
+            State::On if self.has_file => Some(self.whole.min(self.written)),
             State::On => Some(self.written),
             // Before the first file of a new base begins nothing is needed.
             State::Starting { .. } if self.switch.as_ref().is_some_and(|switch| switch.at.is_none()) => None,

@@ -48,13 +48,13 @@ mod timing;
 mod transaction;
 mod watch;
 
-pub use aof::LoadedFiles;
+pub use aof::{FoundPart, LoadedFiles, SPARE_ENDING};
 pub use client::{ConnId, PeerInfo};
 pub use connection::REDIS_VERSION;
 pub use host::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob, SnapshotFacts, StreamPosition};
 pub use node::{Node, Setup};
 pub use observe::StreamFacts;
-pub use output::{Discarded, JournalFile, Output, PublishedFiles, SyncTarget};
+pub use output::{Discarded, DroppedFiles, JournalFile, JournalRead, KeptFile, Output, PublishedFiles, SyncTarget};
 pub use persistence::Loaded;
 pub use replay::{FileReplayed, Replay, ReplayError};
 pub use shutdown::{ShutdownOptions, ShutdownSignal};

@@ -45,6 +45,18 @@ pub enum Output {
         /// To be given back.
         ticket: u64,
     },
+    /// Read bytes of the stream from a file, on a thread; answer with `Node::journal_read`.
+    ReadJournal(JournalRead),
+    /// Write these bytes of the stream to the end of a nameless file, on the same thread; answer with
+    /// `Node::journal_spilled`. A number that was not used yet is a new file.
+    SpillJournal {
+        /// The file's number.
+        file: u64,
+        /// The bytes.
+        pieces: Vec<bytes::Bytes>,
+    },
+    /// Delete files of the stream, on the same thread: what was asked for before is read before.
+    DropJournalFiles(DroppedFiles),
     /// Create the next incremental file; answer with `Node::journal_prepared`.
     PrepareJournal(JournalFile),
     /// Write a snapshot as a base file, beside the executor; answer with `Node::base_written`.
@@ -147,12 +159,44 @@ pub struct JournalFile {
     pub published: Option<PublishedFiles>,
 }
 
+/// Bytes of the stream that a replica needs and memory does not have.
+pub struct JournalRead {
+    /// The replica.
+    pub conn: ConnId,
+    /// To be given back.
+    pub ticket: u64,
+    /// Where they are.
+    pub extent: journal::Extent,
+}
+
+/// Files of the stream that nobody needs any more.
+#[derive(Debug, Default)]
+pub struct DroppedFiles {
+    /// Of the append-only kind: their names, without a directory.
+    pub names: Vec<String>,
+    /// Nameless ones: their numbers.
+    pub spills: Vec<u64>,
+}
+
+/// A file that the append-only file does without, and that is kept for replicas.
+#[derive(Clone, Debug)]
+pub struct KeptFile {
+    /// Its name.
+    pub name: String,
+    /// The name under which it is kept. The old one is deleted later.
+    pub kept_as: String,
+    /// Only its end is kept: from this place in the file on, behind this header.
+    pub from: Option<(u64, Vec<u8>)>,
+}
+
 /// What is to be on disk, in one step as far as a restart can see.
 pub struct PublishedFiles {
     /// The manifest's text.
     pub manifest: String,
     /// The text of the file of older replication ids.
     pub ids: String,
+    /// Files that get a second name before: what they hold is kept for replicas.
+    pub keep: Vec<KeptFile>,
     /// Files to be deleted afterwards.
     pub remove: Vec<String>,
 }

@@ -289,6 +289,7 @@ impl Node {
             }
             Err(reason) => {
                 self.log(LogLevel::Warning, &format!("Error saving DB on disk: {reason}"));
+                self.give_room_back(&reason);
                 false
             }
         }
@@ -412,6 +413,7 @@ impl Node {
     fn resume_history(&mut self, position: StreamPosition, older: &[(base::ReplId, u64)], tail: &[u8]) {
         let as_replica = self.config.replicaof.is_some();
         let fresh = base::ReplId::from_entropy(self.host.entropy());
+        self.drop_archive(crate::replication::Loss::BegunAnew);
         let replication = &mut self.replication;
         replication.journal.restart(journal::Offset(position.offset - tail.len() as u64));
         replication.journal.append(tail);

@@ -1,19 +1,23 @@
 //! Replication as the node sees it: the stream of effects with its history, the machines of both roles, and
 //! where each replica reads. The machines themselves are in the `replication` crate.
 //!
-//! `replication/stream.rs` writes the stream, `apply.rs` follows a master's, `replicas.rs` serves replicas,
-//! `commands.rs` are the commands.
+//! `replication/stream.rs` writes the stream, `apply.rs` follows a master's, `replicas.rs` serves replicas, `retention.rs`
+//! decides how much of the stream is kept, `from_disk.rs` serves from files, `commands.rs` are the commands.
 
 mod apply;
 mod commands;
+mod cut;
 mod doctor;
 mod failover;
+mod from_disk;
 mod guard;
 mod lag;
 mod link;
 mod receive;
 mod replicas;
+mod retention;
 mod stream;
+mod supply;
 mod upstream_client;
 
 use std::collections::BTreeMap;
@@ -32,10 +36,13 @@ pub use commands::ROWS;
 pub(crate) use commands::is_over;
 
 use apply::Apply;
+pub(crate) use cut::Loss;
 pub(crate) use doctor::{FullSyncReason, advice};
 use failover::Failover;
 use guard::Guard;
 pub(crate) use receive::{Clients, Incoming};
+use retention::Retention;
+use supply::Supply;
 use upstream_client::UpstreamClient;
 
 /// Both roles of one server.
@@ -55,6 +62,8 @@ pub struct Replication {
     pub(crate) upstream_client: UpstreamClient,
     /// Where each replica reads in the stream.
     pub(crate) cursors: BTreeMap<ConnId, Cursor>,
+    /// What of the stream is kept for replicas beside memory.
+    pub(crate) retention: Retention,
     /// Which commands from the master failed here, for the log: one line per command and error.
     pub(crate) upstream: Upstream,
     /// Against an empty master.
@@ -66,7 +75,7 @@ pub struct Replication {
 }
 
 /// A replica's place in the stream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Cursor {
     /// The next byte that it gets.
     pub at: u64,
@@ -76,6 +85,22 @@ pub(crate) struct Cursor {
     pub over_soft_limit_since: Option<Time>,
     /// How old the oldest byte was that it lacked when it acknowledged last, in milliseconds.
     pub lag_ms: Option<u64>,
+    /// Where it gets them from.
+    pub supply: Supply,
+}
+
+impl Cursor {
+    fn new(at: u64, live: bool) -> Cursor {
+        Cursor { at, live, over_soft_limit_since: None, lag_ms: None, supply: Supply::Memory }
+    }
+
+    /// It got so many bytes more. A block that is used up is let go of at once.
+    fn advance(&mut self, bytes: u64) {
+        self.at += bytes;
+        if matches!(&self.supply, Supply::Block { .. }) && self.supply.wants(self.at) == self.at {
+            self.supply = Supply::Memory;
+        }
+    }
 }
 
 impl Replication {
@@ -92,6 +117,7 @@ impl Replication {
             apply: Apply::default(),
             upstream_client: UpstreamClient::default(),
             cursors: BTreeMap::new(),
+            retention: Retention::default(),
             upstream: Upstream::None,
             guard: Guard::default(),
             failover: Failover::None,
@@ -112,6 +138,11 @@ impl Replication {
     /// The stream's end: how many bytes it has had in all.
     pub fn offset(&self) -> u64 {
         self.journal.end().0
+    }
+
+    /// How many bytes of the stream are in memory.
+    pub fn held_bytes(&self) -> u64 {
+        self.journal.end().0 - self.journal.first().0
     }
 
     /// Whether a client's write goes into the stream: its effects must be encoded.

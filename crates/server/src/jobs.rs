@@ -3,6 +3,7 @@
 
 pub mod aof;
 pub mod aof_load;
+mod journal_files;
 mod load;
 mod save;
 mod sync;
@@ -17,6 +18,7 @@ use node::{ConnId, Discarded, Loaded};
 
 use crate::memory;
 
+pub use journal_files::JournalFiles;
 pub use load::{LoadJob, load_file, load_now};
 pub use save::{save, save_beside};
 pub use sync::sync_beside;
@@ -47,6 +49,17 @@ pub enum Report {
     Log(String),
     /// The writing thread is done with what it was given.
     JournalWritten,
+    /// Bytes of the stream are read for a replica, or not.
+    JournalRead {
+        /// The replica.
+        conn: ConnId,
+        /// Which question it was.
+        ticket: u64,
+        /// Them, or why not.
+        result: Result<Vec<u8>, String>,
+    },
+    /// Bytes of the stream are in a nameless file, or not.
+    JournalSpilled(Result<(), String>),
     /// The append-only file is synced, or not.
     JournalSynced {
         /// Which sync it was.

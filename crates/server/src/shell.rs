@@ -14,7 +14,7 @@ use crate::clock;
 use crate::host::SharedListeners;
 use crate::jobs::aof::AofFiles;
 use crate::jobs::aof_load::FoundFiles;
-use crate::jobs::{self, LoadJob, Report, Reporter};
+use crate::jobs::{self, JournalFiles, LoadJob, Report, Reporter};
 use crate::signals::Signals;
 use crate::sockets::{Connection, connect};
 
@@ -47,6 +47,7 @@ pub struct Shell {
     reporter: Reporter,
     load: Option<LoadJob>,
     aof: Arc<AofFiles>,
+    journal_files: JournalFiles,
     free: Sender<Discarded>,
     buffer: Vec<u8>,
     /// A signal asked for the end.
@@ -98,6 +99,7 @@ impl Shell {
             reporter,
             load: None,
             aof,
+            journal_files: JournalFiles::default(),
             free,
             buffer: vec![0; READ_BYTES_MAX],
             ending: false,
@@ -158,6 +160,8 @@ impl Shell {
         self.node.persist_stream();
         self.carry_out();
         self.flush();
+        // Replicas that are served from disk have asked for what is next.
+        self.carry_out();
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -505,6 +509,15 @@ impl Shell {
                 Output::AbortLoad => self.load = None,
                 Output::WriteJournal(pieces) => self.aof.begin_write(pieces, &self.reporter),
                 Output::SyncJournal { ticket } => self.aof.begin_sync(ticket, &self.reporter),
+                Output::ReadJournal(wanted) => {
+                    self.journal_files.read(wanted, self.aof.directory(), &self.reporter);
+                }
+                Output::SpillJournal { file, pieces } => {
+                    self.journal_files.spill(file, pieces, self.aof.directory(), &self.reporter);
+                }
+                Output::DropJournalFiles(dropped) => {
+                    self.journal_files.drop_files(dropped, self.aof.directory(), &self.reporter);
+                }
                 Output::PrepareJournal(wanted) => self.aof.prepare(wanted, &self.reporter),
                 Output::WriteBase { job, name } => {
                     self.aof.write_base(job, name, self.node.config(), &self.reporter);
@@ -561,6 +574,8 @@ impl Shell {
                         self.node.journal_written(count, result);
                     }
                 }
+                Report::JournalRead { conn, ticket, result } => self.node.journal_read(conn, ticket, result),
+                Report::JournalSpilled(result) => self.node.journal_spilled(result),
                 Report::JournalSynced { ticket, result } => self.node.journal_synced(ticket, result),
                 Report::JournalPrepared(result) => self.node.journal_prepared(result),
                 Report::BaseWritten { name, result } => self.node.base_written(&name, result),

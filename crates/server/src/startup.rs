@@ -122,6 +122,7 @@ fn serve(
     let mut node =
         Node::new(Setup { config, host: Box::new(host), seeds: seeds(), now: clock::now(), unix: clock::unix_ms() });
     node.note_old_files(manifest, last_base, last_incr);
+    node.note_old_spares(jobs::aof_load::old_spares(&aof));
     let failed = |error: std::io::Error| format!("Can't set up the event loop: {}", reason(&error));
     let mut shell = Shell::new(node, signals, listeners, aof).map_err(failed)?;
     shell.node().begin_turn(clock::now(), clock::unix_ms());

@@ -300,5 +300,7 @@ pub(crate) fn base_config() -> Config {
     let mut config = Config::default();
     config.protected_mode = false;
     config.save = Vec::new();
+    // Replicas are served from memory alone.
+    config.repl_backlog_disk_size = Some(0);
     config
 }

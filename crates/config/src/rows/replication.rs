@@ -38,6 +38,10 @@ pub(super) const ROWS: &[Directive] = &[
         .bytes(1, I64)
         .clamped(16 * 1024, I64),
     Directive::honoured("repl-backlog-ttl", |c| Field::Number(&mut c.repl_backlog_ttl)).range(0, I64),
+    // Our own: how much of the stream is kept on disk for replicas that fell behind what memory holds.
+    Directive::honoured("repl-backlog-disk-size", |c| Field::AutoBytes(&mut c.repl_backlog_disk_size)).bytes(0, I64),
+    // Our own: for how long that is kept once no connected replica needs it; 0: without a limit.
+    Directive::honoured("repl-backlog-seconds", |c| Field::Number(&mut c.repl_backlog_seconds)).range(0, I64 / 1000),
     Directive::honoured("min-replicas-to-write", |c| Field::Number(&mut c.min_replicas_to_write))
         .alias("min-slaves-to-write")
         .range(0, I32),

@@ -9,6 +9,7 @@ use super::{InFlight, Rewrite, State, Switch};
 use crate::host::{LogLevel, StreamPosition};
 use crate::node::Node;
 use crate::output::{JournalFile, Output, PublishedFiles};
+use crate::replication::Loss;
 
 /// How long a rewrite waits after one that failed, in seconds; doubled up to the maximum with each that follows.
 const REWRITE_DELAY_SECONDS: u64 = 5;
@@ -81,7 +82,7 @@ impl Node {
                 manifest.incrs.retain(|incr| !dropped.contains(incr));
                 manifest.incrs.push(file.clone());
                 let remove = dropped.iter().map(|file| file.name.clone()).collect();
-                published = Some(PublishedFiles { manifest: manifest.format(), ids, remove });
+                published = Some(PublishedFiles { manifest: manifest.format(), ids, keep: Vec::new(), remove });
             }
             let name = file.name.clone();
             self.aof.in_flight = Some(InFlight::Prepare { file, attached, dropped });
@@ -97,8 +98,10 @@ impl Node {
         let kept = |file: &FileInfo| Some(file) == manifest.base.as_ref() || manifest.incrs.contains(file);
         let mut remove: Vec<String> = old.filter(|file| !kept(file)).map(|file| file.name.clone()).collect();
         remove.append(&mut self.aof.garbage);
-        let published = PublishedFiles { manifest: manifest.format(), ids, remove };
-        self.aof.in_flight = Some(InFlight::Publish(manifest));
+        let (keep, kept) = self.plan_spares(&manifest);
+        remove.retain(|name| keep.iter().all(|file| file.name != *name));
+        let published = PublishedFiles { manifest: manifest.format(), ids, keep, remove };
+        self.aof.in_flight = Some(InFlight::Publish { manifest, kept });
         self.outputs.push_back(Output::PublishFiles(published));
     }
 
@@ -206,6 +209,7 @@ impl Node {
         if let Err(error) = self.host.switch_journal(&header) {
             return self.write_failed(error);
         }
+        self.begin_part(&switch.file, at.offset, header.len() as u64);
         let aof = &mut self.aof;
         aof.switch = None;
         aof.has_file = true;
@@ -239,11 +243,12 @@ impl Node {
 
     /// The manifest leads to the new base, or does not.
     pub fn files_published(&mut self, result: Result<(), String>) {
-        let Some(InFlight::Publish(manifest)) = self.aof.in_flight.take() else { return };
+        let Some(InFlight::Publish { manifest, kept }) = self.aof.in_flight.take() else { return };
         let rewrite = self.aof.rewrite.take_if(|rewrite| rewrite.base == manifest.base);
         match (result, rewrite) {
             (Ok(()), rewrite) => {
                 self.aof.manifest = manifest;
+                self.take_spares(&kept);
                 if let Some(rewrite) = rewrite {
                     self.rewrite_done(&rewrite);
                 }
@@ -270,6 +275,7 @@ impl Node {
 
     fn rewrite_failed(&mut self, reason: &str) {
         self.log(LogLevel::Warning, &format!("Background AOF rewrite failed: {reason}"));
+        self.give_room_back(reason);
         let aof = &mut self.aof;
         if let Some(rewrite) = aof.rewrite.take() {
             aof.rewrites.last_seconds = (self.unix - rewrite.started) / 1000;
@@ -296,6 +302,7 @@ impl Node {
 
     /// Nothing that is on disk is the data set any more, or is to be trusted: a new base is due.
     pub(super) fn start_anew(&mut self, state: State) {
+        self.drop_archive(Loss::BegunAnew);
         let aof = &mut self.aof;
         aof.state = state;
         aof.has_file = false;

@@ -1,11 +1,22 @@
 //! Takes over what a start has loaded, and follows the settings and the history.
 
 use base::ReplId;
+use journal::Part;
 use persist::aof::{FileInfo, Manifest};
 
 use super::State;
 use crate::host::{LogLevel, StreamPosition};
 use crate::node::Node;
+use crate::replication::Loss;
+
+/// A file with a part of the stream, found at the start.
+#[derive(Clone, Debug)]
+pub struct FoundPart {
+    /// The replication id under which it was written.
+    pub replid: ReplId,
+    /// The part.
+    pub part: Part,
+}
 
 /// The append-only files that a start has loaded.
 pub struct LoadedFiles {
@@ -21,6 +32,8 @@ pub struct LoadedFiles {
     pub older: Vec<(ReplId, u64)>,
     /// The last bytes of the stream, up to the position that was loaded.
     pub tail: Vec<u8>,
+    /// Which files hold which part of the stream: of the manifest, and kept for replicas.
+    pub parts: Vec<FoundPart>,
 }
 
 impl Node {
@@ -31,6 +44,11 @@ impl Node {
         (self.aof.last_base_seq, self.aof.last_seq) = (last_base, last_incr);
     }
 
+    /// Files on disk that an earlier life kept for replicas. Those that a load does not find of use go.
+    pub fn note_old_spares(&mut self, names: Vec<String>) {
+        self.aof.old_spares = names;
+    }
+
     /// Begins the append-only file of a server that has loaded such files. The stream stands where they end.
     pub(crate) fn resume_aof(&mut self, files: LoadedFiles) {
         // Files of another server may name no offset: the stream begins behind them.
@@ -38,6 +56,8 @@ impl Node {
             self.turn_backlog(true);
         }
         let end = self.replication.offset();
+        self.aof.old_spares.clear();
+        self.resume_archive(files.parts);
         let aof = &mut self.aof;
         aof.manifest = files.manifest;
         aof.empty_files = files.empty;
@@ -60,6 +80,8 @@ impl Node {
             self.turn_backlog(true);
         }
         self.aof.released = self.replication.offset();
+        let old_spares = std::mem::take(&mut self.aof.old_spares);
+        self.aof.garbage.extend(old_spares);
         self.start_anew(State::Starting { hold, refuse: None });
     }
 
@@ -73,6 +95,7 @@ impl Node {
         self.aof.id_changes.clear();
         self.aof.rewrite_wanted = false;
         self.aof.write_error = None;
+        self.drop_archive(Loss::BegunAnew);
         self.release_held();
     }
 

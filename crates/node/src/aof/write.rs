@@ -88,6 +88,7 @@ impl Node {
     fn stream_written(&mut self, count: u64) {
         self.aof.written += count;
         self.aof.incr_bytes += count;
+        self.replication.retention.archive.extend(Offset(self.aof.written), self.unix);
         if self.aof.written == self.aof.unit_end {
             self.aof.whole = self.aof.written;
             self.writes_work();
@@ -106,6 +107,7 @@ impl Node {
         if first {
             self.log(LogLevel::Warning, &format!("Error writing to the append-only file: {reason}"));
             self.release_held();
+            self.give_room_back(&reason);
         }
         self.aof.retry_at = self.now + RETRY_AFTER;
         self.take_back_half();
@@ -124,6 +126,7 @@ impl Node {
             Ok(()) => {
                 aof.written = aof.whole;
                 aof.incr_bytes = aof.incr_bytes.saturating_sub(half);
+                self.replication.retention.archive.extend(Offset(aof.written), self.unix);
             }
             Err(reason) => {
                 let line = format!("The append-only file ends in half a command, which could not be removed: {reason}");

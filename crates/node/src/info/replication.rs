@@ -45,18 +45,20 @@ pub(super) fn replication(node: &Node, out: &mut Fields) {
         out.put("lockstep_last_sync", kind);
         out.put("lockstep_last_sync_seconds_ago", node.now.seconds_since(last.at));
     }
+    backlog_on_disk(node, out);
     for (at, line) in lines.iter().enumerate() {
         let lag = node.lag_of(line.conn, line.acked);
         let number = |value: Option<u64>| value.map_or("-1".to_owned(), |value| value.to_string());
         out.put(
             &format!("lockstep_lag{at}"),
             format_args!(
-                "ip={},port={},bytes_behind={},ms_behind={},backlog_seconds_left={}",
+                "ip={},port={},bytes_behind={},ms_behind={},backlog_seconds_left={},source={}",
                 line.ip,
                 line.port,
                 lag.bytes,
                 number(lag.milliseconds),
-                number(lag.backlog_seconds)
+                number(lag.backlog_seconds),
+                if node.is_served_from_disk(line.conn) { "disk" } else { "memory" }
             ),
         );
     }
@@ -72,6 +74,27 @@ pub(super) fn replication(node: &Node, out: &mut Fields) {
         if let Some(since) = guard.holding_since {
             out.put("lockstep_guard_holding_seconds", node.now.seconds_since(since));
         }
+    }
+}
+
+/// What is kept for replicas on disk, and who was cut all the same.
+fn backlog_on_disk(node: &Node, out: &mut Fields) {
+    let retention = &node.replication.retention;
+    let archive = node.usable_archive();
+    let (first, end) = archive.map_or((None, None), |archive| (archive.first(), archive.end()));
+    let held = first.zip(end).map_or(0, |(first, end)| end - first);
+    out.put("lockstep_backlog_disk_size", node.config.backlog_disk_bytes().unwrap_or(0));
+    out.put("lockstep_backlog_disk_first_byte_offset", first.map_or(0, |first| first.0 + 1));
+    out.put("lockstep_backlog_disk_histlen", held);
+    out.put("lockstep_backlog_disk_spare_bytes", retention.archive.spare_bytes());
+    out.put("lockstep_backlog_memory_bytes", node.replication.held_bytes());
+    out.put("lockstep_replicas_from_disk", node.replicas_from_disk());
+    out.put("lockstep_replicas_cut", retention.cuts);
+    if let Some(cut) = &retention.last_cut {
+        out.put("lockstep_last_cut_replica", &cut.replica);
+        out.put("lockstep_last_cut_reason", &cut.reason);
+        out.put("lockstep_last_cut_setting", cut.reason.setting());
+        out.put("lockstep_last_cut_time", cut.unix.seconds());
     }
 }
 

@@ -74,7 +74,9 @@ impl Node {
                     break;
                 }
                 if finished {
+                    let start = self.replication.offset();
                     self.replication.journal.append(&input[unit..at]);
+                    self.replication.retention.note_unit(start, start + (at - unit) as u64);
                     unit = at;
                 }
             }

@@ -103,9 +103,15 @@ impl Node {
             if let Some(seconds) = lag.backlog_seconds.filter(|seconds| *seconds < BACKLOG_SECONDS_MIN) {
                 findings.push(format!(
                     "The backlog reaches for only {seconds} seconds at the present rate: should {who} be away for longer, \
-                     it needs a full synchronisation. A larger repl-backlog-size avoids that."
+                     it needs a full synchronisation. A larger repl-backlog-size or repl-backlog-disk-size avoids that."
                 ));
             }
+        }
+        if let Some(cut) = &self.replication.retention.last_cut {
+            let ago = self.now.seconds_since(cut.at);
+            let (replica, reason, advice) = (&cut.replica, &cut.reason, cut.reason.advice());
+            findings
+                .push(format!("{replica} was cut {ago} seconds ago: {reason} ({}). {advice}", cut.reason.setting()));
         }
         if let Some(reason) = &self.replication.last_full_sync {
             let ago = self.now.seconds_since(reason.at);
@@ -139,7 +145,9 @@ pub(crate) fn advice(refusal: &Refusal) -> String {
                 .to_owned()
         }
         Refusal::NoBacklog => "repl-backlog-ttl 0 keeps the backlog while there is no replica.".to_owned(),
-        Refusal::TooOld(_) => "A larger repl-backlog-size avoids it.".to_owned(),
+        Refusal::TooOld(_) => {
+            "A larger repl-backlog-size avoids it, or on disk a larger repl-backlog-disk-size.".to_owned()
+        }
         Refusal::TooNew(_) => {
             "The replica has bytes that this server lost in a crash; appendfsync always avoids that.".to_owned()
         }

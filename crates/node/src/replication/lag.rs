@@ -42,7 +42,8 @@ impl Node {
         let bytes = self.replication.offset().saturating_sub(acked);
         let since = base::UnixMs(self.unix.0 - RATE_WINDOW_MS);
         let rate = journal.rate_since(since, self.unix);
-        let room = self.config.repl_backlog_size.saturating_sub(bytes);
+        let on_disk = self.config.backlog_disk_bytes().unwrap_or(0);
+        let room = self.config.repl_backlog_size.saturating_add(on_disk).saturating_sub(bytes);
         Lag {
             bytes,
             milliseconds: self.replication.cursors.get(&conn).and_then(|cursor| cursor.lag_ms),

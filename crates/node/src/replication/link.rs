@@ -204,6 +204,7 @@ impl Node {
         let fresh = base::ReplId::from_entropy(self.host.entropy());
         let (replid, offset) = position.map_or((fresh, 0), |position| (position.replid, position.offset));
         let stream_db = self.persistence.transfer_stream_db.take();
+        self.drop_archive(super::Loss::BegunAnew);
         let replication = &mut self.replication;
         replication.history.adopt(replid);
         replication.journal.restart(Offset(offset));

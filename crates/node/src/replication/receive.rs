@@ -57,7 +57,7 @@ impl Node {
             DisklessLoad::OnEmptyDb if self.keyspace.is_empty() => Clients::Refused,
             _ => Clients::Served,
         };
-        let progress = Loading { started: self.unix, total: total.unwrap_or(0), read: 0 };
+        let progress = Loading { started: self.unix, total: total.unwrap_or(0), read: 0, used_memory: 0 };
         self.persistence.incoming = Some(Incoming { progress, clients, flushed: false });
     }
 
@@ -80,7 +80,7 @@ impl Node {
         for db in 0..self.keyspace.count() {
             self.touch_database(db);
         }
-        let progress = Loading { started: self.unix, total: bytes, read: 0 };
+        let progress = Loading { started: self.unix, total: bytes, read: 0, used_memory: 0 };
         self.persistence.incoming = Some(Incoming { progress, clients: Clients::Refused, flushed: true });
         Some(Box::new(old))
     }

@@ -9,7 +9,8 @@ use replication::master::{Event, PeersOutput, StreamView};
 use smallvec::SmallVec;
 
 use super::link::log_level;
-use super::{Cursor, FullSyncReason};
+use super::supply::Step;
+use super::{Cursor, FullSyncReason, Loss};
 use crate::client::{Client, ConnId, Kind};
 use crate::host::{LogLevel, SaveJob, StreamPosition};
 use crate::node::Node;
@@ -25,10 +26,9 @@ impl Node {
         &mut self,
         call: impl FnOnce(&mut replication::Peers<ConnId>, &StreamView<'_>) -> R,
     ) -> R {
+        let first = self.retained_from();
         let replication = &mut self.replication;
-        let retained = replication
-            .active
-            .then(|| Retained { first: replication.journal.first().0, end: replication.journal.end().0 });
+        let retained = replication.active.then(|| Retained { first, end: replication.journal.end().0 });
         let view = StreamView { history: &replication.history, retained, upstream: replication.upstream };
         call(&mut replication.peers, &view)
     }
@@ -65,8 +65,7 @@ impl Node {
 
     /// From now on the connection gets the stream from this offset.
     pub(super) fn start_stream(&mut self, conn: ConnId, from: u64) {
-        let cursor = Cursor { at: from, live: true, over_soft_limit_since: None, lag_ms: None };
-        self.replication.cursors.insert(conn, cursor);
+        self.replication.cursors.insert(conn, Cursor::new(from, true));
         self.clients.mark_dirty(conn);
     }
 
@@ -78,6 +77,7 @@ impl Node {
 
     /// The stream begins to be kept, or no longer is: either way nobody may go on from before.
     pub(crate) fn turn_backlog(&mut self, on: bool) {
+        self.drop_archive(Loss::BegunAnew);
         let fresh = base::ReplId::from_entropy(self.host.entropy());
         let replication = &mut self.replication;
         replication.history.rotate(fresh);
@@ -129,8 +129,7 @@ impl Node {
             let preamble = client.outbox.to_vec();
             client.outbox.clear();
             client.transferring = true;
-            let cursor = Cursor { at: position.offset, live: false, over_soft_limit_since: None, lag_ms: None };
-            self.replication.cursors.insert(target.conn, cursor);
+            self.replication.cursors.insert(target.conn, Cursor::new(position.offset, false));
             self.replication.peers.handle(self.now, Event::BulkStarted(target.conn));
             replicas.push(SyncTarget {
                 conn: target.conn,
@@ -219,39 +218,6 @@ impl Node {
         self.run_peers();
     }
 
-    /// Cuts replicas that are too far behind, and lets go of what of the stream nobody needs. Once per turn.
-    pub(crate) fn settle_stream(&mut self) {
-        let limit = &self.config.client_output_buffer_limit.replica;
-        let end = self.replication.offset();
-        // Whoever is cut while the backlog has what it lacks comes back for just that, and would be cut again.
-        let at_least_backlog = |limit: u64| if limit == 0 { 0 } else { limit.max(self.config.repl_backlog_size) };
-        let (hard, soft) = (at_least_backlog(limit.hard), at_least_backlog(limit.soft));
-        let mut too_slow = Vec::new();
-        for (conn, cursor) in &mut self.replication.cursors {
-            let behind = end - cursor.at;
-            let over_soft = soft > 0 && behind >= soft;
-            let since = *cursor.over_soft_limit_since.get_or_insert(self.now);
-            if !over_soft {
-                cursor.over_soft_limit_since = None;
-            }
-            let over_hard = hard > 0 && behind >= hard;
-            if over_hard || (over_soft && self.now.seconds_since(since) > limit.soft_seconds) {
-                too_slow.push((*conn, behind));
-            }
-        }
-        for (conn, behind) in too_slow {
-            self.stats.output_buffer_limit_disconnections += 1;
-            let line = format!(
-                "Closing a replica's connection: it is {behind} bytes behind, more than client-output-buffer-limit allows."
-            );
-            self.log(LogLevel::Warning, &line);
-            self.close_now(conn);
-        }
-        let cursors = self.replication.cursors.values().map(|cursor| cursor.at);
-        let keep_from = cursors.chain(self.aof.needs_from()).min().map(Offset);
-        self.replication.journal.trim(keep_from);
-    }
-
     /// Writes what a connection has to get: its replies, then for a replica the stream. False: not all of it could
     /// be written now.
     pub fn write_connection(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<bool> {
@@ -262,7 +228,7 @@ impl Node {
 
     fn write_free(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<bool> {
         let (free_output, free_stream) = (self.free_output(conn), self.free_stream());
-        let Node { clients, replication, stats, .. } = self;
+        let Node { clients, stats, .. } = self;
         let Some(client) = clients.get_mut(conn).filter(|client| !client.transferring) else { return Ok(true) };
         while client.outbox.start() < free_output {
             let free = (free_output - client.outbox.start()).min(WRITE_BYTES_MAX as u64) as usize;
@@ -279,22 +245,48 @@ impl Node {
         if !client.outbox.is_empty() {
             return Ok(false); // It waits for the disk, and the stream goes behind it.
         }
-        let Some(cursor) = replication.cursors.get_mut(&conn).filter(|cursor| cursor.live) else { return Ok(true) };
-        while cursor.at < free_stream {
-            let free = (free_stream - cursor.at).min(WRITE_BYTES_MAX as u64) as usize;
-            let chunks = replication.journal.read(Offset(cursor.at), free);
-            let chunks = chunks.expect("a live cursor keeps its bytes").take(WRITE_SLICES_MAX);
-            let slices: SmallVec<[IoSlice<'_>; 16]> = chunks.map(IoSlice::new).collect();
-            let (written, all) = write_slices(write, &slices)?;
-            cursor.at += written as u64;
-            client.bytes_out += written as u64;
+        self.write_stream_to(conn, free_stream, write)
+    }
+
+    /// Writes a replica its part of the stream up to `free`, from memory or from a block of a file.
+    fn write_stream_to(&mut self, conn: ConnId, free: u64, write: &mut Write<'_>) -> io::Result<bool> {
+        // What the file may still lose again is not read from there; it is in memory.
+        let until = self.aof.needs_from().map_or(free, |from| from.min(free));
+        loop {
+            let archive = self.usable_archive();
+            let replication = &self.replication;
+            let Some(cursor) = replication.cursors.get(&conn).filter(|cursor| cursor.live) else { return Ok(true) };
+            if cursor.at >= free {
+                return Ok(true);
+            }
+            let wanted = (free - cursor.at).min(WRITE_BYTES_MAX as u64) as usize;
+            let step = cursor.supply.step(cursor.at, until, &replication.journal, archive);
+            let (written, all) = match step {
+                Step::Memory => {
+                    let chunks = replication.journal.read(Offset(cursor.at), wanted);
+                    let chunks = chunks.expect("it is in memory").take(WRITE_SLICES_MAX);
+                    let slices: SmallVec<[IoSlice<'_>; 16]> = chunks.map(IoSlice::new).collect();
+                    write_slices(write, &slices)?
+                }
+                Step::Write(bytes) => write_slices(write, &[IoSlice::new(&bytes[..bytes.len().min(wanted)])])?,
+                Step::Ask(extent) => {
+                    self.ask_block(conn, extent);
+                    return Ok(true);
+                }
+                // The end of the turn cuts whoever is lost.
+                Step::Wait | Step::Lost => return Ok(true),
+            };
+            let Node { clients, replication, stats, .. } = self;
+            if let (Some(cursor), Some(client)) = (replication.cursors.get_mut(&conn), clients.get_mut(conn)) {
+                cursor.advance(written as u64);
+                client.bytes_out += written as u64;
+            }
             stats.count_written(written);
             stats.net_repl_output_bytes += written as u64;
             if !all {
                 return Ok(false);
             }
         }
-        Ok(true)
     }
 
     /// Whether a connection is to be closed now that its outbox is written.

@@ -18,6 +18,7 @@ impl Replication {
         if !self.journal_is_wanted() || commands.len() == 0 {
             return false;
         }
+        let start = self.offset();
         let wrap = wrap && commands.len() > 1;
         if wrap {
             self.journal.append(MULTI);
@@ -31,6 +32,8 @@ impl Replication {
         if wrap {
             self.journal.append(EXEC);
         }
+        let end = self.offset();
+        self.retention.note_unit(start, end);
         true
     }
 

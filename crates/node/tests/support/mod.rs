@@ -5,3 +5,4 @@
 pub mod host;
 pub mod script;
 pub mod session;
+pub mod spill_disk;

@@ -12,6 +12,7 @@ use node::{ConnId, Loaded, Node, Output, PeerInfo, SaveJob, Setup, ShutdownSigna
 
 use super::host::{TestHost, UNIX_START};
 use super::script::{Action, take_replies};
+use super::spill_disk::SpillDisk;
 
 /// A reply that takes longer than this is none.
 const REPLY_WITHIN_MS: u64 = 5000;
@@ -27,6 +28,8 @@ pub struct Session {
     saves: Saves,
     /// What a master sends.
     loading: Option<Box<Keyspace>>,
+    /// Where the stream goes when it leaves the backlog.
+    pub disk: SpillDisk,
 }
 
 /// What becomes of saves beside the executor.
@@ -55,7 +58,16 @@ impl Session {
         let tick = Rc::new(Cell::new(Duration::ZERO));
         let host = Box::new(TestHost { clock: Rc::clone(&clock), tick: Rc::clone(&tick), file: Vec::new() });
         let node = Node::new(Setup { config, host, seeds: [1, 2, 3], now: clock.get(), unix: UNIX_START });
-        Session { node, clock, connections: BTreeMap::new(), exit: None, tick, saves: Saves::Done, loading: None }
+        Session {
+            node,
+            clock,
+            connections: BTreeMap::new(),
+            exit: None,
+            tick,
+            saves: Saves::Done,
+            loading: None,
+            disk: SpillDisk::default(),
+        }
     }
 
     /// Follows a master that has nothing: its stream begins at offset 0.
@@ -198,6 +210,11 @@ impl Session {
         self.connections.get_mut(&name).expect("it was just opened").stalled = true;
     }
 
+    /// It takes it again, with the next that it is sent.
+    pub fn unstall(&mut self, name: char) {
+        self.connections.get_mut(&name).expect("it is open").stalled = false;
+    }
+
     /// A signal came.
     pub fn signal(&mut self, signal: ShutdownSignal) {
         self.turn(|node| node.shut_down_on(signal));
@@ -235,11 +252,18 @@ impl Session {
         self.node.handle_timeout();
         self.carry_out();
         self.flush();
+        // What was written may have led to further wishes.
+        while self.carry_out() {
+            self.flush();
+        }
         self.node.end_turn();
     }
 
-    fn carry_out(&mut self) {
+    /// Whether there was anything to do.
+    fn carry_out(&mut self) -> bool {
+        let mut any = false;
         while let Some(output) = self.node.poll_output() {
+            any = true;
             match output {
                 Output::Close(id) => self.note_closed(id),
                 Output::StartSave(job) => match &mut self.saves {
@@ -263,9 +287,22 @@ impl Session {
                     self.node.load_done(Ok(loaded));
                 }
                 Output::AbortLoad => self.loading = None,
+                Output::SpillJournal { file, pieces } => {
+                    if let Some(result) = self.disk.spill(file, &pieces) {
+                        self.node.journal_spilled(result);
+                    }
+                }
+                Output::ReadJournal(wanted) => {
+                    let result = self.disk.read(&wanted.extent);
+                    self.node.journal_read(wanted.conn, wanted.ticket, result);
+                }
+                Output::DropJournalFiles(dropped) => {
+                    self.disk.files.retain(|number, _| !dropped.spills.contains(number));
+                }
                 _ => panic!("the tests have no append-only file"),
             }
         }
+        any
     }
 
     fn note_closed(&mut self, id: ConnId) {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use config::Config;
-use node::{JournalFile, PublishedFiles, SaveJob};
+use node::{JournalFile, KeptFile, PublishedFiles, SaveJob};
 
 use super::save::{file_target, write_file};
 use super::{Report, Reporter, beside};
@@ -228,6 +228,13 @@ impl AofFiles {
     pub fn begin_publish(self: &Arc<Self>, published: PublishedFiles, reporter: &Reporter) {
         let (files, reporter) = (Arc::clone(self), reporter.clone());
         beside("aof-files", move || {
+            for kept in &published.keep {
+                if let Err(error) = files.keep(kept) {
+                    // Whoever needs it is sent everything: no reason to fail the rewrite.
+                    let line = format!("{} could not be kept for replicas: {}", kept.name, reason(&error));
+                    reporter.send(Report::Log(line));
+                }
+            }
             let result = files.publish(&published).map_err(|error| reason(&error));
             reporter.send(Report::FilesPublished(result));
         });
@@ -242,6 +249,25 @@ impl AofFiles {
             drop(fs::remove_file(self.directory.join(name)));
         }
         Ok(())
+    }
+
+    /// Gives a file a second name under which it is kept for replicas, or copies the end that is kept of it. It is synced:
+    /// what a restart finds must be what was sent.
+    fn keep(&self, kept: &KeptFile) -> io::Result<()> {
+        let (old, new) = (self.directory.join(&kept.name), self.directory.join(&kept.kept_as));
+        let Some((from, header)) = &kept.from else {
+            File::open(&old)?.sync_data()?;
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => return fs::hard_link(&old, &new),
+            }
+        };
+        let mut source = File::open(&old)?;
+        io::Seek::seek(&mut source, io::SeekFrom::Start(*from))?;
+        let mut copy = files::Replacement::create(&new)?;
+        copy.write_all(header)?;
+        io::copy(&mut source, &mut copy)?;
+        copy.finish()
     }
 
     /// Writes a snapshot as a base beside the executor.

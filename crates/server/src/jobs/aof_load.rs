@@ -4,11 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use config::Config;
+use journal::{Offset, Part, Place};
 use keyspace::Keyspace;
-use node::{FileReplayed, Loaded, LoadedFiles, Replay, ReplayError, StreamPosition};
-use persist::aof::{Damage, FileInfo, Manifest, parse_ids};
+use node::{FileReplayed, FoundPart, Loaded, LoadedFiles, Replay, ReplayError, SPARE_ENDING, StreamPosition};
+use persist::aof::{Damage, FileInfo, Header, Manifest, parse_ids};
 use persist::rdb::{LoadReport, load_into};
 
 use super::aof::AofFiles;
@@ -41,6 +43,13 @@ pub fn survey(files: &AofFiles) -> (Manifest, u64, u64) {
     let named = |file: Option<&FileInfo>| file.map_or(0, |file| file.seq);
     let (base, incr) = (base.max(named(manifest.base.as_ref())), incr.max(named(manifest.incrs.last())));
     (manifest, base, incr)
+}
+
+/// The names of the files that an earlier life kept for replicas.
+pub fn old_spares(files: &AofFiles) -> Vec<String> {
+    let entries = fs::read_dir(files.directory()).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(files.stem()) && name.ends_with(SPARE_ENDING)).collect()
 }
 
 /// Looks for append-only files. A single file of an older server is taken over as the base, as Redis 7 does.
@@ -130,6 +139,7 @@ impl Loader<'_> {
         }
         self.read += base_bytes;
         let mut empty = Vec::new();
+        let mut parts = Vec::new();
         let mut incr_bytes = 0;
         for (at, incr) in manifest.incrs.iter().enumerate() {
             let path = self.files.directory().join(&incr.name);
@@ -141,6 +151,9 @@ impl Loader<'_> {
             } else {
                 empty.push(incr.clone());
             }
+            parts.extend(
+                replayed.header.map(|header| part_of(&incr.name, &header, replayed.length, false, clock::unix_ms())),
+            );
             incr_bytes += replayed.length;
             self.read += replayed.length;
         }
@@ -152,10 +165,38 @@ impl Loader<'_> {
             _ => base_position,
         };
         let older = fs::read(self.files.ids()).ok().and_then(|text| parse_ids(&text)).unwrap_or_default();
-        let files = LoadedFiles { manifest, empty, base_bytes, incr_bytes, older, tail };
+        parts.extend(self.spares(&manifest));
+        let files = LoadedFiles { manifest, empty, base_bytes, incr_bytes, older, tail, parts };
         let keyspace = *replay.into_keyspace();
         let keys = (0..keyspace.count()).map(|db| keyspace.len(db) as u64).sum();
         Ok(Loaded { keyspace, position, keys, expired: Vec::new(), files: Some(files) })
+    }
+
+    /// The files that are kept for replicas beside those of the manifest. Files that a rewrite was about to delete when the
+    /// program ended are deleted.
+    fn spares(&self, manifest: &Manifest) -> Vec<FoundPart> {
+        let first_seq = manifest.incrs.first().map_or(0, |incr| incr.seq);
+        let mut parts = Vec::new();
+        for entry in fs::read_dir(self.files.directory()).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(rest) = name.strip_prefix(self.files.stem()).and_then(|rest| rest.strip_prefix('.')) else {
+                continue;
+            };
+            let is_spare = name.ends_with(SPARE_ENDING);
+            let superseded = rest.strip_suffix(".incr.aof").and_then(|number| number.parse::<u64>().ok());
+            if !is_spare && superseded.is_none_or(|seq| seq >= first_seq) {
+                continue;
+            }
+            let (Ok(found), Some(header)) = (entry.metadata(), header_of(&entry.path())) else { continue };
+            if !is_spare {
+                drop(fs::remove_file(entry.path())); // The next start tries again.
+                continue;
+            }
+            let since_epoch = found.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+            let ended = since_epoch.map_or(clock::unix_ms(), |span| base::UnixMs(span.as_millis() as i64));
+            parts.push(part_of(&name, &header, found.len(), true, ended));
+        }
+        parts
     }
 
     /// Loads a base if it is an RDB file. Keys past their time stay: the commands behind may need them.
@@ -243,6 +284,27 @@ impl Loader<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The part of the stream in a file of so many bytes.
+fn part_of(name: &str, header: &Header, length: u64, spare: bool, ended: base::UnixMs) -> FoundPart {
+    let skip = header.encode().len() as u64;
+    let start = Offset(header.offset);
+    let end = start + length.saturating_sub(skip);
+    FoundPart {
+        replid: header.replid,
+        part: Part { place: Place::File(name.to_owned()), skip, start, end, spare, ended },
+    }
+}
+
+/// The header of a file of ours.
+fn header_of(path: &Path) -> Option<Header> {
+    /// More than any header has.
+    const BYTES: u64 = 256;
+    let mut begin = Vec::new();
+    File::open(path).ok()?.take(BYTES).read_to_end(&mut begin).ok()?;
+    let line = begin.split(|byte| *byte == b'\n').next()?;
+    Header::parse(line.strip_suffix(b"\r")?)
 }
 
 fn size_of(path: &Path) -> Result<u64, String> {

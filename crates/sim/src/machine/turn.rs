@@ -282,7 +282,10 @@ impl Machine {
                 | Output::SyncJournal { .. }
                 | Output::PrepareJournal(_)
                 | Output::WriteBase { .. }
-                | Output::PublishFiles(_) => unreachable!("simulated nodes have no append-only file yet"),
+                | Output::PublishFiles(_)
+                | Output::ReadJournal(_)
+                | Output::SpillJournal { .. }
+                | Output::DropJournalFiles(_) => unreachable!("simulated nodes have no append-only file yet"),
                 Output::Exit { code: 0 } => self.ended = true,
                 Output::Exit { code } => {
                     self.complaint.get_or_insert(format!("it wants to exit with code {code}"));
