@@ -43,6 +43,9 @@ tasks:
                            write into transcripts of data commands what a real peer (valkey80) makes of them
   transcripts coverage     name commands and options that no transcript uses, and commands without an error or a
                            WRONGTYPE in one
+  compare [--commands N] [--seed N]
+                           random commands to ours and to Redis 7.0: every reply compared, then all data, after a reload,
+                           a restart and on replicas (docs/testing.md)
   tidy                     check what no compiler checks: headers, imports, sizes, words that must not stay
   peers                    fetch the real Redis and Valkey that tests run against, into target/peers
                            (or the folder that $LOCKSTEP_PEERS names); neither root nor the system is touched
@@ -72,6 +75,7 @@ fn run() -> Outcome<()> {
         "fuzz" => fuzz::run(words),
         "miri" => no_arguments(&words).and_then(|()| miri::run()),
         "record" => record(&words),
+        "compare" => compare(&words),
         "tidy" => no_arguments(&words).and_then(|()| tidy::run()),
         "transcripts" => transcripts::run(&words),
         "peers" => no_arguments(&words).and_then(|()| peers::run()),
@@ -85,6 +89,14 @@ fn record(words: &[String]) -> Outcome<()> {
     command.args(["run", "--quiet", "-p", "peertest", "--bin", "record", "--"]).args(words);
     let status = command.status().map_err(|error| format!("cargo cannot be started: {error}"))?;
     if status.success() { Ok(()) } else { Err("nothing was recorded from there on".to_owned()) }
+}
+
+/// So does the comparison.
+fn compare(words: &[String]) -> Outcome<()> {
+    let mut command = std::process::Command::new(workspace::cargo());
+    command.args(["run", "--quiet", "-p", "peertest", "--bin", "compare", "--"]).args(words);
+    let status = command.status().map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err("see above for what differs".to_owned()) }
 }
 
 fn no_arguments(words: &[String]) -> Outcome<()> {

@@ -73,6 +73,29 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     }
 }
 
+/// Writes a double with 17 significant digits, which tell it from every other, but no zeros at their end: as C's `%.17g`
+/// does. `0.10000000000000001`, `1e+17`, `inf`.
+pub fn write_f64_exact(out: &mut Vec<u8>, value: f64) {
+    const DIGITS: i32 = 17;
+    if !value.is_finite() {
+        return out.extend_from_slice(F64Text::new(value).as_bytes());
+    }
+    let scientific = format!("{value:.16e}");
+    let (digits, power) = scientific.split_once('e').expect("the format has an exponent");
+    let power: i32 = power.parse().expect("the format's exponent is a number");
+    let stripped = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if (-4..DIGITS).contains(&power) {
+        let decimals = (DIGITS - 1 - power) as usize;
+        out.extend_from_slice(stripped(&format!("{value:.decimals$}")).as_bytes());
+    } else {
+        let sign = if power < 0 { '-' } else { '+' };
+        out.extend_from_slice(format!("{}e{sign}{:02}", stripped(digits), power.abs()).as_bytes());
+    }
+}
+
 /// A double as text on the stack, laid out as by [`write_f64`], but whole numbers too take an exponent where that is
 /// shorter: `1e+15`. So scores look in the peers' listpacks, and in their digests of values (Redis 7.2 and later).
 pub struct F64Text {
@@ -156,6 +179,28 @@ mod tests {
         let mut out = Vec::new();
         write_f64(&mut out, value);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn exact_doubles_have_the_digits_of_a_peer() {
+        for (value, text) in [
+            (0.1, "0.10000000000000001"),
+            (0.30000000000000004, "0.30000000000000004"),
+            (1e-7, "9.9999999999999995e-08"),
+            (931520935.8676386, "931520935.86763859"),
+            (1e17, "1e+17"),
+            (1e16, "10000000000000000"),
+            (123456789012345678.0, "1.2345678901234568e+17"),
+            (-0.0, "-0"),
+            (100.0, "100"),
+            (0.0001, "0.0001"),
+            (-2.5, "-2.5"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            let mut out = Vec::new();
+            write_f64_exact(&mut out, value);
+            assert_eq!(String::from_utf8_lossy(&out), text);
+        }
     }
 
     #[test]

@@ -130,14 +130,28 @@ impl List {
                 Arc::make_mut(listpack).replace_at(at, crate::listpack::canonical(element));
             }
             Repr::Nodes(tree) => {
-                let start = tree.leaf_at(index).1;
                 let limit = NodeLimit::new(limits);
+                let (node, start) = tree.leaf_at(index);
+                let joins = |after: usize| after < tree.len() && tree.leaf_at(after).0.has_room(element, limit);
+                if matches!(node, Node::Plain(_)) && joins(index + 1) {
+                    // A small element in place of a large one goes to the node behind, as with the peers.
+                    Arc::make_mut(tree)
+                        .edit(seek_rank::<Node>(index), |node| (node.remove(0, 1), NewLeaves::<Node>::new()));
+                    self.insert_raw(index, element, limits);
+                    self.shrink(limits);
+                    return true;
+                }
                 Arc::make_mut(tree)
                     .edit(seek_rank::<Node>(index), |node| ((), node.replace(index - start, element, limit)));
                 self.shrink(limits);
             }
         }
         true
+    }
+
+    /// Takes the encoding for one more element, as an insertion does before it knows where it goes, if anywhere.
+    pub fn prepare(&mut self, element: &[u8], limits: &Limits) {
+        self.make_room(element.len(), 1, limits);
     }
 
     /// Puts an element before the one at `index`, at the end if `index` is the length; false beyond that.

@@ -401,6 +401,7 @@ mod tests {
         prop_oneof![
             30 => (-60..60i64).prop_map(|number| number.to_string().into_bytes()),
             1 => (0..3u8, 1..70usize).prop_map(|(byte, len)| vec![byte; len]),
+            1 => (0..3u8, 900..5_000usize).prop_map(|(byte, len)| vec![byte; len]),
         ]
     }
 

@@ -60,6 +60,11 @@ impl Error {
     }
 }
 
+/// As much of a client's word as the peers quote in a refusal: up to its first zero byte.
+pub fn quotable(word: &[u8]) -> &[u8] {
+    &word[..memchr::memchr(0, word).unwrap_or(word.len())]
+}
+
 impl From<WrongType> for Error {
     fn from(_: WrongType) -> Error {
         Error::WrongType

@@ -26,7 +26,7 @@ mod zset;
 
 pub use blocking::{Blocking, Wait};
 pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, int32, is};
-pub use error::{Error, Outcome};
+pub use error::{Error, Outcome, quotable};
 pub use flags::{Categories, Flags};
 pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
 pub use row::{Meta, Row};

@@ -21,7 +21,7 @@ use resp::{Args, Reply};
 
 use crate::collection::reply_element;
 use crate::context::DataRow;
-use crate::error::Error;
+use crate::error::{Error, quotable};
 
 use id::IdText;
 
@@ -72,11 +72,13 @@ fn reply_entries<'a>(reply: &mut Reply<'_>, entries: impl Iterator<Item = Stream
 
 /// The refusal for a key or group that is not there.
 fn no_group(key: &[u8], group: &[u8], suffix: &[u8]) -> Error {
+    let (key, group) = (quotable(key), quotable(group));
     Error::Bytes([b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'", suffix].concat())
 }
 
 /// The refusal for a group that is not there in a stream that is.
 fn no_group_of(key: &[u8], group: &[u8]) -> Error {
+    let (key, group) = (quotable(key), quotable(group));
     Error::Bytes([b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"].concat())
 }
 
@@ -85,7 +87,7 @@ const QUOTED_BYTES_MAX: usize = 128;
 
 /// The refusal of a subcommand that does not take these arguments, as far as its arity does not say so.
 fn wrong_arguments(args: &Args<'_>) -> Error {
-    let name = &args[1][..args[1].len().min(QUOTED_BYTES_MAX)];
+    let name = quotable(&args[1][..args[1].len().min(QUOTED_BYTES_MAX)]);
     let command = args[0].to_ascii_uppercase();
     let before = b"ERR unknown subcommand or wrong number of arguments for '";
     Error::Bytes([&before[..], name, b"'. Try ", &command, b" HELP."].concat())

@@ -1,7 +1,7 @@
 //! All commands by name: the data commands of `commands` and the server commands of this crate, with what is
 //! counted for each.
 
-use commands::{DataRow, Error, Flags, Meta, Outcome, Row, is};
+use commands::{DataRow, Error, Flags, Meta, Outcome, Row, is, quotable};
 use resp::Args;
 
 use crate::ahead::KeyRange;
@@ -270,14 +270,14 @@ const QUOTED_BYTES_MAX: usize = 128;
 
 fn unknown_command(args: &Args<'_>) -> Error {
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend_from_slice(&args[0][..args[0].len().min(QUOTED_BYTES_MAX)]);
+    text.extend_from_slice(quotable(&args[0][..args[0].len().min(QUOTED_BYTES_MAX)]));
     text.extend_from_slice(b"', with args beginning with: ");
     let mut quoted = 0;
     for arg in args.tail(1).iter() {
         if quoted >= QUOTED_BYTES_MAX {
             break;
         }
-        let part = &arg[..arg.len().min(QUOTED_BYTES_MAX - quoted)];
+        let part = quotable(&arg[..arg.len().min(QUOTED_BYTES_MAX - quoted)]);
         text.push(b'\'');
         text.extend_from_slice(part);
         text.extend_from_slice(b"' ");
@@ -288,7 +288,7 @@ fn unknown_command(args: &Args<'_>) -> Error {
 
 fn unknown_subcommand(args: &Args<'_>) -> Error {
     let mut text = b"ERR unknown subcommand '".to_vec();
-    text.extend_from_slice(&args[1][..args[1].len().min(QUOTED_BYTES_MAX)]);
+    text.extend_from_slice(quotable(&args[1][..args[1].len().min(QUOTED_BYTES_MAX)]));
     text.extend_from_slice(b"'. Try ");
     text.extend_from_slice(&args[0].to_ascii_uppercase());
     text.extend_from_slice(b" HELP.");

@@ -27,7 +27,8 @@ pub struct Entry {
     pub expires_ms: Option<i64>,
     /// Its elements in order, or sorted if the type has no order; a hash has fields and values in turn.
     pub elements: Vec<Vec<u8>>,
-    /// The scores of a sorted set, as the bits of each number: the text of a number differs between versions.
+    /// The scores of a sorted set, as the bits of each number: the text of a number differs between versions. A zero has no
+    /// sign: the compact encoding drops it, and a replica may have that encoding where its master has another.
     pub scores: Vec<u64>,
     /// The fields of a hash that expire, sorted, with the moment in Unix milliseconds.
     pub field_deadlines: Vec<(Vec<u8>, i64)>,
@@ -80,6 +81,11 @@ impl Dataset {
 
     /// A line for each key that differs, None if nothing does. `mine` and `theirs` name the two.
     pub fn differences(&self, mine: &str, other: &Dataset, theirs: &str) -> Option<String> {
+        self.differences_within(0, mine, other, theirs)
+    }
+
+    /// The same for servers that ran the same commands: moments may be so many milliseconds apart.
+    pub fn differences_within(&self, apart_ms: i64, mine: &str, other: &Dataset, theirs: &str) -> Option<String> {
         let mut lines = Vec::new();
         let mut names: Vec<_> = self.entries.keys().chain(other.entries.keys()).collect();
         names.sort();
@@ -88,7 +94,7 @@ impl Dataset {
             let (database, key) = name;
             let key = key.escape_ascii();
             match (self.entries.get(name), other.entries.get(name)) {
-                (Some(a), Some(b)) if a == b => {}
+                (Some(a), Some(b)) if a.agrees(b, apart_ms) => {}
                 (Some(a), Some(b)) => {
                     lines.push(format!("db {database} {key}: {}", entry_difference(a, mine, b, theirs)))
                 }
@@ -105,6 +111,29 @@ impl Dataset {
         let mut text = format!("{} of {} keys differ between {mine} and {theirs}\n", lines.len(), self.len());
         lines.iter().take(SHOWN_MAX).for_each(|line| writeln!(text, "  {line}").expect("a string takes everything"));
         Some(text)
+    }
+}
+
+impl Entry {
+    /// Whether two entries are equal but for moments that are up to `apart_ms` apart.
+    fn agrees(&self, other: &Entry, apart_ms: i64) -> bool {
+        let near = |a: i64, b: i64| a.abs_diff(b) <= apart_ms.unsigned_abs();
+        let expires = match (self.expires_ms, other.expires_ms) {
+            (Some(a), Some(b)) => near(a, b),
+            (a, b) => a == b,
+        };
+        // In a stream, the moment of a delivery is an element of its own, a Unix time of 13 digits.
+        let moment = |text: &[u8]| std::str::from_utf8(text).ok().filter(|text| text.len() == 13)?.parse().ok();
+        let same = |(a, b): (&Vec<u8>, &Vec<u8>)| {
+            a == b || self.kind == "stream" && moment(a).zip(moment(b)).is_some_and(|(a, b)| near(a, b))
+        };
+        let elements =
+            self.elements.len() == other.elements.len() && self.elements.iter().zip(&other.elements).all(same);
+        expires
+            && elements
+            && self.kind == other.kind
+            && self.scores == other.scores
+            && self.field_deadlines == other.field_deadlines
     }
 }
 
@@ -201,7 +230,8 @@ fn entry(kind: &str, expires_ms: Option<i64>, value: &Value) -> Entry {
 
 fn score_bits(text: &[u8]) -> u64 {
     let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
-    number.unwrap_or_else(|| panic!("{} is no score", text.escape_ascii())).to_bits()
+    let number = number.unwrap_or_else(|| panic!("{} is no score", text.escape_ascii()));
+    (number + 0.0).to_bits()
 }
 
 fn flatten(value: &Value, elements: &mut Vec<Vec<u8>>) {

@@ -10,6 +10,7 @@
 )]
 
 mod acknowledged;
+pub mod comparison;
 mod dataset;
 mod info;
 mod load;

@@ -55,14 +55,14 @@ impl Peer {
     }
 }
 
-/// `$LOCKSTEP_BIN`, or the program built into the same folder as the running test.
+/// `$LOCKSTEP_BIN`, or the program built into the same folder as the running test or tool.
 fn our_program() -> PathBuf {
     if let Some(path) = std::env::var_os("LOCKSTEP_BIN") {
         return PathBuf::from(path);
     }
     let test = std::env::current_exe().expect("a test knows its own program");
-    // target/debug/deps/test-0123 → target/debug/lockstep
-    let path = test.ancestors().nth(2).expect("tests are two folders deep").join("lockstep");
-    assert!(path.exists(), "{} is not there: run `cargo build -p server`", path.display());
-    path
+    // target/debug/deps/test-0123, or target/debug/compare → target/debug/lockstep
+    let mut candidates = test.ancestors().skip(1).take(2).map(|folder| folder.join("lockstep"));
+    let found = candidates.find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("there is no lockstep beside {}: run `cargo build -p server`", test.display()))
 }

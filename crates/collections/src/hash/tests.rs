@@ -16,6 +16,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         8 => (-60..60i64).prop_map(|number| number.to_string().into_bytes()),
         1 => (0..3u8, 10..70usize).prop_map(|(byte, len)| vec![byte; len]),
+        1 => (0..3u8, 900..5_000usize).prop_map(|(byte, len)| vec![byte; len]),
     ]
 }
 

@@ -47,7 +47,8 @@ impl NodeLimit {
         if self.count == usize::MAX { bytes <= self.bytes } else { count <= self.count }
     }
 
-    fn is_large(self, element: &[u8]) -> bool {
+    /// True if such an element has a node of its own.
+    pub(super) fn is_large(self, element: &[u8]) -> bool {
         element.len() > self.bytes
     }
 

@@ -7,7 +7,7 @@ use keyspace::notify::{Class, Event};
 use resp::Args;
 
 use crate::context::{Context, DataFn, DataRow, is};
-use crate::error::{Error, Outcome};
+use crate::error::{Error, Outcome, quotable};
 use crate::flags::{Categories, Flags};
 use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
@@ -165,7 +165,7 @@ fn parse(ctx: &Context<'_>, args: &Args<'_>) -> Result<Request, Error> {
                 }
             });
         } else {
-            return Err(Error::Bytes([b"ERR unknown argument: ", word].concat()));
+            return Err(Error::Bytes([b"ERR unknown argument: ", quotable(word)].concat()));
         }
         at += 1;
     }

@@ -5,7 +5,7 @@ use base::UnixMs;
 use resp::Args;
 
 use crate::context::{Context, DataFn, DataRow, int, is};
-use crate::error::{Error, Outcome};
+use crate::error::{Error, Outcome, quotable};
 use crate::flags::{Categories, Flags};
 use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
@@ -127,7 +127,7 @@ impl Conditions {
                 _ if is(word, "XX") => &mut conditions.if_some,
                 _ if is(word, "GT") => &mut conditions.if_later,
                 _ if is(word, "LT") => &mut conditions.if_earlier,
-                _ => return Err(Error::Bytes([b"ERR Unsupported option ", word].concat())),
+                _ => return Err(Error::Bytes([b"ERR Unsupported option ", quotable(word)].concat())),
             };
             *flag = true;
         }

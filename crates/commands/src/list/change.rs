@@ -30,8 +30,12 @@ pub(super) const LSET: DataRow = Row {
 };
 fn lset(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let Some(mut edit) = ctx.db.edit::<List>(&args[1])? else { return Err(Error::NoSuchKey) };
-    let found =
-        int(&args[2]).and_then(|index| position(index, edit.get().len()).ok_or(Error::text("ERR index out of range")));
+    let found = int(&args[2]).and_then(|index| {
+        // As with LINSERT, the encoding changes before it is known whether there is such an element.
+        let (list, limits) = edit.get_mut();
+        list.prepare(&args[3], limits);
+        position(index, list.len()).ok_or(Error::text("ERR index out of range"))
+    });
     match found {
         Ok(at) => {
             let (list, limits) = edit.get_mut();
@@ -71,6 +75,9 @@ fn linsert(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         return Ok(());
     };
     let pivot = Needle::new(&args[3]);
+    // The peers change the encoding before they look for the place, so a list may have another from then on.
+    let (list, limits) = edit.get_mut();
+    list.prepare(&args[4], limits);
     let found = edit.get().iter().position(|element| pivot.is(element));
     let Some(at) = found else {
         edit.unchanged();

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::collection::int_from;
 use crate::context::{Context, DataFn, DataRow, is};
-use crate::error::{Error, Outcome};
+use crate::error::{Error, Outcome, quotable};
 use crate::flags::{Categories, Flags};
 use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
@@ -196,7 +196,7 @@ impl Options {
                 }
                 Some(next) if is(word, "LASTID") => options.last_id = id::exact(next)?,
                 _ => {
-                    return Err(Error::Bytes([b"ERR Unrecognized XCLAIM option '", word, b"'"].concat()));
+                    return Err(Error::Bytes([b"ERR Unrecognized XCLAIM option '", quotable(word), b"'"].concat()));
                 }
             }
             at += 1;

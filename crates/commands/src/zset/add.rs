@@ -59,6 +59,10 @@ pub(super) const ZINCRBY: DataRow = Row {
     subcommands: &[],
 };
 fn zincrby(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    // The peers read it as ZADD with INCR, where an option here leaves no pair.
+    if ["NX", "XX", "GT", "LT", "CH", "INCR"].into_iter().any(|option| is(&args[2], option)) {
+        return Err(Error::Syntax);
+    }
     let options = Options { increment: true, ..Options::default() };
     let tally = add(ctx, &args[1], &options, std::iter::once((float(&args[2])?, args.at(3))))?;
     ctx.reply.double(tally.score.expect("without conditions there is a new score"));

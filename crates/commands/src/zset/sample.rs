@@ -78,10 +78,16 @@ fn zscan(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let Some(zset) = ctx.db.collection::<ZSet>(&args[1])? else { return reply_empty_scan(ctx) };
     let mut scan = ElementScan::parse(args, "ZSCAN")?;
     let mut text = Vec::with_capacity(32);
+    // Walking over a table the peers write scores as they always did, elsewhere as short as they can be.
+    let short = zset.as_listpack().is_some();
     let next = zset.scan(cursor, scan.count, |member, score| {
         if scan.take(member) {
             text.clear();
-            base::numbers::write_f64(&mut text, score);
+            if short {
+                base::numbers::write_f64(&mut text, score);
+            } else {
+                base::numbers::write_f64_exact(&mut text, score);
+            }
             scan.push(&text);
         }
     });

@@ -30,8 +30,21 @@ impl Aggregate {
         match self {
             // The sum of both infinities is 0 here, as with the peers: there are no scores that are no numbers.
             Aggregate::Sum => or_zero(a + b),
-            Aggregate::Min => a.min(b),
-            Aggregate::Max => a.max(b),
+            // What compares as equal, as zeros of both signs do, or not at all leaves the first.
+            Aggregate::Min => {
+                if b < a {
+                    b
+                } else {
+                    a
+                }
+            }
+            Aggregate::Max => {
+                if b > a {
+                    b
+                } else {
+                    a
+                }
+            }
         }
     }
 }
@@ -63,12 +76,17 @@ impl Source {
 
     /// The weighted score of a member.
     fn score(&self, member: &[u8]) -> Option<f64> {
+        self.product(member).map(or_zero)
+    }
+
+    /// The score of a member times the weight; no number where one is 0 and the other infinite.
+    fn product(&self, member: &[u8]) -> Option<f64> {
         let score = match &self.members {
             Members::Missing => None,
             Members::Set(set) => set.contains(member).then_some(1.0),
             Members::ZSet(zset) => zset.score(member),
         };
-        score.map(|score| self.weigh(score))
+        score.map(|score| score * self.weight)
     }
 
     fn contains(&self, member: &[u8]) -> bool {
@@ -177,9 +195,10 @@ impl Sources {
         let Some((smallest, others)) = self.list.split_first() else { return result };
         for (member, score) in smallest.iter() {
             member.with_bytes(|member| {
+                // Unlike in a union, a product that is no number makes the sum 0, as with the peers.
                 let total = others
                     .iter()
-                    .try_fold(score, |total, source| Some(aggregate.combine(total, source.score(member)?)));
+                    .try_fold(score, |total, source| Some(aggregate.combine(total, source.product(member)?)));
                 if let Some(total) = total {
                     result.insert(member, total, limits);
                 }
