@@ -85,8 +85,10 @@ const LOOKED_AT_PER_CLAIM: u64 = 10;
 
 fn xautoclaim(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let name = GroupName { key: &args[1], group: &args[2] };
+    // The peers look for the key before they read the rest: a wrong argument has its miss beside it.
+    let checked = check_group(&mut ctx.db, name);
     let (options, start, count_max) = parse_auto(args, ctx.db.now.0)?;
-    check_group(&mut ctx.db, name)?;
+    checked?;
     ctx.db.effects.replicate_nothing();
     let now = ctx.db.now.0;
     let reply = &mut ctx.reply;

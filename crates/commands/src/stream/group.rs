@@ -88,6 +88,9 @@ fn setid(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         Err(no_group_of(key, name))
     } else if args.len() > 7 {
         Err(wrong_arguments(args))
+    } else if matches!(&args[4], b"-" | b"+") {
+        // The ends of all ids: known here, not to CREATE.
+        id::range_start(&args[4])
     } else {
         position(&args[4], edit.get())
     };

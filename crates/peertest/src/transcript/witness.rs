@@ -59,7 +59,7 @@ impl Witness {
         let server = Server::start(peer, &[DIRECTIVES, &[&notify]].concat());
         server.run("DEBUG SET-ACTIVE-EXPIRE 0");
         let mut subscriber = server.client();
-        subscriber.send(&[b"PSUBSCRIBE", b"__keyevent@*"]).expect("a running server");
+        subscriber.send(&[b"PSUBSCRIBE", b"__key*@*"]).expect("a running server");
         subscriber.send(&[b"SUBSCRIBE", MARK]).expect("a running server");
         for _ in 0..2 {
             Tree::read(&mut subscriber).expect("the subscription's reply");
@@ -113,15 +113,26 @@ impl Witness {
         }
     }
 
+    /// Every event comes twice: first on the channel of its key, then on that of its name.
     fn read_events(&mut self, mark: &[u8], happenings: &mut Vec<Happening>) {
+        let mut of_key = None;
         loop {
             let words = Tree::read(&mut self.subscriber).expect("messages come up to the mark").words();
             match (words[0].as_slice(), words.len()) {
-                (b"message", 3) if words[2] == mark => return,
+                (b"message", 3) if words[2] == mark => {
+                    assert!(of_key.is_none(), "an event on its key's channel alone: {of_key:?}");
+                    return;
+                }
+                (b"pmessage", 4) if words[2].starts_with(b"__keyspace@") => {
+                    let twice = of_key.replace((words[2].clone(), words[3].clone()));
+                    assert!(twice.is_none(), "an event on its key's channel alone: {twice:?}");
+                }
                 (b"pmessage", 4) => {
                     let channel = String::from_utf8_lossy(&words[2]).into_owned();
                     let event = channel.strip_prefix("__keyevent@").and_then(|rest| rest.split_once("__:"));
                     let (database, name) = event.unwrap_or_else(|| panic!("{channel} is no channel of events"));
+                    let on_key = [format!("__keyspace@{database}__:").as_bytes(), &words[3]].concat();
+                    assert_eq!(of_key.take(), Some((on_key, name.as_bytes().to_vec())), "before {channel}");
                     let (database, name) = (number(database.as_bytes()), name.to_owned());
                     happenings.push(Happening::Event { database, name, key: words[3].clone() });
                 }
