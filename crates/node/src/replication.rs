@@ -32,7 +32,7 @@ pub(crate) use commands::is_over;
 
 use apply::Apply;
 pub(crate) use doctor::{FullSyncReason, advice};
-use failover::Failover;
+pub(crate) use failover::Failover;
 use guard::Guard;
 use upstream_client::UpstreamClient;
 
