@@ -23,6 +23,8 @@ pub trait AofFolder {
     fn size(&self, name: &str) -> io::Result<u64>;
     /// Cuts it to this length, for good.
     fn cut(&self, name: &str, length: u64) -> io::Result<()>;
+    /// Makes what a file holds durable.
+    fn sync(&self, name: &str) -> io::Result<()>;
     /// What the file of older replication ids holds, if there is one.
     fn ids(&self) -> Option<Vec<u8>>;
     /// A file as messages name it.
@@ -35,6 +37,8 @@ pub trait AofFolder {
 pub enum AofLoadNote {
     /// So many bytes of all files are read.
     Progress(u64),
+    /// The base was written by a data set that needed so many bytes of memory.
+    UsedMemory(u64),
     /// A line for the log.
     Log(String),
 }
@@ -78,6 +82,13 @@ impl<'a> AofLoad<'a> {
             }
         }
         let mut replay = Replay::new(keyspace, self.config, self.now);
+        // Behind the last file that has anything there may be some that were only created.
+        let mut last = 0;
+        for (at, incr) in manifest.incrs.iter().enumerate() {
+            if self.folder.size(&incr.name).map_err(|error| self.failed(&incr.name, &error))? > 0 {
+                last = at;
+            }
+        }
         let is_last_file = manifest.incrs.is_empty();
         if let Some((name, from)) = base_rest {
             let replayed = self.replay(&mut replay, &name, from, is_last_file)?;
@@ -89,8 +100,7 @@ impl<'a> AofLoad<'a> {
         let mut empty = Vec::new();
         let mut incr_bytes = 0;
         for (at, incr) in manifest.incrs.iter().enumerate() {
-            let is_last_file = at + 1 == manifest.incrs.len();
-            let replayed = self.replay(&mut replay, &incr.name, 0, is_last_file)?;
+            let replayed = self.replay(&mut replay, &incr.name, 0, at >= last)?;
             self.check_start(&base_position, &replayed, &incr.name)?;
             if replayed.has_commands {
                 base_position = base_position.filter(|_| self.last_header.is_some());
@@ -99,6 +109,10 @@ impl<'a> AofLoad<'a> {
             }
             incr_bytes += replayed.length;
             self.read += replayed.length;
+        }
+        // A process that was killed may have left bytes that only the system has: from here on they count as synced.
+        for file in manifest.base.iter().chain(&manifest.incrs) {
+            self.folder.sync(&file.name).map_err(|error| self.failed(&file.name, &error))?;
         }
         let (tail, end) = replay.take_tail();
         let position = match (end, self.last_header) {
@@ -120,9 +134,8 @@ impl<'a> AofLoad<'a> {
 
     /// Loads a base if it is an RDB file. Keys past their time stay: the commands behind may need them.
     fn load_rdb(&mut self, name: &str, keyspace: &mut Keyspace) -> Result<Option<LoadReport>, String> {
-        let shown = |error: &dyn std::fmt::Display| {
-            format!("{}: {error}. The file is left as it is.", self.folder.shown(name))
-        };
+        let shown =
+            |error: &dyn std::fmt::Display| format!("{}: {error}. The file is left as it is.", self.folder.shown(name));
         let mut magic = Vec::new();
         let mut start = self.folder.open(name, 0).map_err(|error| shown(&error))?.take(6);
         start.read_to_end(&mut magic).map_err(|error| shown(&error))?;
@@ -220,6 +233,10 @@ struct Watch<'a>(&'a mut dyn FnMut(AofLoadNote));
 impl LoadWatch for Watch<'_> {
     fn progress(&mut self, bytes: u64, _keys: u64) {
         (self.0)(AofLoadNote::Progress(bytes));
+    }
+
+    fn used_memory(&mut self, bytes: u64) {
+        (self.0)(AofLoadNote::UsedMemory(bytes));
     }
 
     fn expired(&mut self, _db: usize, _key: &[u8]) {}

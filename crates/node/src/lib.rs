@@ -53,7 +53,7 @@ pub use client::{ConnId, PeerInfo};
 pub use connection::REDIS_VERSION;
 pub use host::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob, SnapshotFacts, StreamPosition};
 pub use node::{Node, Setup};
-pub use observe::StreamFacts;
+pub use observe::{AofFacts, StreamFacts};
 pub use output::{Discarded, DiscardedValues, JournalFile, Output, PublishedFiles, SyncTarget};
 pub use persistence::Loaded;
 pub use shutdown::{ShutdownOptions, ShutdownSignal};

@@ -89,6 +89,7 @@ pub fn load(files: Arc<AofFiles>, found: FoundFiles, keyspace: Box<Keyspace>, co
         let mut tell = |note| {
             reporter.send(match note {
                 AofLoadNote::Progress(read) => Report::LoadProgress(read),
+                AofLoadNote::UsedMemory(bytes) => Report::LoadUsedMemory(bytes),
                 AofLoadNote::Log(line) => Report::Log(line),
             });
         };
@@ -113,6 +114,10 @@ impl AofFolder for AofFiles {
         let file = File::options().write(true).open(self.directory().join(name))?;
         file.set_len(length)?;
         file.sync_all()
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        File::open(self.directory().join(name))?.sync_data()
     }
 
     fn ids(&self) -> Option<Vec<u8>> {
