@@ -33,6 +33,22 @@ pub struct Figures {
     pub bytes_compared: u64,
     /// PSYNC answers compared with the rule.
     pub answers_checked: u64,
+    /// Machines that died with their process.
+    pub machines_lost: u64,
+    /// Restarts from append-only files.
+    pub restarts_from_aof: u64,
+    /// Restarts whose data set was compared with what was owed.
+    pub recoveries: u64,
+    /// Failovers asked for.
+    pub failovers_asked: u64,
+    /// Failovers after which the old master followed the new one.
+    pub failovers_done: u64,
+    /// Replicas that were held until a byte came.
+    pub holds: u64,
+    /// WAITAOF replies that promised at least one disk.
+    pub waits_for_disks: u64,
+    /// Full synchronisations that were asked for by a replica with a history.
+    pub full_syncs_of_old: u64,
 }
 
 impl Figures {
@@ -44,7 +60,7 @@ impl Figures {
     }
 
     /// Each number with its name.
-    pub fn fields(&mut self) -> [(&'static str, &mut u64); 14] {
+    pub fn fields(&mut self) -> [(&'static str, &mut u64); 22] {
         [
             ("replies", &mut self.replies),
             ("full_syncs", &mut self.full_syncs),
@@ -60,6 +76,14 @@ impl Figures {
             ("digests_compared", &mut self.digests_compared),
             ("bytes_compared", &mut self.bytes_compared),
             ("answers_checked", &mut self.answers_checked),
+            ("machines_lost", &mut self.machines_lost),
+            ("restarts_from_aof", &mut self.restarts_from_aof),
+            ("recoveries", &mut self.recoveries),
+            ("failovers_asked", &mut self.failovers_asked),
+            ("failovers_done", &mut self.failovers_done),
+            ("holds", &mut self.holds),
+            ("waits_for_disks", &mut self.waits_for_disks),
+            ("full_syncs_of_old", &mut self.full_syncs_of_old),
         ]
     }
 }
