@@ -123,6 +123,8 @@ pub struct Aof {
     synced_at: Time,
     /// There is a file that is written to.
     has_file: bool,
+    /// Its header was not synced yet.
+    header_unsynced: bool,
     /// Bytes are on their way through the writing thread.
     writing: bool,
     /// The last write failed.
@@ -174,6 +176,7 @@ impl Aof {
             syncing: None,
             synced_at: now,
             has_file: false,
+            header_unsynced: false,
             writing: false,
             write_error: None,
             retry_at: now,
@@ -218,6 +221,12 @@ impl Aof {
         self.syncing.is_some()
     }
 
+    /// Up to where a crash of the machine can take nothing back; None: as long as the first base is not complete,
+    /// nothing of what is written counts.
+    pub(crate) fn on_disk(&self) -> Option<u64> {
+        (self.state == State::On).then_some(self.synced)
+    }
+
     /// Why writes are refused, if they are.
     pub(crate) fn refusal(&self) -> Option<&str> {
         match &self.state {
@@ -225,6 +234,13 @@ impl Aof {
             State::On => self.write_error.as_deref(),
             State::Off => None,
         }
+    }
+
+    /// Whether the next file waits for nothing but a sync of the one before it.
+    fn switch_wants_sync(&self) -> bool {
+        let at = self.switch.as_ref().filter(|switch| switch.prepared && self.has_file).and_then(|switch| switch.at);
+        let unsynced = self.header_unsynced || self.syncing.is_some() || self.synced < self.written;
+        unsynced && at.is_some_and(|at| self.written >= at.offset)
     }
 
     /// Up to where the stream may be written to the present file.
@@ -241,7 +257,9 @@ impl Aof {
             State::On if self.has_file => Some(self.whole.min(self.written)),
             State::On => Some(self.written),
             // Before the first file of a new base begins nothing is needed.
-            State::Starting { .. } if self.switch.as_ref().is_some_and(|switch| switch.at.is_none()) => None,
+            State::Starting { .. } if !self.has_file => {
+                self.switch.as_ref().and_then(|switch| switch.at).map(|at| at.offset)
+            }
             State::Starting { .. } => Some(self.written),
         }
     }

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod aof;
+mod aof_load;
 mod blocking;
 mod client;
 mod client_command;
@@ -49,13 +50,13 @@ mod transaction;
 mod watch;
 
 pub use aof::{FoundPart, LoadedFiles, SPARE_ENDING};
+pub use aof_load::{AofFolder, AofLoad, AofLoadNote};
 pub use client::{ConnId, PeerInfo};
 pub use connection::REDIS_VERSION;
 pub use host::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob, SnapshotFacts, StreamPosition};
 pub use node::{Node, Setup};
-pub use observe::StreamFacts;
+pub use observe::{AofFacts, StreamFacts};
 pub use output::{Discarded, DroppedFiles, JournalFile, JournalRead, KeptFile, Output, PublishedFiles, SyncTarget};
 pub use persistence::Loaded;
-pub use replay::{FileReplayed, Replay, ReplayError};
 pub use shutdown::{ShutdownOptions, ShutdownSignal};
 pub use table::check_renames;

@@ -121,7 +121,8 @@ impl Replay {
         let mut in_header = false;
         let mut told = 0;
         let mut first = true;
-        self.db = 0;
+        // Every file begins there; but one that was only created says nothing of what comes behind it.
+        let before = std::mem::take(&mut self.db);
         self.transaction = None;
         loop {
             let found = match reader.advance() {
@@ -142,7 +143,12 @@ impl Replay {
                     let damage = Damage::Truncated;
                     return Err(ReplayError::Damaged { sound, at: reader.position(), damage });
                 }
-                Found::End => return Ok(sound),
+                Found::End => {
+                    if sound.header.is_none() && !sound.has_commands {
+                        self.db = before;
+                    }
+                    return Ok(sound);
+                }
                 Found::Comment => {}
                 Found::Header(header) => {
                     self.begin_stream(&header).map_err(ReplayError::Unusable)?;
@@ -344,10 +350,21 @@ mod tests {
         replay.file(&second[..], &mut |_| {}).expect("it is sound");
         let empty = replay.file(&b""[..], &mut |_| {}).expect("a file that was only created");
         assert!(!empty.has_commands && empty.header.is_none());
+        assert_eq!(replay.selected_db(), 0);
         let (tail, end) = replay.take_tail();
         assert_eq!(end, Some(second_start + written.len() as u64));
         assert!(tail.ends_with(&written));
         assert_eq!(contents(replay), ["0:c", "2:a", "2:b"]);
+    }
+
+    #[test]
+    fn a_file_that_was_only_created_leaves_the_database_selected() {
+        let mut replay = replay();
+        replay
+            .file(&[header(0, None), stream(&["SELECT 3", "SET a 1"])].concat()[..], &mut |_| {})
+            .expect("it is sound");
+        replay.file(&b""[..], &mut |_| {}).expect("nothing is wrong with it");
+        assert_eq!(replay.selected_db(), 3);
     }
 
     #[test]

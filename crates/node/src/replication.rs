@@ -38,7 +38,7 @@ pub(crate) use commands::is_over;
 use apply::Apply;
 pub(crate) use cut::Loss;
 pub(crate) use doctor::{FullSyncReason, advice};
-use failover::Failover;
+pub(crate) use failover::Failover;
 use guard::Guard;
 pub(crate) use receive::{Clients, Incoming};
 use retention::Retention;

@@ -28,15 +28,20 @@ pub struct Written {
 impl Acknowledged {
     /// Starts writing to the server at `address`, which may go away and come back.
     pub fn start(address: &str) -> Acknowledged {
+        Acknowledged::start_named(address, "acknowledged")
+    }
+
+    /// The same beside other writers: its keys begin with this name.
+    pub fn start_named(address: &str, name: &str) -> Acknowledged {
         let (stop, stopped) = channel();
-        let address = address.to_owned();
+        let (address, name) = (address.to_owned(), name.to_owned());
         let thread = std::thread::spawn(move || {
             let mut written = Written::default();
             let mut connection = None;
             let mut number = 0;
             loop {
                 number += 1;
-                let went = write(&address, &mut connection, number, &mut written);
+                let went = write(&address, &name, &mut connection, number, &mut written);
                 let pause = if went { PAUSE } else { PAUSE_AWAY };
                 if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                     return written;
@@ -53,9 +58,9 @@ impl Acknowledged {
     }
 }
 
-fn write(address: &str, connection: &mut Option<Client>, number: u64, written: &mut Written) -> bool {
+fn write(address: &str, name: &str, connection: &mut Option<Client>, number: u64, written: &mut Written) -> bool {
     let Some(mut client) = connection.take().or_else(|| Client::connect(address, TIMEOUT).ok()) else { return false };
-    let key = format!("acknowledged:{}", number % KEYS);
+    let key = format!("{name}:{}", number % KEYS);
     let entry = written.numbers.entry(key.clone()).or_default();
     entry.1 = number;
     let reply = client.call(&[b"SET", key.as_bytes(), number.to_string().as_bytes()]);

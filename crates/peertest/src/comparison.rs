@@ -162,7 +162,7 @@ impl Comparison {
         let (done, refused) = self.tally.commands.entry(name.clone()).or_default();
         *(if ours.value.as_error().is_some() { refused } else { done }) += 1;
         let parts = self.transaction(&name, command, ours);
-        let all = parts.iter().flat_map(|command| keys(command)).chain(keys(command));
+        let all = parts.iter().flat_map(keys).chain(keys(command));
         let touched: BTreeSet<Vec<u8>> = all.map(<[u8]>::to_vec).collect();
         if tainted.all || tainted.keys.intersection(&touched).next().is_some() {
             self.tally.skipped += 1;

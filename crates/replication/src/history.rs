@@ -137,12 +137,37 @@ impl History {
         self.continue_with_new_id(fresh, offset);
     }
 
-    /// The master went on under another id (`+CONTINUE <id>`) when we were at `offset`.
+    /// Another id names what follows `offset`, where we are.
     pub fn continue_with_new_id(&mut self, new: ReplId, offset: u64) {
+        // What an older id names behind us, our own stream will not have.
+        self.older.iter_mut().for_each(|(_, end)| *end = (*end).min(offset));
         self.older.retain(|(id, _)| *id != new);
         self.older.insert(0, (self.replid, offset));
         self.older.truncate(OLDER_MAX);
         self.replid = new;
+    }
+
+    /// The master goes on under another id (`+CONTINUE <id>`) when we are at `offset`. `told` is what a master of our
+    /// kind says besides: its older ids from the newest to ours, and where each ended. They may end behind us: what they
+    /// name there is on its way.
+    pub fn continue_as_told(&mut self, new: ReplId, offset: u64, told: &[(ReplId, u64)]) {
+        let ours = self.replid;
+        self.continue_with_new_id(new, offset);
+        let falling = told.windows(2).all(|pair| pair[0].1 >= pair[1].1);
+        let fits = falling && told.last().is_some_and(|(id, end)| *id == ours && *end >= offset);
+        if fits {
+            self.older.remove(0);
+            self.older.retain(|(id, _)| told.iter().all(|(named, _)| named != id));
+            self.older.splice(0..0, told.iter().copied().filter(|(id, _)| *id != new));
+            self.older.truncate(OLDER_MAX);
+        }
+    }
+
+    /// The ids between the present one and that one, the newest first, and where each ended; empty if it is the present
+    /// one or unknown.
+    pub fn since(&self, id: &[u8]) -> &[(ReplId, u64)] {
+        let at = ReplId::parse(id).and_then(|named| self.older.iter().position(|(id, _)| *id == named));
+        at.map_or(&[], |at| &self.older[..=at])
     }
 
     /// A full resynchronisation replaced the data: only the master's id names it.
@@ -225,6 +250,35 @@ mod tests {
         }
         assert_eq!(history.older().len(), OLDER_MAX);
         assert_eq!(history.continues(id(1).as_bytes(), 110, KEPT), Err(Refusal::UnknownId));
+    }
+
+    #[test]
+    fn a_replica_that_is_behind_knows_the_ends_that_its_master_told_until_it_goes_its_own_way() {
+        let mut master = History::new(id(1));
+        master.promote(id(2), 150);
+        master.promote(id(3), 180);
+        assert_eq!(master.since(id(1).as_bytes()), [(id(2), 180), (id(1), 150)]);
+        assert_eq!((master.since(id(3).as_bytes()), master.since(b"?")), (&[][..], &[][..]));
+        let mut replica = History::new(id(1));
+        replica.continue_as_told(id(3), 120, master.since(id(1).as_bytes()));
+        assert_eq!((replica.replid(), replica.older()), (master.replid(), master.older()));
+        let behind = Retained { first: 100, end: 120 };
+        assert_eq!(
+            replica.continues(id(2).as_bytes(), 171, Some(behind)),
+            Err(Refusal::TooNew(behind)),
+            "it will come"
+        );
+        replica.promote(id(4), 130);
+        assert_eq!(replica.older(), [(id(3), 130), (id(2), 130), (id(1), 130)]);
+    }
+
+    #[test]
+    fn what_a_master_tells_that_cannot_be_is_not_believed() {
+        for told in [&[(id(1), 90)][..], &[(id(2), 300)], &[(id(2), 100), (id(1), 150)], &[]] {
+            let mut replica = History::new(id(1));
+            replica.continue_as_told(id(3), 120, told);
+            assert_eq!(replica.older(), [(id(1), 120)], "{told:?}");
+        }
     }
 
     #[test]

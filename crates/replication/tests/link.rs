@@ -213,7 +213,7 @@ fn a_master_that_continues_under_a_new_id_is_followed_under_it() {
     let mut rig = Rig::asked(Some(resume()));
     let used = rig.answers(&format!("\n+CONTINUE {}\r\n*1\r\n", id(9)));
     assert_eq!(used, 53);
-    assert_eq!(rig.outputs(), [Output::Continue { new_replid: Some(id(9)) }, Output::AckDue]);
+    assert_eq!(rig.outputs(), [Output::Continue { new_replid: Some(id(9)), older: vec![] }, Output::AckDue]);
     let figures = rig.link.figures(rig.now);
     assert_eq!((figures.up, figures.partial_syncs, figures.full_syncs), (true, 1, 0));
     assert_eq!(figures.last_sync.unwrap().kind, SyncKind::Partial);
@@ -224,7 +224,7 @@ fn a_master_that_continues_under_the_same_id_or_names_none_changes_no_id() {
     for answer in ["+CONTINUE\r\n".to_owned(), format!("+CONTINUE {}\r\n", id(1))] {
         let mut rig = Rig::asked(Some(resume()));
         rig.answers(&answer);
-        assert_eq!(rig.outputs()[0], Output::Continue { new_replid: None });
+        assert_eq!(rig.outputs()[0], Output::Continue { new_replid: None, older: vec![] });
     }
 }
 

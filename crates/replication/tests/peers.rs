@@ -633,9 +633,8 @@ fn a_top_level_master_never_waits_for_a_byte_it_would_write_differently() {
 #[test]
 fn holding_ends_in_a_full_synchronisation_when_the_byte_cannot_come_any_more() {
     type Change = fn(&mut Rig);
-    let changes: [Change; 4] = [
+    let changes: [Change; 3] = [
         |rig| rig.follow(Upstream::None),
-        |rig| rig.follow(Upstream::Down),
         |rig| rig.wait(seconds(60)),
         |rig| {
             rig.history.continue_with_new_id(id(2), 1000);
@@ -651,6 +650,30 @@ fn holding_ends_in_a_full_synchronisation_when_the_byte_cannot_come_any_more() {
         assert_eq!((stats.full, stats.partial_err), (1, 1));
         rig.wait(Duration::ZERO);
         assert_eq!(conns(&rig.outputs()[0]), [1]);
+    }
+}
+
+#[test]
+fn who_is_held_is_told_to_come_back_when_our_own_master_is_gone() {
+    let mut rig = Rig::chained();
+    rig.psync(1, id(1).as_str(), 1500);
+    rig.outputs();
+    rig.follow(Upstream::Down);
+    let outputs = rig.outputs();
+    assert!(matches!(&outputs[0], Output::Send(1, line) if line.starts_with(b"-NOMASTERLINK ")), "{outputs:?}");
+    assert_eq!(closed(&outputs), [1]);
+    assert_eq!(rig.peers.stats().full, 0);
+}
+
+#[test]
+fn a_replica_of_our_kind_is_told_which_ids_lie_between() {
+    for (capabilities, told) in [("capa psync2", ""), ("capa psync2 capa lockstep-history", " 1000")] {
+        let mut rig = Rig::chained();
+        rig.history.continue_with_new_id(id(2), 1000);
+        rig.replconf(1, capabilities);
+        let between = if told.is_empty() { String::new() } else { format!(" {}{told}", id(1)) };
+        let PsyncOutcome::Continue { reply, .. } = rig.psync(1, id(1).as_str(), 1001) else { panic!("it continues") };
+        assert_eq!(String::from_utf8_lossy(&reply), format!("+CONTINUE {}{between}\r\n", id(2)));
     }
 }
 

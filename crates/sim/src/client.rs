@@ -33,6 +33,13 @@ enum Awaited {
         /// When it was sent.
         since: Time,
     },
+    /// Whose disks have it.
+    WaitDisks {
+        /// The marker before it.
+        marker: u32,
+        /// When it was sent.
+        since: Time,
+    },
     /// Both halves of a transaction.
     Halves,
 }
@@ -55,6 +62,19 @@ pub(crate) enum Claim {
         /// Who said it.
         by: usize,
         /// How many.
+        replicas: usize,
+        /// When that was asked.
+        since: Time,
+    },
+    /// The master said whose disks have the marker.
+    OnDisk {
+        /// The marker.
+        marker: u32,
+        /// Who said it.
+        by: usize,
+        /// Its own disk.
+        local: bool,
+        /// How many replicas' disks.
         replicas: usize,
         /// When that was asked.
         since: Time,
@@ -229,10 +249,16 @@ impl Client {
         let marker = (self.index as u32) << 20 | self.markers;
         self.send(&words(&["SELECT", "0"]), Awaited::Any);
         self.send(&words(&["SET", &marker_key(marker), "1"]), Awaited::Marker { marker, since: env.now() });
-        if env.rng.bool() {
-            let replicas = env.rng.usize(1..env.plan.nodes).to_string();
-            let timeout = env.rng.u32(1..2000).to_string();
-            self.send(&words(&["WAIT", &replicas, &timeout]), Awaited::Wait { marker, since: env.now() });
+        let replicas = env.rng.usize(1..env.plan.nodes).to_string();
+        let timeout = env.rng.u32(1..2000).to_string();
+        match env.rng.u8(..4) {
+            0 | 1 => self.send(&words(&["WAIT", &replicas, &timeout]), Awaited::Wait { marker, since: env.now() }),
+            2 => {
+                let local = if env.rng.bool() { "1" } else { "0" };
+                let question = words(&["WAITAOF", local, &replicas, &timeout]);
+                self.send(&question, Awaited::WaitDisks { marker, since: env.now() });
+            }
+            _ => {}
         }
     }
 
@@ -300,6 +326,13 @@ impl Client {
                     let replicas = reply.as_int().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
                     if self.written == Some(marker) && replicas > 0 {
                         claims.push(Claim::Replicated { marker, by, replicas, since });
+                    }
+                }
+                Some(Awaited::WaitDisks { marker, since }) => {
+                    let count = |at: usize| reply.as_slice().and_then(|counts| counts.get(at)?.as_int()).unwrap_or(0);
+                    let (local, replicas) = (count(0) > 0, usize::try_from(count(1)).unwrap_or(0));
+                    if self.written == Some(marker) && (local || replicas > 0) {
+                        claims.push(Claim::OnDisk { marker, by, local, replicas, since });
                     }
                 }
                 Some(Awaited::Halves) => claims.push(Claim::Halves { by, reply }),

@@ -11,8 +11,8 @@ use config::Config;
 use keyspace::Keyspace;
 use node::{CpuFigures, Host, LogLevel, MemoryFigures, ProcessFacts, SaveJob};
 
-use crate::disk::Disk;
-use crate::jobs;
+use crate::disk::{DATA_FILE, Disk};
+use crate::jobs::{self, SharedFiles};
 
 /// Log lines of one turn.
 pub(crate) type Log = Rc<RefCell<Vec<(LogLevel, String)>>>;
@@ -31,6 +31,8 @@ pub(crate) struct SimHost {
     pub log: Log,
     /// The machine's disk.
     pub disk: Rc<RefCell<Disk>>,
+    /// Its append-only files.
+    pub aof: SharedFiles,
 }
 
 impl Host for SimHost {
@@ -85,28 +87,30 @@ impl Host for SimHost {
 
     fn save_now(&mut self, job: SaveJob) -> Result<u64, String> {
         let bytes = jobs::SnapshotWalk::new(job, None).finish_into_vec()?;
-        self.disk.borrow_mut().replace(bytes)
+        self.disk.borrow_mut().replace(DATA_FILE, bytes)
     }
 
     fn load_now(&mut self, empty: Keyspace, now: UnixMs) -> Result<Keyspace, String> {
-        let file = self.disk.borrow().file.clone().ok_or("no file")?;
+        let file = self.disk.borrow().read(DATA_FILE).ok_or("no file")?.to_vec();
         jobs::load(Box::new(empty), &file, now, false).map(|loaded| loaded.keyspace)
     }
 
-    fn append_journal(&mut self, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Err(io::ErrorKind::Unsupported.into())
+    fn append_journal(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.aof.borrow_mut().append(slices)
     }
 
-    fn switch_journal(&mut self, _header: &[u8]) -> Result<(), String> {
-        Err("there is no append-only file here".to_owned())
+    fn switch_journal(&mut self, header: &[u8]) -> Result<(), String> {
+        self.aof.borrow_mut().switch(header)
     }
 
     fn await_journal_write(&mut self) -> (u64, Result<(), String>) {
-        (0, Err("there is no append-only file here".to_owned()))
+        self.aof.borrow_mut().await_write()
     }
 
     fn sync_journal(&mut self) -> Result<(), String> {
-        Err("there is no append-only file here".to_owned())
+        let mut aof = self.aof.borrow_mut();
+        let begun = aof.begin_sync();
+        aof.end_sync(&begun)
     }
 
     fn sleep(&self, _span: Duration) {}

@@ -3,6 +3,7 @@
 mod acknowledged;
 mod convergence;
 mod digests;
+mod durable;
 mod memory;
 mod offsets;
 mod resync;
@@ -21,8 +22,17 @@ use crate::machine::Machine;
 use crate::report::Violation;
 
 /// The names of all invariants.
-pub const NAMES: [&str; 8] =
-    ["acknowledged", "convergence", "digests", "memory", "offsets", "resync", "stream_bytes", "transactions"];
+pub const NAMES: [&str; 9] = [
+    "acknowledged",
+    "convergence",
+    "digests",
+    "durable",
+    "memory",
+    "offsets",
+    "resync",
+    "stream_bytes",
+    "transactions",
+];
 
 /// How many turns of a machine pass between two looks at its acknowledged writes.
 const TURNS_BETWEEN_LOOKS: u64 = 8;
@@ -33,8 +43,10 @@ pub(crate) struct Invariants {
     only: Vec<&'static str>,
     acknowledged: acknowledged::Acknowledged,
     digests: digests::Digests,
+    durable: durable::Durable,
     memory: memory::Memory,
     offsets: offsets::Offsets,
+    resync: resync::Resync,
     stream_bytes: stream_bytes::StreamBytes,
     turns: u64,
 }
@@ -49,8 +61,10 @@ impl Invariants {
             only,
             acknowledged: acknowledged::Acknowledged::new(nodes),
             digests: digests::Digests::new(keep_listings),
+            durable: durable::Durable::new(nodes),
             memory: memory::Memory::new(nodes),
             offsets: offsets::Offsets::new(nodes),
+            resync: resync::Resync::default(),
             stream_bytes: stream_bytes::StreamBytes::new(nodes),
             turns: 0,
         }
@@ -68,14 +82,17 @@ impl Invariants {
         self.turns += 1;
         for answered in std::mem::take(&mut machine.sockets.answered) {
             env.figures.answers_checked += 1;
-            self.check("resync", resync::answer(machine.index, &answered))?;
+            self.check("resync", self.resync.answer(machine, &answered, env))?;
         }
         self.check("resync", resync::question(machine))?;
         if let Some(complaint) = machine.complaint.take() {
             self.check("digests", Err(format!("{}: {complaint}", machine.name)))?;
         }
+        let Some(facts) = machine.facts() else { return Ok(()) };
+        let verdict = self.durable.look(machine, &facts, env.now(), &mut env.figures);
+        self.check("durable", verdict)?;
         let Some(node) = &machine.node else { return Ok(()) };
-        let facts = node.stream_facts();
+        self.resync.note(&facts);
         let verdict = self.offsets.look(machine.index, machine.generation, &facts);
         self.check("offsets", verdict)?;
         let verdict = self.stream_bytes.look(machine.index, machine.generation, &facts, node, &mut env.figures);
@@ -99,6 +116,7 @@ impl Invariants {
     pub fn claimed(&mut self, claim: &Claim, machines: &[Machine], env: &mut Env) -> Result<(), Violation> {
         match claim {
             Claim::Written { marker, by, since } => {
+                self.durable.written(*marker, &machines[*by], *since);
                 let verdict = self.acknowledged.written(*marker, &machines[*by], *since);
                 self.check("acknowledged", verdict)
             }
@@ -106,6 +124,12 @@ impl Invariants {
                 env.figures.waits += 1;
                 let verdict = self.acknowledged.replicated((*marker, *replicas), *by, *since, machines, &env.network);
                 self.check("acknowledged", verdict)
+            }
+            Claim::OnDisk { marker, by, local, replicas, since } => {
+                env.figures.waits_for_disks += 1;
+                let disks = (*local, *replicas);
+                let verdict = self.durable.on_disk(*marker, disks, &machines[*by], *since, machines);
+                self.check("durable", verdict)
             }
             Claim::Halves { by, reply } => self.check("transactions", transactions::shown(*by, reply)),
         }

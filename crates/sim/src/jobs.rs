@@ -2,6 +2,7 @@
 //! do, but in slices of simulated time, so that the node goes on between them.
 
 mod build;
+mod journal;
 mod save;
 mod sync;
 mod walk;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use node::{ConnId, Loaded};
 
-pub(crate) use build::{Build, load};
+pub(crate) use build::{Build, Source, load};
+pub(crate) use journal::{JournalJob, SharedFiles};
 pub(crate) use save::Save;
 pub(crate) use sync::Sync;
 pub(crate) use walk::SnapshotWalk;
@@ -40,6 +42,26 @@ pub(crate) enum Report {
     },
     /// Bytes of a data set left for a replica.
     Sending(ConnId),
+    /// The writing thread is done with what it was given.
+    JournalWritten,
+    /// The append-only file is synced, or not.
+    JournalSynced {
+        /// Which sync it was.
+        ticket: u64,
+        /// Why not.
+        result: Result<(), String>,
+    },
+    /// The next incremental file is there, or not.
+    JournalPrepared(Result<(), String>),
+    /// A base file is written, or not.
+    BaseWritten {
+        /// Its name.
+        name: String,
+        /// Its size in bytes.
+        result: Result<u64, String>,
+    },
+    /// The manifest is replaced, or not.
+    FilesPublished(Result<(), String>),
 }
 
 /// One job.
@@ -50,6 +72,8 @@ pub(crate) enum Job {
     Sync(Sync),
     /// Builds a data set.
     Build(Build),
+    /// Does something to append-only files.
+    Journal(JournalJob),
 }
 
 /// What one slice of a job came to.
@@ -67,6 +91,7 @@ impl Job {
             Job::Save(save) => save.step(env),
             Job::Sync(sync) => sync.step(env, sockets),
             Job::Build(build) => build.step(env),
+            Job::Journal(journal) => journal.step(env),
         }
     }
 
@@ -76,6 +101,7 @@ impl Job {
             Job::Save(_) => "save",
             Job::Sync(_) => "sync",
             Job::Build(_) => "load",
+            Job::Journal(journal) => journal.name(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! happens to it; `invariants/` is what must hold; `sabotage` and `relay` prove that the checkers bite; [`Script`] plays
 //! one story without chance, for regression tests.
 
+mod aof;
 mod client;
 mod disk;
 mod env;

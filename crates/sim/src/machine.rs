@@ -9,16 +9,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use base::UnixMs;
-use config::Config;
+use config::{Appendfsync, Config};
 use keyspace::Keyspace;
-use node::{ConnId, Node, Setup, StreamFacts};
+use node::{ConnId, Node, Setup, StreamFacts, StreamPosition};
 
-pub(crate) use sockets::{Answered, Asked, Expected, Sockets};
+pub(crate) use sockets::{Answered, Asked, Expected, Question, Sockets};
 
-use crate::disk::Disk;
+use crate::aof::{AofFiles, find, survey};
+use crate::disk::{DATA_FILE, Disk};
 use crate::env::Env;
 use crate::host::{Log, SimHost};
-use crate::jobs::{Build, Job, Report};
+use crate::jobs::{Build, Job, Report, SharedFiles, Source};
 use crate::queue::Event;
 use crate::relay::Relay;
 
@@ -52,6 +53,26 @@ pub(crate) struct Receiving {
     work: Option<(Box<Keyspace>, Vec<u8>)>,
 }
 
+/// What a process began with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StartSource {
+    /// No data set.
+    Nothing,
+    /// The file of SAVE.
+    File,
+    /// Append-only files.
+    AppendOnly,
+}
+
+/// How a process ended that was killed.
+#[derive(Clone)]
+pub(crate) struct Death {
+    /// The machine died with it.
+    pub of_machine: bool,
+    /// Where it stood after its last turn; None: it was still loading.
+    pub facts: Option<StreamFacts>,
+}
+
 /// One machine.
 pub(crate) struct Machine {
     /// Its number.
@@ -72,12 +93,28 @@ pub(crate) struct Machine {
     pub generation_at: base::Time,
     /// Commands that the operator gives on its console.
     pub orders: VecDeque<Vec<Vec<u8>>>,
+    /// What its console was answered.
+    pub console_said: Vec<u8>,
     /// The master it is told to follow when it starts.
     pub configured: Option<usize>,
+    /// What its configuration file says of the append-only file; None: what all nodes of the run have.
+    pub aof_settings: Option<(bool, Appendfsync)>,
+    /// What its process began with.
+    pub start_source: StartSource,
+    /// How its last process ended.
+    pub death: Option<Death>,
+    /// When it was last told to begin or end its append-only file.
+    pub aof_changed_at: base::Time,
+    /// The load at the start runs.
+    pub loading: bool,
+    /// Where the load at the start has ended, if files said so.
+    pub recovered: Option<StreamPosition>,
     /// Connections that its clients and replicas have.
     pub sockets: Sockets,
     /// The connection to its master.
     pub link: Option<LinkSocket>,
+    /// Its append-only files as the present process has them open.
+    aof: SharedFiles,
     log: Log,
     console: Option<ConnId>,
     ready: BTreeSet<u64>,
@@ -98,17 +135,26 @@ pub(crate) struct Machine {
 impl Machine {
     /// A machine with an empty disk that is down.
     pub fn new(index: usize, skew_ms: i64) -> Machine {
+        let disk: Rc<RefCell<Disk>> = Rc::default();
         Machine {
             index,
             name: name_of(index),
             node: None,
             stopped: false,
-            disk: Rc::default(),
+            aof: Rc::new(RefCell::new(AofFiles::new(Rc::clone(&disk)))),
+            disk,
             skew_ms,
             generation: 0,
             generation_at: base::Time(0),
             orders: VecDeque::new(),
+            console_said: Vec::new(),
             configured: None,
+            aof_settings: None,
+            start_source: StartSource::Nothing,
+            death: None,
+            aof_changed_at: base::Time(0),
+            loading: false,
+            recovered: None,
             sockets: Sockets::default(),
             link: None,
             log: Log::default(),
@@ -127,52 +173,90 @@ impl Machine {
         }
     }
 
-    /// Starts the process: from its file if there is one.
+    /// Starts the process from its append-only files, or its file, if they are there: as the real server's startup does.
     pub fn start(&mut self, env: &mut Env) {
         let mut config = env.plan.config.clone();
         config.set_replicaof(self.configured.map(|master| (name_of(master), PORT)));
+        if let Some((appendonly, appendfsync)) = self.aof_settings {
+            (config.appendonly, config.appendfsync) = (appendonly, appendfsync);
+        }
+        self.aof = Rc::new(RefCell::new(AofFiles::new(Rc::clone(&self.disk))));
         let host = SimHost {
             clock: Rc::clone(&env.clock),
             rng: RefCell::new(env.rng.fork()),
             log: Rc::clone(&self.log),
             disk: Rc::clone(&self.disk),
+            aof: Rc::clone(&self.aof),
         };
         let seeds = std::array::from_fn(|_| env.rng.u64(..));
         let unix = self.unix(env);
-        let mut node = Node::new(Setup { config, host: Box::new(host), seeds, now: env.now(), unix });
+        let mut node = Node::new(Setup { config: config.clone(), host: Box::new(host), seeds, now: env.now(), unix });
+        let (manifest, last_base, last_incr) = survey(&self.disk.borrow());
+        node.note_old_files(manifest, last_base, last_incr);
         node.begin_turn(env.now(), unix);
-        let size = self.disk.borrow().file.as_ref().map(Vec::len);
-        env.trace(&self.name, &format!("starts, file {size:?} bytes, master {:?}", self.configured));
+        let (found, file) = {
+            let disk = self.disk.borrow();
+            let found = if config.appendonly { find(&disk) } else { Ok(None) };
+            (found, disk.read(DATA_FILE).map(<[u8]>::to_vec))
+        };
+        let shown = match &found {
+            Ok(Some(manifest)) => format!("{} append-only files", manifest.incrs.len()),
+            _ => format!("file {:?} bytes", file.as_ref().map(Vec::len)),
+        };
+        env.trace(&self.name, &format!("starts, {shown}, master {:?}", self.configured));
         self.new_generation(env);
-        let file = self.disk.borrow().file.clone();
-        match (file, self.configured) {
-            (Some(file), _) => {
-                let empty = node.start_loading(file.len() as u64);
-                let build = Build::new(0, empty, Ok(file), self.configured.is_none(), env);
+        let as_master = self.configured.is_none();
+        let source = match (found, file) {
+            (Ok(Some(manifest)), _) => {
+                Some(Ok(Source::Files { manifest, disk: Rc::clone(&self.disk), config: Box::new(config) }))
+            }
+            (Ok(None), Some(file)) => Some(Ok(Source::Bytes(file))),
+            (Ok(None), None) => None,
+            (Err(reason), _) => Some(Err(reason)),
+        };
+        self.start_source = match &source {
+            Some(Ok(Source::Files { .. })) => StartSource::AppendOnly,
+            Some(_) => StartSource::File,
+            None => StartSource::Nothing,
+        };
+        self.loading = source.is_some();
+        self.recovered = None;
+        match source {
+            Some(source) => {
+                let empty = node.start_loading(1_000);
+                let build = Build::new(0, empty, source, as_master, env);
                 self.start_job(Job::Build(build), env);
             }
-            (None, Some(master)) => node.follow(name_of(master), PORT),
-            (None, None) => {}
+            None => node.start_empty(),
         }
         self.node = Some(node);
         self.wake(env);
     }
 
-    /// Kills the process (SIGKILL): memory and sockets are gone, the disk stays.
-    pub fn kill(&mut self, env: &mut Env, silently: bool) {
+    /// Kills the process (SIGKILL): memory and sockets are gone, the disk stays. If the machine dies with it, what was not
+    /// synced is lost, and nobody tells the other side of its connections.
+    pub fn kill(&mut self, env: &mut Env, with_machine: bool) {
         let mut keys: Vec<u64> = self.sockets.keys();
         keys.append(&mut self.accepts);
         let links = self.link.take().and_then(|link| link.key);
         for (key, side) in keys.into_iter().map(|key| (key, 1)).chain(links.map(|key| (key, 0))) {
-            if silently && env.network.get(key).is_some_and(|connection| connection.open) {
-                // The machine lost its power: nobody tells the other side.
+            if with_machine && env.network.get(key).is_some_and(|connection| connection.open) {
                 let late = env.span_ms(1_000, 30_000);
                 env.network.cut(env.now(), key, [late; 2], &mut env.queue);
             }
             env.close((key, side));
         }
+        if with_machine {
+            self.disk.borrow_mut().crash(&mut env.rng);
+        }
+        self.disk.borrow_mut().forget_doubts();
+        // The operator writes to the configuration file what is set at run time.
+        let settings = self.node.as_ref().map(|node| (node.config().appendonly, node.config().appendfsync));
+        let facts = self.facts().filter(|_| !self.loading);
         let fresh = Machine::new(self.index, self.skew_ms);
         *self = Machine {
+            aof_settings: settings.or(self.aof_settings),
+            death: Some(Death { of_machine: with_machine, facts }),
             disk: Rc::clone(&self.disk),
             generation: self.generation,
             generation_at: self.generation_at,

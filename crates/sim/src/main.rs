@@ -1,4 +1,4 @@
-//! `sim --seed N [--steps M] [--trace] [--sabotage NAME] [--only INVARIANT]` runs one seed, `sim --seeds A..B` many.
+//! `sim --seed N [--storm] [--steps M] [--trace] [--sabotage NAME] [--only INVARIANT]` runs one seed, `sim --seeds A..B` many.
 
 use std::ops::Range;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use sim::{Figures, INVARIANTS, Options, Sabotage, failure_text, run, run_many};
 
-const USAGE: &str = "usage: sim --seed N | --seeds A..B  [--steps M] [--trace] [--threads T] [--sabotage NAME] \
+const USAGE: &str = "usage: sim --seed N | --seeds A..B  [--storm] [--steps M] [--trace] [--threads T] [--sabotage NAME] \
 [--only INVARIANT]…";
 
 fn main() -> ExitCode {
@@ -53,9 +53,16 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<(Options, Option<Ran
     let mut options = Options::of_seed(0);
     let (mut seeds, mut threads) = (None, 2);
     while let Some(word) = words.next() {
-        if word == "--trace" {
-            options.print_trace = true;
-            continue;
+        match word.as_str() {
+            "--trace" => {
+                options.print_trace = true;
+                continue;
+            }
+            "--storm" => {
+                options.storm = true;
+                continue;
+            }
+            _ => {}
         }
         let value = words.next().ok_or_else(|| format!("{word} wants a value"))?;
         let number = || value.parse::<u64>().map_err(|error| format!("{word} {value}: {error}"));

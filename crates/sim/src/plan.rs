@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use config::Config;
+use config::{Appendfsync, Config};
 
 use crate::host::VOLATILE_KEY_BYTES;
 use crate::machine::base_config;
@@ -34,7 +34,12 @@ pub(crate) struct Plan {
     pub skew_ms: i64,
     /// Values are up to this long, in bytes.
     pub value_bytes_max: usize,
+    /// A switch storm of so many steps; None: things go wrong.
+    pub switches: Option<u64>,
 }
+
+/// How many steps a switch storm has.
+const SWITCHES: u64 = 50;
 
 impl Plan {
     /// The layout of a seed.
@@ -59,7 +64,24 @@ impl Plan {
             think_ms: [20, 100, 400][rng.usize(..3)],
             skew_ms: [0, 0, 5_000][rng.usize(..3)],
             value_bytes_max: [10, 100, 1_000, 5_000][rng.usize(..4)],
+            switches: None,
         }
+    }
+
+    /// The layout of a switch storm: five nodes, whose links hold, with live writers.
+    pub fn storm(rng: &mut fastrand::Rng) -> Plan {
+        let mut plan = Plan::new(rng);
+        plan.nodes = 5;
+        plan.clients = (3, 1);
+        plan.config.repl_timeout = 60;
+        plan.config.repl_backlog_size = 1024 * 1024;
+        plan.config.repl_diskless_sync_delay = 0;
+        plan.weather.window = plan.weather.window.max(16_000);
+        plan.fault_ms = [(20, 200), (50, 400), (200, 800)][rng.usize(..3)];
+        plan.think_ms = 300;
+        plan.value_bytes_max = plan.value_bytes_max.min(100);
+        plan.switches = Some(SWITCHES);
+        plan
     }
 
     /// A layout without chance in its settings, where nothing goes wrong by itself and nobody writes: for scripts.
@@ -80,6 +102,7 @@ impl Plan {
             think_ms: 100,
             skew_ms: 0,
             value_bytes_max: 10,
+            switches: None,
         }
     }
 }
@@ -92,6 +115,9 @@ fn settings(rng: &mut fastrand::Rng) -> Config {
     config.repl_backlog_ttl = [0, 5, 3600][rng.usize(..3)];
     config.repl_diskless_sync = rng.bool();
     config.repl_diskless_sync_delay = rng.u64(0..=2);
+    config.appendonly = rng.bool();
+    config.appendfsync = [Appendfsync::Always, Appendfsync::Everysec, Appendfsync::No][rng.usize(..3)];
+    config.auto_aof_rewrite_min_size = [20_000, 64 << 20][rng.usize(..2)];
     config.hz = [10, 100][rng.usize(..2)];
     config.rdbcompression = rng.bool();
     if rng.bool() {

@@ -33,6 +33,8 @@ pub(crate) enum Event {
     Fault,
     /// The operator compares what is with what should be.
     Operator,
+    /// A process is killed.
+    Kill(usize),
     /// A killed machine starts.
     Restart(usize),
     /// A stopped machine goes on.

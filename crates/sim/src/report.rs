@@ -35,6 +35,22 @@ pub struct Figures {
     pub answers_checked: u64,
     /// Keys evicted.
     pub evictions: u64,
+    /// Machines that died with their process.
+    pub machines_lost: u64,
+    /// Restarts from append-only files.
+    pub restarts_from_aof: u64,
+    /// Restarts whose data set was compared with what was owed.
+    pub recoveries: u64,
+    /// Failovers asked for.
+    pub failovers_asked: u64,
+    /// Failovers after which the old master followed the new one.
+    pub failovers_done: u64,
+    /// Replicas that were held until a byte came.
+    pub holds: u64,
+    /// WAITAOF replies that promised at least one disk.
+    pub waits_for_disks: u64,
+    /// Full synchronisations that were asked for by a replica with a history.
+    pub full_syncs_of_old: u64,
 }
 
 impl Figures {
@@ -46,7 +62,7 @@ impl Figures {
     }
 
     /// Each number with its name.
-    pub fn fields(&mut self) -> [(&'static str, &mut u64); 15] {
+    pub fn fields(&mut self) -> [(&'static str, &mut u64); 23] {
         [
             ("replies", &mut self.replies),
             ("full_syncs", &mut self.full_syncs),
@@ -63,6 +79,14 @@ impl Figures {
             ("bytes_compared", &mut self.bytes_compared),
             ("answers_checked", &mut self.answers_checked),
             ("evictions", &mut self.evictions),
+            ("machines_lost", &mut self.machines_lost),
+            ("restarts_from_aof", &mut self.restarts_from_aof),
+            ("recoveries", &mut self.recoveries),
+            ("failovers_asked", &mut self.failovers_asked),
+            ("failovers_done", &mut self.failovers_done),
+            ("holds", &mut self.holds),
+            ("waits_for_disks", &mut self.waits_for_disks),
+            ("full_syncs_of_old", &mut self.full_syncs_of_old),
         ]
     }
 }

@@ -22,6 +22,8 @@ pub struct Options {
     pub print_trace: bool,
     /// The bug that is put back.
     pub sabotage: Option<Sabotage>,
+    /// A switch storm: nothing goes wrong, but the operator gives no peace.
+    pub storm: bool,
     /// Only these invariants are checked, if any are named.
     pub only: Vec<&'static str>,
 }
@@ -29,12 +31,15 @@ pub struct Options {
 impl Options {
     /// A plain run of a seed.
     pub fn of_seed(seed: u64) -> Options {
-        Options { seed, steps: STEPS, print_trace: false, sabotage: None, only: Vec::new() }
+        Options { seed, steps: STEPS, print_trace: false, sabotage: None, storm: false, only: Vec::new() }
     }
 
     /// The command that runs exactly this, with a trace.
     pub fn replay_line(&self) -> String {
         let mut line = format!("cargo run -p sim -- --seed {} --steps {} --trace", self.seed, self.steps);
+        if self.storm {
+            line.push_str(" --storm");
+        }
         if let Some(sabotage) = self.sabotage {
             let name = Sabotage::ALL.iter().find(|(_, known)| *known == sabotage).map_or("?", |(name, _)| name);
             line.push_str(&format!(" --sabotage {name}"));

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use base::Time;
+use config::{Appendfsync, SavePoint};
 use keyspace::{Str, ValueRef};
 
 use crate::faults::{follow, give_order, take_down};
 use crate::invariants::difference;
-use crate::machine::Machine;
+use crate::machine::{Machine, PORT, name_of};
 use crate::network::Party;
 use crate::plan::Plan;
 use crate::queue::Event;
@@ -32,9 +33,30 @@ impl Script {
 
     /// The same, on connections that take so many bytes that nobody has read.
     pub fn with_window(nodes: usize, window: usize) -> Script {
-        let options = Options { print_trace: std::env::var_os("SIM_TRACE").is_some(), ..Options::of_seed(1) };
         let mut plan = Plan::calm(nodes);
         plan.weather.window = window;
+        Script::with_plan(plan)
+    }
+
+    /// The same, with these directives in every configuration file.
+    pub fn with_settings(nodes: usize, settings: &[(&str, &str)]) -> Script {
+        let mut plan = Plan::calm(nodes);
+        for (name, value) in settings {
+            match (*name, *value) {
+                ("save", "1000 1000") => plan.config.save = vec![SavePoint { seconds: 1_000, changes: 1_000 }],
+                ("appendonly", value) => plan.config.appendonly = value == "yes",
+                ("appendfsync", "always") => plan.config.appendfsync = Appendfsync::Always,
+                ("appendfsync", "everysec") => plan.config.appendfsync = Appendfsync::Everysec,
+                ("appendfsync", "no") => plan.config.appendfsync = Appendfsync::No,
+                other => panic!("no script needed {other:?} yet"),
+            }
+        }
+        Script::with_plan(plan)
+    }
+
+    fn with_plan(plan: Plan) -> Script {
+        let nodes = plan.nodes;
+        let options = Options { print_trace: std::env::var_os("SIM_TRACE").is_some(), ..Options::of_seed(1) };
         let mut world = World::with_plan(&options, plan, fastrand::Rng::with_seed(1));
         world.topology.follows = (0..nodes).map(|index| (index > 0).then_some(0)).collect();
         world.begin();
@@ -56,6 +78,34 @@ impl Script {
         self.wait("the order is carried out", |machines| {
             machines[node].node.is_none() || machines[node].orders.is_empty()
         });
+    }
+
+    /// Types a command and waits for what the node answers.
+    pub fn ask(&mut self, node: usize, command: &str) -> String {
+        self.world.machines[node].console_said.clear();
+        self.order(node, command);
+        self.wait("an answer", |machines| !machines[node].console_said.is_empty());
+        String::from_utf8_lossy(&self.world.machines[node].console_said).into_owned()
+    }
+
+    /// A master hands over to a replica; the others are not told.
+    pub fn hand_over(&mut self, master: usize, target: usize) {
+        let (world, name) = (&mut self.world, name_of(target));
+        world.topology.failing_over = Some((master, world.env.now()));
+        let order = words(&["FAILOVER", "TO", &name, &PORT.to_string()]);
+        give_order(&mut world.machines[master], order, &mut world.env);
+        self.wait("it has handed over", |machines| machines[master].follows() == Some(target));
+        let topology = &mut self.world.topology;
+        topology.failing_over = None;
+        (topology.follows[master], topology.follows[target]) = (Some(target), None);
+    }
+
+    /// Two nodes do not hear each other for a while; nothing is lost.
+    pub fn partition(&mut self, a: usize, b: usize, span_ms: u64) {
+        let env = &mut self.world.env;
+        let (now, until) = (env.now(), env.now() + Duration::from_millis(span_ms));
+        let ends = [Party::Machine(a), Party::Machine(b)];
+        env.network.partition_until(now, ends, until, &mut env.queue);
     }
 
     /// A node is to follow another one, or none; the operator repeats it until it is so.
@@ -84,9 +134,32 @@ impl Script {
         take_down(&mut world.machines[node], &world.topology, false, span, &mut world.env);
     }
 
+    /// A node's machine dies, and starts again after a while.
+    pub fn lose_machine(&mut self, node: usize, down_ms: u64) {
+        let world = &mut self.world;
+        let span = Duration::from_millis(down_ms);
+        take_down(&mut world.machines[node], &world.topology, true, span, &mut world.env);
+    }
+
+    /// Every sync of a node's disk takes so long.
+    pub fn slow_disk(&mut self, node: usize, span_ms: u64) {
+        self.world.machines[node].disk.borrow_mut().sync_span = Some(Duration::from_millis(span_ms));
+    }
+
+    /// A node's disk takes nothing more.
+    pub fn fill_disk(&mut self, node: usize) {
+        self.world.machines[node].disk.borrow_mut().room = Some(0);
+    }
+
     /// Stops a node (SIGSTOP), or lets it go on.
     pub fn set_stopped(&mut self, node: usize, stopped: bool) {
         self.world.machines[node].set_stopped(stopped, &mut self.world.env);
+    }
+
+    /// Whom a node that is down is to follow when it starts.
+    pub fn set_configured(&mut self, node: usize, master: Option<usize>) {
+        self.world.topology.follows[node] = master;
+        self.world.machines[node].configured = master;
     }
 
     /// A killed node starts at once.
@@ -98,6 +171,31 @@ impl Script {
     /// Waits until all nodes are equal.
     pub fn until_equal(&mut self) {
         self.wait("all nodes are equal", |machines| difference(machines).is_none());
+    }
+
+    /// Waits until what a node writes is in its append-only file.
+    pub fn until_appending(&mut self, node: usize) {
+        self.wait("it appends", |machines| machines[node].facts().is_some_and(|facts| facts.aof.on));
+    }
+
+    /// Waits until a replica gets its master's stream.
+    pub fn until_streaming(&mut self, node: usize) {
+        self.wait("the stream comes in", |machines| machines[node].facts().is_some_and(|facts| facts.link_up));
+    }
+
+    /// Whether what a node writes is in its append-only file.
+    pub fn is_appending(&self, node: usize) -> bool {
+        self.world.machines[node].facts().is_some_and(|facts| facts.aof.on)
+    }
+
+    /// Whether a replica gets its master's stream.
+    pub fn is_streaming(&self, node: usize) -> bool {
+        self.world.machines[node].facts().is_some_and(|facts| facts.link_up)
+    }
+
+    /// The replication id under which a node goes on, and its offset.
+    pub fn place(&self, node: usize) -> Option<(String, u64)> {
+        self.world.machines[node].facts().map(|facts| (facts.replid.to_string(), facts.end))
     }
 
     /// Waits until a node builds the data set that it received.

@@ -8,15 +8,16 @@ use base::Time;
 
 use crate::client::Client;
 use crate::env::Env;
-use crate::faults::{Topology, follow, give_order, strike, take_down};
+use crate::faults::{Topology, follow, give_order, kill, strike, switch, take_down};
 use crate::invariants::{Invariants, difference};
-use crate::machine::Machine;
+use crate::machine::{Machine, StartSource};
 use crate::network::{Network, Party};
 use crate::plan::Plan;
 use crate::queue::{Event, Queue};
 use crate::report::{Figures, Outcome, Violation};
 use crate::run::Options;
 use crate::trace::Trace;
+use crate::workload::words;
 
 /// How often the operator looks.
 const OPERATOR_PERIOD: Duration = Duration::from_millis(500);
@@ -38,13 +39,15 @@ pub(crate) struct World {
     /// When everything was healed; None: it storms.
     healed_at: Option<Time>,
     converged: bool,
+    /// How many steps of a switch storm were made.
+    switched: u64,
 }
 
 impl World {
     /// A world as its seed lays it out.
     pub fn new(options: &Options) -> World {
         let mut rng = fastrand::Rng::with_seed(options.seed);
-        let plan = Plan::new(&mut rng);
+        let plan = if options.storm { Plan::storm(&mut rng) } else { Plan::new(&mut rng) };
         World::with_plan(options, plan, rng)
     }
 
@@ -76,14 +79,18 @@ impl World {
             options: options.clone(),
             healed_at: None,
             converged: false,
+            switched: 0,
         }
     }
 
     /// Runs to the end, or to the first violation.
     pub fn run(&mut self) -> Result<(), Violation> {
         self.begin();
-        for _ in 0..self.options.steps {
+        let mut events = 0;
+        // A switch storm has its number of switches, whatever else happens meanwhile.
+        while self.env.plan.switches.map_or(events < self.options.steps, |switches| self.switched < switches) {
             self.step()?;
+            events += 1;
         }
         self.heal();
         while !self.converged {
@@ -145,13 +152,19 @@ impl World {
             Event::Client(index) => self.clients[index].act(&self.topology.masters(), env),
             Event::Job { machine, job } => self.machines[machine].step_job(job, env),
             Event::Fault if self.healed_at.is_none() => {
-                strike(&mut self.machines, &mut self.topology, env);
+                match env.plan.switches {
+                    Some(_) => switch(&mut self.machines, &mut self.topology, env),
+                    None => strike(&mut self.machines, &mut self.topology, env),
+                }
+                self.switched += 1;
                 let (from, to) = env.plan.fault_ms;
                 let span = env.span_ms(from, to);
                 env.after(span, Event::Fault);
             }
             Event::Fault => {}
             Event::Operator => self.operate(),
+            Event::Kill(index) if self.healed_at.is_none() => kill(&mut self.machines[index], &self.topology, env),
+            Event::Kill(_) => {}
             Event::Restart(index) => self.restart(index),
             Event::Resume(index) => {
                 if self.machines[index].stopped {
@@ -197,18 +210,25 @@ impl World {
         if machine.node.is_some() {
             return;
         }
-        if machine.disk.borrow().file.is_some() {
-            self.env.figures.restarts_from_file += 1;
-        }
         machine.start(&mut self.env);
+        let figures = &mut self.env.figures;
+        match &machine.start_source {
+            StartSource::Nothing => {}
+            StartSource::File => figures.restarts_from_file += 1,
+            StartSource::AppendOnly => figures.restarts_from_aof += 1,
+        }
     }
 
     /// The operator makes what is into what should be, and sees whether it is over.
     fn operate(&mut self) {
         let env = &mut self.env;
         env.after(OPERATOR_PERIOD, Event::Operator);
+        self.topology.watch_failover(&mut self.machines, env);
         for machine in &mut self.machines {
             let meant = self.topology.follows[machine.index];
+            if self.topology.is_failing_over(machine.index) {
+                continue;
+            }
             if machine.node.is_some() && machine.follows() != meant && machine.orders.is_empty() {
                 if meant.is_none() {
                     env.figures.promotions += 1;
@@ -230,10 +250,14 @@ impl World {
         let root = env.rng.usize(..env.plan.nodes);
         env.trace("sim", &format!("everything heals, n{root} becomes the master of all"));
         self.healed_at = Some(env.now());
+        if let Some((master, _)) = self.topology.failing_over {
+            give_order(&mut self.machines[master], words(&["FAILOVER", "ABORT"]), env);
+        }
         self.topology = Topology::tree(env.plan.nodes, root, &mut env.rng);
         env.network.heal();
         for machine in &mut self.machines {
-            machine.disk.borrow_mut().broken = false;
+            machine.disk.borrow_mut().room = None;
+            machine.disk.borrow_mut().sync_fails = false;
             let (restart, resume) = (machine.node.is_none(), machine.stopped);
             if resume {
                 machine.set_stopped(false, env);

@@ -17,11 +17,19 @@ fn run_seeds(seeds: std::ops::Range<u64>, options: &Options) -> (Figures, Vec<St
 
 #[test]
 fn some_hundred_seeds_violate_nothing_and_meet_everything() {
-    let (mut figures, failures) = run_seeds(0..240, &Options::of_seed(0));
+    let (mut figures, failures) = run_seeds(0..400, &Options::of_seed(0));
     assert!(failures.is_empty(), "{} failed, the first:\n{}", failures.len(), failures[0]);
     for (name, count) in figures.fields() {
         assert!(*count > 0, "no {name} in any seed");
     }
+}
+
+#[test]
+fn some_hundred_switch_storms_violate_nothing() {
+    let options = Options { storm: true, ..Options::of_seed(0) };
+    let (figures, failures) = run_seeds(0..150, &options);
+    assert!(failures.is_empty(), "{} failed, the first:\n{}", failures.len(), failures[0]);
+    assert!(figures.failovers_done > 300 && figures.promotions > 300, "{figures}");
 }
 
 #[test]

@@ -78,6 +78,6 @@ fn waitaof(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 impl Node {
     /// Whether what a connection wrote up to this offset is synced here.
     pub(crate) fn is_synced(&self, offset: u64) -> bool {
-        self.aof.state == super::State::On && self.aof.synced >= offset
+        self.aof.on_disk().is_some_and(|synced| synced >= offset)
     }
 }

@@ -202,7 +202,8 @@ impl Node {
             }
         };
         let continues = self.aof.has_file;
-        if continues && self.aof.written < at.offset {
+        // A machine that dies must not keep the beginning of the next file without the end of this one.
+        if continues && (self.aof.written < at.offset || self.aof.switch_wants_sync()) {
             return;
         }
         let header = Header { replid: at.replid, offset: at.offset, selected_db: at.stream_db }.encode();
@@ -213,6 +214,7 @@ impl Node {
         let aof = &mut self.aof;
         aof.switch = None;
         aof.has_file = true;
+        aof.header_unsynced = true;
         (aof.written, aof.whole) = (at.offset, at.offset);
         if !continues {
             aof.synced = at.offset;

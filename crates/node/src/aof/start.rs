@@ -1,8 +1,8 @@
 //! Takes over what a start has loaded, and follows the settings and the history.
 
-use base::ReplId;
-use journal::Part;
-use persist::aof::{FileInfo, Manifest};
+use base::{ReplId, UnixMs};
+use journal::{Offset, Part, Place};
+use persist::aof::{FileInfo, Header, Manifest};
 
 use super::State;
 use crate::host::{LogLevel, StreamPosition};
@@ -16,6 +16,19 @@ pub struct FoundPart {
     pub replid: ReplId,
     /// The part.
     pub part: Part,
+}
+
+impl FoundPart {
+    /// The part in a file of so many bytes that begins with this header. `ended`: when it was last written to.
+    pub fn new(name: &str, header: &Header, length: u64, spare: bool, ended: UnixMs) -> FoundPart {
+        let skip = header.encode().len() as u64;
+        let start = Offset(header.offset);
+        let end = start + length.saturating_sub(skip);
+        FoundPart {
+            replid: header.replid,
+            part: Part { place: Place::File(name.to_owned()), skip, start, end, spare, ended },
+        }
+    }
 }
 
 /// The append-only files that a start has loaded.

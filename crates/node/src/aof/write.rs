@@ -138,8 +138,10 @@ impl Node {
     /// Begins a sync if the policy wants one.
     fn sync_if_due(&mut self) {
         let aof = &mut self.aof;
-        if !aof.has_file || aof.syncing.is_some() || aof.writing || aof.synced >= aof.written || aof.state == State::Off
-        {
+        let for_switch = aof.switch_wants_sync();
+        let nothing_new = aof.synced >= aof.written && !for_switch;
+        // Without a file, what is not synced is of a stream that has ended.
+        if aof.syncing.is_some() || aof.writing || nothing_new || !aof.has_file || aof.state == State::Off {
             return;
         }
         let quiet = self.config.no_appendfsync_on_rewrite
@@ -150,7 +152,7 @@ impl Node {
             Appendfsync::Everysec => self.now >= aof.synced_at + SYNC_EVERY,
             Appendfsync::No => false,
         };
-        if due && !quiet {
+        if for_switch || due && !quiet {
             aof.syncing = Some((aof.written, self.now));
             aof.sync_ticket += 1;
             self.outputs.push_back(Output::SyncJournal { ticket: aof.sync_ticket });
@@ -165,6 +167,7 @@ impl Node {
         match result {
             Ok(()) => {
                 self.aof.synced = self.aof.synced.max(upto);
+                self.aof.header_unsynced = false;
                 if self.config.appendfsync == Appendfsync::Everysec && self.now >= since + SYNC_PATIENCE {
                     self.aof.delayed_syncs += 1;
                 }
@@ -181,7 +184,8 @@ impl Node {
             State::On => match self.config.appendfsync {
                 Appendfsync::Always => aof.synced,
                 Appendfsync::Everysec => match aof.syncing {
-                    Some((upto, since)) if self.now >= since + SYNC_PATIENCE => upto.max(aof.released),
+                    // Before there was a base everything was released.
+                    Some((upto, since)) if self.now >= since + SYNC_PATIENCE => upto.max(aof.released.min(aof.written)),
                     _ => aof.written,
                 },
                 Appendfsync::No => aof.written,

@@ -7,6 +7,7 @@ use replication::master::{PsyncOutcome, PsyncRequest, ReplconfOutcome};
 use replication::replica::Input;
 use resp::Args;
 
+use super::failover::Failover;
 use crate::client::{Blocked, ConnId, Kind, WaitFor};
 use crate::host::LogLevel;
 use crate::node::Node;
@@ -41,6 +42,9 @@ const SLAVEOF: ServerRow = Row {
 };
 
 fn replicaof(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
+    if node.replication.failover != Failover::None {
+        return Err(Error::text("ERR REPLICAOF not allowed while failing over."));
+    }
     if is(&args[1], "NO") && is(&args[2], "ONE") {
         if node.replication.is_replica() {
             let who = node.clients[conn].peer.addr.clone();

@@ -135,10 +135,14 @@ impl Node {
 
     /// Acknowledges what is applied.
     pub(super) fn send_ack(&mut self) {
-        let applied = self.replication.offset();
-        let synced = self.aof.is_on().then_some(self.aof.synced);
-        self.replication.link.send_ack(applied, synced);
+        self.queue_ack();
         self.run_link();
+    }
+
+    fn queue_ack(&mut self) {
+        let applied = self.replication.offset();
+        let on_disk = self.aof.on_disk().map(|synced| synced.min(applied));
+        self.replication.link.send_ack(applied, on_disk);
     }
 
     /// Carries out what the link asks for.
@@ -173,23 +177,19 @@ impl Node {
                     self.outputs.push_back(Output::AbortLoad);
                 }
                 Wish::Adopt { position } => self.adopt_history(position),
-                Wish::Continue { new_replid } => {
+                Wish::Continue { new_replid, older } => {
                     self.replication.apply.drop_unfinished();
                     let status = "STATUS=MASTER <-> REPLICA sync: partial resynchronisation accepted\n";
                     self.host.notify_supervisor(status);
                     if let Some(new) = new_replid {
                         let offset = self.replication.offset();
-                        self.replication.history.continue_with_new_id(new, offset);
+                        self.replication.history.continue_as_told(new, offset, &older);
                         self.note_new_id();
                         self.drop_replicas("the history goes on under another id");
                     }
                 }
                 Wish::TakeOver(result) => self.handed_over(result),
-                Wish::AckDue => {
-                    let applied = self.replication.offset();
-                    let synced = self.aof.is_on().then_some(self.aof.synced);
-                    self.replication.link.send_ack(applied, synced);
-                }
+                Wish::AckDue => self.queue_ack(),
                 Wish::Log(level, text) => self.log(log_level(level), &text),
             }
         }

@@ -2,7 +2,7 @@
 //! request is judged is `psync`'s, when a snapshot is due `schedule`'s, how a replica's states hang together
 //! `state`'s.
 
-use super::psync::{Verdict, judge, judge_position};
+use super::psync::{NO_MASTER_LINK, Verdict, judge, judge_position};
 use super::replconf::{Negotiated, Said};
 use super::schedule::{Waiter, snapshot_due};
 use super::state::{Replica, State};
@@ -307,8 +307,10 @@ impl<K: Copy + Eq + Ord> Peers<K> {
             self.pinged_at = now;
         }
         self.upstream = upstream;
-        if upstream != Upstream::Up {
-            self.end_holding(now, |_| true);
+        match upstream {
+            Upstream::Up => {}
+            Upstream::None => self.end_holding(now, |_| true),
+            Upstream::Down => self.send_held_away(now),
         }
     }
 
@@ -342,6 +344,15 @@ impl<K: Copy + Eq + Ord> Peers<K> {
             if matches!(self.replicas[at].state, State::Held { .. }) && which(self.replicas[at].conn) {
                 self.stop_holding(now, at, Refusal::NeverCame);
             }
+        }
+    }
+
+    /// The byte may still come when our master is back. Until then they hear what everybody hears who asks now.
+    fn send_held_away(&mut self, now: Time) {
+        while let Some(at) = self.replicas.iter().position(|replica| matches!(replica.state, State::Held { .. })) {
+            let conn = self.replicas[at].conn;
+            self.outputs.push_back(PeersOutput::Send(conn, NO_MASTER_LINK.to_vec()));
+            self.close(now, at, true, "it waits for bytes of our master, which is gone");
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) enum Verdict {
 
 // -NOMASTERLINK is a code of its own: a replica that reads it behind -ERR falls back to SYNC.
 const FAILING_OVER: &[u8] = b"-NOMASTERLINK Can't SYNC while failing over\r\n";
-const NO_MASTER_LINK: &[u8] = b"-NOMASTERLINK Can't SYNC while not connected with my master\r\n";
+pub(super) const NO_MASTER_LINK: &[u8] = b"-NOMASTERLINK Can't SYNC while not connected with my master\r\n";
 const PENDING_OUTPUT: &[u8] = b"-ERR SYNC and PSYNC are invalid with pending output\r\n";
 const NEEDS_EOF: &[u8] = b"-ERR Filtered replica requires EOF capability\r\n";
 const FAILOVER_TO_MASTER: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n";
@@ -65,10 +65,17 @@ pub(super) fn judge(
 pub(super) fn judge_position(id: &[u8], wanted: i64, negotiated: &Negotiated, view: &StreamView<'_>) -> Verdict {
     match view.history.continues(id, wanted, view.retained) {
         Ok(from) if negotiated.psync2 => {
-            Verdict::Continue { reply: format!("+CONTINUE {}\r\n", view.history.replid()).into_bytes(), from }
+            let mut reply = format!("+CONTINUE {}", view.history.replid());
+            if negotiated.history {
+                for (older, end) in view.history.since(id) {
+                    reply.push_str(&format!(" {older} {end}"));
+                }
+            }
+            reply.push_str("\r\n");
+            Verdict::Continue { reply: reply.into_bytes(), from }
         }
         Ok(from) => Verdict::Continue { reply: b"+CONTINUE\r\n".to_vec(), from },
-        // `continues` lets the second id ask up to its end only, which is in the past: this is the first one.
+        // Under the present id, or under an older one whose end is still on its way to us.
         Err(refusal @ Refusal::TooNew(_)) if view.upstream == Upstream::Up => Verdict::Hold(refusal),
         Err(refusal) => Verdict::Full(refusal),
     }

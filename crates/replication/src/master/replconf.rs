@@ -17,6 +17,8 @@ pub(super) struct Negotiated {
     pub(super) eof: bool,
     /// It understands `+CONTINUE <id>`.
     pub(super) psync2: bool,
+    /// It understands what stands behind that id: the ids before it.
+    pub(super) history: bool,
     pub(super) rdb_channel_repl: bool,
     pub(super) rdb_only: bool,
     pub(super) parts: SnapshotParts,
@@ -30,6 +32,7 @@ impl Default for Negotiated {
             announced_ip: None,
             eof: false,
             psync2: false,
+            history: false,
             rdb_channel_repl: false,
             rdb_only: false,
             parts: SnapshotParts { data: true, functions: true },
@@ -80,6 +83,7 @@ impl Negotiated {
             b"capa" => match &value.to_ascii_lowercase()[..] {
                 b"eof" => self.eof = true,
                 b"psync2" => self.psync2 = true,
+                b"lockstep-history" => self.history = true,
                 b"rdb-channel-repl" => self.rdb_channel_repl = true,
                 // Capabilities we have no use for are the replica's own affair.
                 _ => {}

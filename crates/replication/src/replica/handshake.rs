@@ -51,7 +51,7 @@ pub(super) fn introduce(settings: &LinkSettings) -> (Vec<u8>, Vec<Introduction>)
         encode::command(&mut out, &[b"REPLCONF", b"ip-address", address]);
         expected.push(Introduction::IpAddress);
     }
-    encode::command(&mut out, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+    encode::command(&mut out, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", b"lockstep-history"]);
     expected.push(Introduction::Capabilities);
     encode::command(&mut out, &[b"REPLCONF", b"version", settings.version.as_bytes()]);
     expected.push(Introduction::Version);
@@ -87,17 +87,26 @@ fn request(args: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Whether the answer to PING lets the handshake go on: a master that wants AUTH first is fine.
+/// Whether the answer to PING lets the handshake go on: a master that wants AUTH first is fine, and so is one that cannot
+/// write to its disk, which needs a replica more than ever.
 pub(super) fn ping_is_answered(line: &[u8]) -> bool {
-    const GOOD: [&[u8]; 4] = [b"+", b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted"];
+    const GOOD: [&[u8]; 5] = [b"+", b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted", b"-MISCONF"];
     GOOD.iter().any(|good| line.starts_with(good))
+}
+
+/// The id under which a master goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NewId {
+    pub(super) replid: ReplId,
+    /// The ids between it and ours, the newest first, and where each ended; empty if the master is none of our kind.
+    pub(super) older: Vec<(ReplId, u64)>,
 }
 
 /// The answer to PSYNC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PsyncReply {
     FullResync(Resume),
-    Continue(Option<ReplId>),
+    Continue(Option<NewId>),
     /// Not now, but the master is well.
     Later,
     /// It does not know PSYNC, or will not do it: SYNC is left.
@@ -116,7 +125,16 @@ pub(super) fn read_psync_reply(line: &[u8]) -> PsyncReply {
         }
         Some(b"+CONTINUE") => match words.next().map(ReplId::parse) {
             None => PsyncReply::Continue(None),
-            Some(Some(replid)) => PsyncReply::Continue(Some(replid)),
+            Some(Some(replid)) => {
+                let mut older = Vec::new();
+                while let Some(id) = words.next() {
+                    match (ReplId::parse(id), words.next().and_then(numbers::parse_offset)) {
+                        (Some(id), Some(end)) => older.push((id, end)),
+                        _ => return PsyncReply::Unusable,
+                    }
+                }
+                PsyncReply::Continue(Some(NewId { replid, older }))
+            }
             Some(None) => PsyncReply::Unusable,
         },
         Some(b"-NOMASTERLINK" | b"-LOADING") => PsyncReply::Later,
@@ -159,7 +177,7 @@ mod tests {
         let (bytes, expected) = introduce(&settings);
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.starts_with("*3\r\n$4\r\nAUTH\r\n$3\r\nbob\r\n$2\r\npw\r\n*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n7001\r\n"));
-        assert!(text.contains("*5\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n"));
+        assert!(text.contains("*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n"));
         assert!(text.ends_with("$7\r\nversion\r\n$5\r\n9.1.2\r\n"));
         assert_eq!(expected.len(), 5);
     }
@@ -187,7 +205,11 @@ mod tests {
         assert_eq!(read_psync_reply(format!("+FULLRESYNC {replid} 7").as_bytes()), full);
         assert_eq!(read_psync_reply(b"+CONTINUE"), PsyncReply::Continue(None));
         assert_eq!(read_psync_reply(b"+CONTINUE "), PsyncReply::Continue(None));
-        assert_eq!(read_psync_reply(format!("+CONTINUE {replid}").as_bytes()), PsyncReply::Continue(Some(replid)));
+        let continues = |older: Vec<(ReplId, u64)>| PsyncReply::Continue(Some(NewId { replid, older }));
+        assert_eq!(read_psync_reply(format!("+CONTINUE {replid}").as_bytes()), continues(Vec::new()));
+        let told = format!("+CONTINUE {replid} {replid} 9 {replid} 7");
+        assert_eq!(read_psync_reply(told.as_bytes()), continues(vec![(replid, 9), (replid, 7)]));
+        assert_eq!(read_psync_reply(format!("+CONTINUE {replid} {replid}").as_bytes()), PsyncReply::Unusable);
         let later = PsyncReply::Later;
         assert_eq!(read_psync_reply(b"-NOMASTERLINK Can't SYNC while not connected with my master"), later);
         assert_eq!(read_psync_reply(b"-LOADING Redis is loading the dataset in memory"), later);

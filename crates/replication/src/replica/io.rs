@@ -81,8 +81,10 @@ pub enum Output {
     },
     /// The master continues from what [`Input::Connected`] offered.
     Continue {
-        /// The master's id if it is not the one offered: [`crate::History::continue_with_new_id`].
+        /// The master's id if it is not the one offered: [`crate::History::continue_as_told`].
         new_replid: Option<ReplId>,
+        /// What it told of the ids between the two.
+        older: Vec<(ReplId, u64)>,
     },
     /// The replica that was to become the master did, or why not. After an error the link tries no more by itself.
     TakeOver(Result<(), String>),

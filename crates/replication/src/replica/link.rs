@@ -13,11 +13,11 @@
 //! ```
 
 use super::backoff::BackOff;
-use super::handshake::{self, Header, Introduction, PsyncReply};
+use super::handshake::{self, Header, Introduction, NewId, PsyncReply};
 use super::transfer::TransferReader;
 use super::{Input, LastSync, LinkFigures, LinkSettings, Output, Resume, SyncKind, TransferFigures};
 use crate::log::Level;
-use base::{ReplId, Time};
+use base::Time;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -406,7 +406,7 @@ impl Link {
                 self.log(Level::Notice, format!("Full synchronisation from the master: {replid}:{offset}"));
                 self.await_header(now, Some(position));
             }
-            (PsyncReply::Continue(replid), Some(resume)) => self.resume_stream(now, resume, replid),
+            (PsyncReply::Continue(new_id), Some(resume)) => self.resume_stream(now, resume, new_id),
             (PsyncReply::Continue(_), None) => self.refuse(now, "PSYNC ? -1", line),
             (PsyncReply::Later, _) => {
                 let reason = format!("the master asks to come back later: {}", shown(line));
@@ -438,12 +438,14 @@ impl Link {
         self.state = State::Receiving { sync, reader };
     }
 
-    fn resume_stream(&mut self, now: Time, resume: Resume, replid: Option<ReplId>) {
+    fn resume_stream(&mut self, now: Time, resume: Resume, new_id: Option<NewId>) {
         self.note_take_over();
-        let new_replid = replid.filter(|&id| id != resume.replid);
+        let new_id = new_id.filter(|new| new.replid != resume.replid);
+        let new_replid = new_id.as_ref().map(|new| new.replid);
         let named = new_replid.map_or(String::new(), |id| format!(" under the new id {id}"));
         self.log(Level::Notice, format!("Partial synchronisation from offset {}{named}", resume.offset));
-        self.outputs.push_back(Output::Continue { new_replid });
+        let older = new_id.map_or(Vec::new(), |new| new.older);
+        self.outputs.push_back(Output::Continue { new_replid, older });
         self.note_sync(now, SyncKind::Partial);
         self.stream(now, Acks::Due(now + BEAT));
         self.outputs.push_back(Output::AckDue);

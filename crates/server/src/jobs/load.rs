@@ -46,27 +46,18 @@ pub fn load_now(mut keyspace: Keyspace, config: &Config, now: UnixMs) -> Result<
     Ok(keyspace)
 }
 
-pub(super) fn options(config: &Config, drop_expired: bool) -> LoadOptions {
+fn options(config: &Config, drop_expired: bool) -> LoadOptions {
     LoadOptions { now: clock::unix_ms(), drop_expired, verify_checksum: config.rdbchecksum, ..LoadOptions::default() }
 }
 
 fn loaded(keyspace: Keyspace, report: &LoadReport, expired: Vec<(usize, Vec<u8>)>) -> Box<Loaded> {
-    Box::new(Loaded { keyspace, position: position(report), keys: report.keys_loaded, expired, files: None })
-}
-
-/// Where in which history a file stands, if it says so.
-pub(super) fn position(report: &LoadReport) -> Option<StreamPosition> {
-    report.info.replication.map(|place| StreamPosition {
-        replid: place.id,
-        offset: place.offset,
-        stream_db: usize::try_from(place.stream_db).ok(),
-    })
+    Box::new(Loaded { keyspace, position: StreamPosition::of(report), keys: report.keys_loaded, expired, files: None })
 }
 
 /// Passes on how far a load is, and remembers which keys it dropped.
-pub(super) struct Watch {
-    pub(super) reporter: Option<Reporter>,
-    pub(super) expired: Vec<(usize, Vec<u8>)>,
+struct Watch {
+    reporter: Option<Reporter>,
+    expired: Vec<(usize, Vec<u8>)>,
 }
 
 impl LoadWatch for Watch {

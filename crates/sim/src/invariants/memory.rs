@@ -1,10 +1,10 @@
-//! The journal holds no more than the backlog when nobody lags behind, and snapshots that ended hold nothing.
+//! The journal holds no more than the backlog when neither a replica nor the disk lags behind, and snapshots that ended hold nothing.
 
 use node::{Node, StreamFacts};
 
 use super::Verdict;
 
-/// Where each node's stream ended at the last look, if all its replicas had it by then.
+/// Where each node's stream ended at the last look, if all its replicas and its disk had it by then.
 pub(super) struct Memory {
     settled: Vec<Option<u64>>,
 }
@@ -20,7 +20,8 @@ impl Memory {
 
     /// Looks at a node after its turn.
     pub fn look(&mut self, index: usize, facts: &StreamFacts, node: &Node) -> Verdict {
-        let caught_up = facts.lowest_reader.is_none_or(|at| at == facts.end);
+        let caught_up = facts.lowest_reader.is_none_or(|at| at == facts.end)
+            && facts.aof.needs_from.is_none_or(|at| at == facts.end);
         let before = std::mem::replace(&mut self.settled[index], caught_up.then_some(facts.end));
         let Some(before) = before.filter(|before| *before <= facts.end) else { return Ok(()) };
         let backlog = node.journal().backlog_size();

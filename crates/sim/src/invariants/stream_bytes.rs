@@ -52,6 +52,8 @@ impl StreamBytes {
         let place = Place { generation, replid: facts.replid, end: facts.end };
         let before = self.last[index].replace(place).filter(|before| before.generation == generation);
         let fork = u64::try_from(facts.second_offset).ok().and_then(|offset| offset.checked_sub(1));
+        // A replica may learn of a new id before it has all that the old one names.
+        let fork = fork.map(|fork| fork.min(facts.end));
         let mut parts = Vec::new();
         match (before, fork) {
             (Some(before), _) if before.replid == facts.replid => parts.push((facts.replid, before.end, facts.end)),

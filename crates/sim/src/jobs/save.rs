@@ -6,7 +6,7 @@ use std::rc::Rc;
 use node::SaveJob;
 
 use super::{Report, Slice, SnapshotWalk};
-use crate::disk::Disk;
+use crate::disk::{DATA_FILE, Disk};
 use crate::env::Env;
 
 /// A file being written.
@@ -32,7 +32,7 @@ impl Save {
         }
         let result = match self.walk.failure() {
             Some(reason) => Err(reason.to_owned()),
-            None => self.disk.borrow_mut().replace(std::mem::take(&mut self.bytes)),
+            None => self.disk.borrow_mut().replace(DATA_FILE, std::mem::take(&mut self.bytes)),
         };
         Slice { reports: vec![Report::Saved(result)], again: None }
     }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use base::ReplId;
-use node::ConnId;
+use base::{ReplId, Time};
+use node::{ConnId, StreamFacts};
 
 use crate::env::Env;
 
@@ -16,16 +16,22 @@ pub(crate) struct Asked {
     pub replid: Option<ReplId>,
     /// The first byte wanted, counted from 1.
     pub wanted: i64,
+    /// The master asks its replica to take over.
+    pub failover: bool,
 }
 
 impl Asked {
     /// Reads a PSYNC out of what a replica wrote, once all of it is there.
     pub fn find(heard: &[u8]) -> Option<Asked> {
         let at = heard.windows(7).position(|window| window == b"PSYNC\r\n")?;
+        let failover = heard[..at].ends_with(b"*4\r\n$5\r\n");
         let mut lines = heard[at..].split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let (_, _, id, _, wanted) = (lines.next()?, lines.next()?, lines.next()?, lines.next()?, lines.next()?);
+        if failover {
+            lines.nth(1)?; // The word, behind its length.
+        }
         lines.next()?; // Something follows the last line end: it is whole.
-        Some(Asked { replid: ReplId::parse(id), wanted: base::numbers::parse_i64(wanted)? })
+        Some(Asked { replid: ReplId::parse(id), wanted: base::numbers::parse_i64(wanted)?, failover })
     }
 }
 
@@ -44,16 +50,27 @@ pub(crate) enum Expected {
 struct Socket {
     conn: ConnId,
     heard: Vec<u8>,
-    expected: Option<(Asked, Expected)>,
+    expected: Option<Question>,
     answer: Vec<u8>,
+}
+
+/// A PSYNC, and where the master stood when it came.
+#[derive(Clone)]
+pub(crate) struct Question {
+    /// What was asked.
+    pub asked: Asked,
+    /// What the answer must be.
+    pub expected: Expected,
+    /// Where the master stood.
+    pub facts: StreamFacts,
+    /// When that was.
+    pub at: Time,
 }
 
 /// A PSYNC that was answered.
 pub(crate) struct Answered {
     /// What was asked.
-    pub asked: Asked,
-    /// What the answer had to be.
-    pub expected: Expected,
+    pub question: Question,
     /// The line.
     pub answer: Vec<u8>,
 }
@@ -111,9 +128,9 @@ impl Sockets {
     }
 
     /// What the answer to a PSYNC must be.
-    pub fn expect(&mut self, key: u64, asked: Asked, expected: Expected) {
+    pub fn expect(&mut self, key: u64, question: Question) {
         if let Some(socket) = self.sockets.get_mut(&key) {
-            socket.expected = Some((asked, expected));
+            socket.expected = Some(question);
         }
     }
 
@@ -121,7 +138,7 @@ impl Sockets {
     pub fn write(&mut self, env: &mut Env, key: u64, bytes: &[u8]) -> io::Result<usize> {
         let count = env.write((key, 1), bytes)?;
         if let Some(socket) = self.sockets.get_mut(&key)
-            && let Some((asked, expected)) = &socket.expected
+            && let Some(question) = &socket.expected
             && !socket.answer.ends_with(b"\n")
         {
             for byte in &bytes[..count] {
@@ -130,8 +147,7 @@ impl Sockets {
                 }
                 socket.answer.push(*byte);
                 if *byte == b'\n' {
-                    let (asked, expected) = (asked.clone(), *expected);
-                    self.answered.push(Answered { asked, expected, answer: socket.answer.clone() });
+                    self.answered.push(Answered { question: question.clone(), answer: socket.answer.clone() });
                     break;
                 }
             }

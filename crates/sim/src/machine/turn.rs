@@ -6,17 +6,19 @@ use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use node::{ConnId, LogLevel, Node, Output, PeerInfo, SaveJob, SyncTarget};
+use node::{ConnId, LogLevel, Node, Output, PeerInfo, SaveJob, StreamFacts, SyncTarget};
 
-use super::sockets::Expected;
-use super::{Asked, LinkSocket, Machine, PORT, Receiving, index_of, name_of};
+use super::{Asked, Expected, LinkSocket, Machine, PORT, Question, Receiving, index_of, name_of};
 use crate::env::Env;
-use crate::jobs::{Build, Job, Report, Save, Sync};
+use crate::jobs::{Build, Job, JournalJob, Report, Save, Source, Sync};
 use crate::network::Party;
 use crate::relay::Relay;
 
 /// What one connection may send in one turn, in bytes.
 const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// So much of what the console was answered is kept.
+const CONSOLE_BYTES_MAX: usize = 10_000;
 
 impl Machine {
     /// Runs the loop once.
@@ -41,12 +43,10 @@ impl Machine {
         }
         self.take_reports(&mut node, env);
         node.handle_timeout();
-        self.carry_out(&mut node, env);
-        self.flush(&mut node, env);
+        self.settle(&mut node, env);
         node.end_turn();
         // What the shell does before it sleeps.
-        self.carry_out(&mut node, env);
-        self.flush(&mut node, env);
+        self.settle(&mut node, env);
         env.figures.evictions += node.keyspace().stats.evicted.saturating_sub(evicted_before);
         let next = node.poll_timeout();
         self.node = Some(node);
@@ -58,6 +58,13 @@ impl Machine {
         if let Some(at) = next {
             self.turn_no_later_than(at, env);
         }
+    }
+
+    /// Brings what was done out: to disk, then to jobs and sockets.
+    fn settle(&mut self, node: &mut Node, env: &mut Env) {
+        node.persist_stream();
+        self.carry_out(node, env);
+        self.flush(node, env);
     }
 
     fn drain_log(&mut self, env: &mut Env) {
@@ -138,9 +145,10 @@ impl Machine {
             Ok(bytes) if bytes.is_empty() => self.lost(node, conn, env),
             Ok(bytes) => {
                 if let Some(asked) = self.sockets.overhear(key, &bytes) {
-                    let expected = expected_answer(node, &asked);
+                    let facts = node.stream_facts();
+                    let expected = expected_answer(&facts, &asked);
                     env.trace(&self.name, &format!("hears {asked:?}, must answer {expected:?}"));
-                    self.sockets.expect(key, asked, expected);
+                    self.sockets.expect(key, Question { asked, expected, facts, at: env.now() });
                 }
                 let _ = write!(did, " {key}+{}", bytes.len());
                 node.handle_input(conn, &bytes);
@@ -154,7 +162,12 @@ impl Machine {
     fn write(&mut self, node: &mut Node, conn: ConnId, env: &mut Env) {
         if self.console == Some(conn) {
             // The operator reads at once what the console says.
-            drop(node.write_connection(conn, &mut |slices| Ok(slices.iter().map(|slice| slice.len()).sum())));
+            let said = &mut self.console_said;
+            drop(node.write_connection(conn, &mut |slices| {
+                slices.iter().for_each(|slice| said.extend_from_slice(slice));
+                Ok(slices.iter().map(|slice| slice.len()).sum())
+            }));
+            said.drain(..said.len().saturating_sub(CONSOLE_BYTES_MAX));
             return;
         }
         let Some(key) = self.sockets.key(conn) else { return };
@@ -272,20 +285,31 @@ impl Machine {
                     if let Some(Receiving { attempt, work }) = &mut self.receiving
                         && let Some((empty, bytes)) = work.take()
                     {
-                        let build = Build::new(*attempt, empty, Ok(bytes), false, env);
+                        let build = Build::new(*attempt, empty, Ok(Source::Bytes(bytes)), false, env);
                         self.start_job(Job::Build(build), env);
                     }
                 }
                 Output::AbortLoad => self.abort_load(env),
                 Output::Discard(discarded) => drop(discarded),
-                Output::WriteJournal(_)
-                | Output::SyncJournal { .. }
-                | Output::PrepareJournal(_)
-                | Output::WriteBase { .. }
-                | Output::PublishFiles(_)
-                | Output::ReadJournal(_)
-                | Output::SpillJournal { .. }
-                | Output::DropJournalFiles(_) => unreachable!("simulated nodes have no append-only file yet"),
+                Output::WriteJournal(pieces) => {
+                    let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+                    self.start_job(Job::Journal(JournalJob::write(&self.aof, bytes)), env);
+                }
+                Output::SyncJournal { ticket } => {
+                    self.start_job(Job::Journal(JournalJob::sync(&self.aof, ticket)), env);
+                }
+                Output::PrepareJournal(wanted) => {
+                    self.start_job(Job::Journal(JournalJob::prepare(&self.aof, wanted)), env);
+                }
+                Output::WriteBase { job, name } => {
+                    self.start_job(Job::Journal(JournalJob::base(&self.aof, job, name)), env);
+                }
+                Output::PublishFiles(published) => {
+                    self.start_job(Job::Journal(JournalJob::publish(&self.aof, published)), env);
+                }
+                Output::ReadJournal(_) | Output::SpillJournal { .. } | Output::DropJournalFiles(_) => {
+                    unreachable!("simulated servers have no disk for replicas that are behind")
+                }
                 Output::Exit { code: 0 } => self.ended = true,
                 Output::Exit { code } => {
                     self.complaint.get_or_insert(format!("it wants to exit with code {code}"));
@@ -329,14 +353,28 @@ impl Machine {
                     let current = self.receiving.as_ref().is_none_or(|load| load.attempt == attempt);
                     if current {
                         self.receiving = None;
-                        if result.is_ok() {
+                        if let Ok(loaded) = &result {
                             self.new_generation(env);
+                            if self.loading {
+                                self.recovered = loaded.position;
+                            }
                         }
+                        self.loading = false;
                         node.load_done(result.map(|loaded| *loaded));
                     }
                 }
                 Report::Sent { conn, result } => node.transfer_done(conn, result),
                 Report::Sending(conn) => node.transfer_progress(conn),
+                Report::JournalWritten => {
+                    let written = self.aof.borrow_mut().take_written();
+                    if let Some((count, result)) = written {
+                        node.journal_written(count, result);
+                    }
+                }
+                Report::JournalSynced { ticket, result } => node.journal_synced(ticket, result),
+                Report::JournalPrepared(result) => node.journal_prepared(result),
+                Report::BaseWritten { name, result } => node.base_written(&name, result),
+                Report::FilesPublished(result) => node.files_published(result),
             }
         }
     }
@@ -348,14 +386,19 @@ fn peer_info(ip: String, key: u64) -> PeerInfo {
 }
 
 /// What a PSYNC must be answered: the rule of docs/replication.md, section 1.
-fn expected_answer(node: &Node, asked: &Asked) -> Expected {
-    let facts = node.stream_facts();
+fn expected_answer(facts: &StreamFacts, asked: &Asked) -> Expected {
     let is_replica = facts.master.is_some();
-    if is_replica && !facts.link_up {
+    let own = asked.replid == Some(facts.replid);
+    if asked.failover && !(is_replica && own) {
+        return Expected::NotPartial; // An error.
+    }
+    if !asked.failover && (facts.failing_over || is_replica && !facts.link_up) {
         return Expected::NotPartial;
     }
     let (Some(replid), true) = (asked.replid, facts.kept) else { return Expected::NotPartial };
-    let current = replid == facts.replid;
+    // Who takes over first becomes a master, for which the byte behind its last one is another.
+    let current = own;
+    let is_replica = is_replica && !asked.failover;
     let older = facts.older.iter().any(|(id, end)| *id == replid && asked.wanted <= *end as i64 + 1);
     let Some(from) = u64::try_from(asked.wanted).ok().and_then(|wanted| wanted.checked_sub(1)) else {
         return Expected::NotPartial;
