@@ -17,7 +17,7 @@ use super::handshake::{self, Header, Introduction, NewId, PsyncReply};
 use super::transfer::TransferReader;
 use super::{Input, LastSync, LinkFigures, LinkSettings, Output, Resume, SyncKind, TransferFigures};
 use crate::log::Level;
-use base::{ReplId, Time};
+use base::Time;
 use std::collections::VecDeque;
 use std::time::Duration;
 
