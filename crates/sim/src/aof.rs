@@ -62,6 +62,14 @@ impl AofFiles {
         Ok(())
     }
 
+    /// Removes that many bytes from the end of the file in use.
+    pub fn retract(&mut self, bytes: usize) {
+        let mut disk = self.disk.borrow_mut();
+        if let Some((name, size)) = self.current.as_ref().and_then(|name| Some((name, disk.size(name)?))) {
+            disk.truncate(name, size.saturating_sub(bytes));
+        }
+    }
+
     /// What a sync that begins now makes durable: the files and their lengths, in order.
     pub fn begin_sync(&mut self) -> Vec<(String, usize)> {
         let disk = self.disk.borrow();

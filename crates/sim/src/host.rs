@@ -107,6 +107,11 @@ impl Host for SimHost {
         self.aof.borrow_mut().await_write()
     }
 
+    fn retract_journal(&mut self, bytes: u64) -> Result<(), String> {
+        self.aof.borrow_mut().retract(bytes as usize);
+        Ok(())
+    }
+
     fn sync_journal(&mut self) -> Result<(), String> {
         let mut aof = self.aof.borrow_mut();
         let begun = aof.begin_sync();

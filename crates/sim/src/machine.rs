@@ -383,6 +383,8 @@ impl Machine {
 pub(crate) fn base_config() -> Config {
     let mut config = Config::default();
     config.protected_mode = false;
+    // A replica whose disk is full would end, as the peers do; whoever started it again would change nothing.
+    config.replica_ignore_disk_write_errors = true;
     config.save = Vec::new();
     // Replicas are served from memory alone.
     config.repl_backlog_disk_size = Some(0);

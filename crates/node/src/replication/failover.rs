@@ -153,10 +153,11 @@ impl Node {
         self.replication.failover = Failover::WaitingForSync { target, offset, until, force };
         self.pause.for_failover = true;
         self.replication.peers.handle(self.now, Event::FailingOver(true));
-        // What comes behind the offset (the question itself) changes no data.
-        self.replication.peers.request_acks();
         self.run_peers();
         self.advance_failover();
+        if matches!(self.replication.failover, Failover::WaitingForSync { .. }) {
+            self.replication.peers.request_acks();
+        }
     }
 
     /// Hands over if a replica has everything, or gives up when the time is over.
@@ -164,6 +165,8 @@ impl Node {
         let Failover::WaitingForSync { target, offset, until, force } = self.replication.failover.clone() else {
             return;
         };
+        // The question for acknowledgements changes no data, but is a part of the stream that we ask to go on from.
+        let offset = offset.max(self.replication.offset());
         let lines = self.replica_lines();
         let ready = lines.iter().find(|line| {
             let is_it = target.as_ref().is_none_or(|target| address(line).as_ref() == Some(target));
@@ -193,6 +196,8 @@ impl Node {
     fn hand_over(&mut self, (host, port): (String, u16)) {
         self.log(LogLevel::Notice, &format!("Failover target is {host}:{port}, failing over."));
         self.replication.failover = Failover::InProgress;
+        // From here on nothing is written that the target may not have.
+        self.replication.peers.take_acks_wanted();
         self.replication.apply.db = self.replication.selected_db.unwrap_or(0);
         self.replication.apply.drop_unfinished();
         self.end_all_waits();
