@@ -89,7 +89,12 @@ impl Node {
                     }
                 }
                 // It may be judged by limits that the requests before it have changed.
-                Stop::Broken(_) if ahead.len() > 0 => self.clients[conn].parser.restart(),
+                Stop::Broken(_) if ahead.len() > 0 => {
+                    // The last of them may have closed it.
+                    if let Some(client) = self.clients.get_mut(conn) {
+                        client.parser.restart();
+                    }
+                }
                 Stop::Broken(error) => {
                     self.protocol_error(conn, &error.text());
                     done = input.len();
