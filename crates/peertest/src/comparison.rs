@@ -236,8 +236,12 @@ impl Comparison {
             let ttl: &[u8] = if timed { b"1000000000" } else { b"0" };
             let reply = self.wires[to].call(&[b"RESTORE", b"restored", ttl, payload, b"REPLACE"]);
             let digests = self.wires[to].call(&[b"DEBUG", b"DIGEST-VALUE", &key, b"restored"]).value;
+            let mut scores = |key: &[u8]| self.wires[to].call(&[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]).value;
+            let (before, after) = (scores(&key), scores(b"restored"));
             self.wires[to].call(&[b"DEL", b"restored"]);
-            let same = digests.as_slice().is_some_and(|pair| pair[0] == pair[1]);
+            let unsigned = rules::without_signs_of_zero;
+            let same = digests.as_slice().is_some_and(|pair| pair[0] == pair[1])
+                || before.as_error().is_none() && unsigned(&before) == unsigned(&after);
             let verdict = if same {
                 Verdict::Equal
             } else {
