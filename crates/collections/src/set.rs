@@ -123,13 +123,6 @@ impl Set {
         }
     }
 
-    /// Fetches the memory in which `member` would be looked for, without waiting for it.
-    pub fn touch(&self, member: &[u8]) {
-        if let Repr::Table(table) = &self.0 {
-            table.touch(member);
-        }
-    }
-
     /// Number of members.
     pub fn len(&self) -> usize {
         match &self.0 {

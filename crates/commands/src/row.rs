@@ -42,7 +42,7 @@ pub struct Meta {
     pub extra_categories: Categories,
     /// Where its keys stand.
     pub keys: &'static [KeySpec],
-    /// Where the first member of a set or sorted set stands that it looks for; 0: nowhere.
+    /// Where the first member of a sorted set stands that it looks for; 0: nowhere.
     pub member: u8,
     /// One line that says what it does.
     pub summary: &'static str,

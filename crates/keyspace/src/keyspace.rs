@@ -257,13 +257,11 @@ impl Keyspace {
         table.prefetch_insert(table.hash(key));
     }
 
-    /// Fetches where a member would stand in the set or sorted set that the key holds: some time after [`Keyspace::prefetch_entry`].
+    /// Fetches where a member would stand in the sorted set that the key holds: some time after [`Keyspace::prefetch_entry`].
     pub fn touch_member(&self, db: usize, hash: u64, key: &[u8], member: &[u8]) {
         let Some(entry) = self.tables[db].find(hash, key) else { return };
-        match ValueRef::of(entry.payload()) {
-            ValueRef::Set(set) => set.touch(member),
-            ValueRef::ZSet(zset) => zset.touch(member),
-            _ => {}
+        if let ValueRef::ZSet(zset) = ValueRef::of(entry.payload()) {
+            zset.touch(member);
         }
     }
 

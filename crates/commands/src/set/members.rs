@@ -17,7 +17,6 @@ pub(super) const SADD: DataRow = Row {
     name: "sadd",
     meta: Meta::new("set", "1.0.0", -3, Flags::DENYOOM.with(Flags::FAST).with(Flags::WRITE))
         .about("Adds members to a set and returns how many are new.", "O(N) with N members")
-        .member(2)
         .acl(Categories::SET)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::INSERT), 1, 0, 1)])
         .usage("key:key#0 member:string..."),
@@ -44,7 +43,6 @@ pub(super) const SREM: DataRow = Row {
     name: "srem",
     meta: Meta::new("set", "1.0.0", -3, Flags::FAST.with(Flags::WRITE))
         .about("Removes members from a set and returns how many were in it.", "O(N) with N members")
-        .member(2)
         .acl(Categories::SET)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::DELETE), 1, 0, 1)])
         .usage("key:key#0 member:string..."),
@@ -137,7 +135,6 @@ pub(super) const SISMEMBER: DataRow = Row {
     name: "sismember",
     meta: Meta::new("set", "1.0.0", 3, Flags::FAST.with(Flags::READONLY))
         .about("Tells whether something is a member of a set.", "O(1)")
-        .member(2)
         .acl(Categories::SET)
         .keys(&[KeySpec::range(KeyAccess::RO, 1, 0, 1)])
         .usage("key:key#0 member:string"),
