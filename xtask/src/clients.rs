@@ -1,5 +1,6 @@
-//! `cargo xtask clients`: real client libraries and the peers' own redis-cli against our binary. The libraries are
-//! fetched as packages into `target/clients`; python3 with pip and node with npm must be there.
+//! `cargo xtask clients`: real client libraries, job queues that applications use, and the peers' own redis-cli against
+//! our binary. The libraries are fetched as packages into `target/clients`; python3 with pip and node with npm must be
+//! there.
 
 use crate::server::Server;
 use crate::{Outcome, workspace};
@@ -7,8 +8,30 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The versions of redis-py whose defaults differ: RESP2, and RESP3.
-const REDIS_PY: [(&str, &str); 2] = [("py5", "redis>=5,<6"), ("py8", "redis>=8,<9")];
+/// A script under Python: where its packages go, which they are, and its name.
+struct Python {
+    folder: &'static str,
+    packages: &'static [&'static str],
+    script: &'static str,
+}
+
+const PYTHON: &[Python] = &[
+    // The versions of redis-py whose defaults differ: RESP2, and RESP3.
+    Python { folder: "py5", packages: &["redis>=5,<6"], script: "redis_py.py" },
+    Python { folder: "py8", packages: &["redis>=8,<9"], script: "redis_py.py" },
+    // The last version whose scheduler needs no scripts, and a later one.
+    Python { folder: "rq23", packages: &["rq>=2.3,<2.4", "redis>=5,<6"], script: "rq_jobs.py" },
+    Python { folder: "rq2", packages: &["rq>=2.12,<3", "redis>=8,<9"], script: "rq_jobs.py" },
+    // The last versions that need scripts only to release a lock.
+    Python {
+        folder: "celery55",
+        packages: &["celery>=5.5,<5.6", "kombu>=5.5,<5.6", "redis>=5,<6"],
+        script: "celery_jobs.py",
+    },
+];
+
+/// Scripts under Node, whose packages are in tests/clients/package.json.
+const NODE: &[&str] = &["node_clients.mjs", "bullmq_queue.mjs"];
 
 /// Runs everything against a server of its own.
 pub fn run() -> Outcome<()> {
@@ -17,30 +40,25 @@ pub fn run() -> Outcome<()> {
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let server = Server::start(&folder)?;
     let port = server.port.to_string();
-    for (name, requirement) in REDIS_PY {
-        let packages = folder.join(name);
+    for python in PYTHON {
+        let packages = folder.join(python.folder);
         if !packages.join("redis").exists() {
-            let target = packages.display().to_string();
-            finish(Command::new("python3").args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--target",
-                &target,
-                requirement,
-            ]))?;
+            let mut install = Command::new("python3");
+            install.args(["-m", "pip", "install", "--quiet", "--target"]).arg(&packages).args(python.packages);
+            finish(&mut install)?;
         }
-        finish(Command::new("python3").arg(scripts.join("redis_py.py")).arg(&port).env("PYTHONPATH", &packages))?;
+        finish(Command::new("python3").arg(scripts.join(python.script)).arg(&port).env("PYTHONPATH", &packages))?;
     }
-    // Node looks for packages beside the script, so both are copied to where they may be installed.
-    for file in ["package.json", "node_clients.mjs"] {
+    // Node looks for packages beside the script, so all are copied to where they may be installed.
+    for file in NODE.iter().chain(&["package.json"]) {
         std::fs::copy(scripts.join(file), folder.join(file)).map_err(|error| format!("{file}: {error}"))?;
     }
-    if !folder.join("node_modules/ioredis").exists() {
+    if !folder.join("node_modules/bullmq").exists() {
         finish(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&folder))?;
     }
-    finish(Command::new("node").arg("node_clients.mjs").arg(&port).current_dir(&folder))?;
+    for script in NODE {
+        finish(Command::new("node").arg(script).arg(&port).current_dir(&folder))?;
+    }
     redis_cli(&port, &folder)
 }
 

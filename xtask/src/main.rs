@@ -38,7 +38,8 @@ tasks:
                            INPUT: run this one only
   miri                     run the tests of the table's unsafe code under Miri, or, where that is not installed, under
                            the address sanitizer
-  clients                  drive our binary with redis-py, ioredis, node-redis and the peers' redis-cli
+  clients                  drive our binary with redis-py, ioredis, node-redis, rq, Celery, BullMQ and the peers'
+                           redis-cli
   record [--peer NAME] FILE…
                            write into transcripts of data commands what a real peer (valkey80) makes of them
   transcripts coverage     name commands and options that no transcript uses, and commands without an error or a
