@@ -47,14 +47,30 @@ pub struct Replacement {
     target: PathBuf,
 }
 
+/// A place in the order of replacements. Who has a thread write takes one first: the thread may begin late.
+pub struct Place(u64);
+
+impl Place {
+    /// The next one.
+    pub fn take() -> Place {
+        let mut registry = registry();
+        registry.begun += 1;
+        Place(registry.begun)
+    }
+}
+
 impl Replacement {
     /// Begins a file that will replace `target`.
     pub fn create(target: &Path) -> io::Result<Replacement> {
+        Replacement::create_at(Place::take(), target)
+    }
+
+    /// Begins a file that will replace `target`, at this place in their order.
+    pub fn create_at(place: Place, target: &Path) -> io::Result<Replacement> {
         // A change of directory meanwhile must not move either of them.
         let target = std::path::absolute(target)?;
         let mut registry = registry();
-        registry.begun += 1;
-        let number = registry.begun;
+        let number = place.0;
         let temporary = directory_of(&target).join(temporary_name(number));
         let file = File::create(&temporary)?;
         // Says that it is not abandoned, to servers for which our process id means nothing. Not every file system can.
@@ -205,9 +221,11 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("lockstep-files-order-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let target = directory.join("data");
-        let mut early = Replacement::create(&target).unwrap();
-        early.write_all(b"early").unwrap();
+        // A thread that began late to write what is older.
+        let place = Place::take();
         replace(&target, b"late").unwrap();
+        let mut early = Replacement::create_at(place, &target).unwrap();
+        early.write_all(b"early").unwrap();
         assert!(early.finish().is_err());
         assert_eq!(fs::read(&target).unwrap(), b"late");
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);

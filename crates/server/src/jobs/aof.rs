@@ -13,6 +13,7 @@ use node::{JournalFile, KeptFile, PublishedFiles, SaveJob};
 
 use super::save::{file_target, write_file};
 use super::{Report, Reporter, beside};
+use crate::files::Place;
 use crate::{files, reason};
 
 /// The append-only files of this server. One is shared by the loop, the host and the threads.
@@ -276,7 +277,8 @@ impl AofFiles {
         let target = file_target(&job, config);
         beside("aof-base", move || {
             let made = files.make_directory().map_err(|error| reason(&error));
-            let result = made.and_then(|()| write_file(job, &files.directory.join(&name), target, true, true));
+            let result =
+                made.and_then(|()| write_file(job, Place::take(), &files.directory.join(&name), target, true, true));
             reporter.send(Report::BaseWritten { name, result });
         });
     }

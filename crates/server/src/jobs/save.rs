@@ -10,7 +10,7 @@ use persist::rdb::{
 };
 
 use super::{Report, Reporter, beside_or_report};
-use crate::files::{Replacement, path_of};
+use crate::files::{Place, Replacement, path_of};
 use crate::reason;
 
 /// Bytes between two syncs of a file being written, so that the last one does not stall the disk.
@@ -20,14 +20,15 @@ const SYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
 pub fn save_beside(job: SaveJob, config: &Config, reporter: Reporter) {
     let (path, target, sync) = file_settings(&job, config);
     let sender = reporter.clone();
-    let write = move || sender.send(Report::Saved(write_file(job, &path, target, sync, false)));
+    let place = Place::take();
+    let write = move || sender.send(Report::Saved(write_file(job, place, &path, target, sync, false)));
     beside_or_report("save", &reporter, write, |reason| Report::Saved(Err(reason)));
 }
 
 /// Writes before it returns: the file's size in bytes.
 pub fn save(job: SaveJob, config: &Config) -> Result<u64, String> {
     let (path, target, sync) = file_settings(&job, config);
-    write_file(job, &path, target, sync, false)
+    write_file(job, Place::take(), &path, target, sync, false)
 }
 
 fn file_settings(job: &SaveJob, config: &Config) -> (PathBuf, Target, bool) {
@@ -47,13 +48,14 @@ pub(super) fn file_target(job: &SaveJob, config: &Config) -> Target {
 /// Writes a snapshot to a file; one that is the base of an append-only file says so.
 pub(super) fn write_file(
     mut job: SaveJob,
+    place: Place,
     path: &Path,
     target: Target,
     sync: bool,
     aof_base: bool,
 ) -> Result<u64, String> {
     let failed = |error: io::Error| format!("{}: {}", path.display(), reason(&error));
-    let file = Replacement::create(path).map_err(failed)?;
+    let file = Replacement::create_at(place, path).map_err(failed)?;
     let sink = FileSink { file, sync_every: sync.then_some(SYNC_EVERY_BYTES), unsynced: 0 };
     let mut encoder = Encoder::new(sink, options(&job.facts, target));
     let header = Header { aof_base, ..header(&job.facts) };
