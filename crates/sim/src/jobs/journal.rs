@@ -30,7 +30,7 @@ enum Task {
     /// Replaces the manifest.
     Publish(Vec<Step>),
     /// Writes a base.
-    Base { walk: SnapshotWalk, name: String, bytes: Vec<u8>, flushed: bool },
+    Base { walk: Box<SnapshotWalk>, name: String, bytes: Vec<u8>, flushed: bool },
 }
 
 /// One durable step; the last of them is done first.
@@ -71,7 +71,7 @@ impl JournalJob {
 
     /// Writes a snapshot as a base.
     pub fn base(files: &SharedFiles, job: SaveJob, name: String) -> JournalJob {
-        let task = Task::Base { walk: SnapshotWalk::new(job, None), name, bytes: Vec::new(), flushed: false };
+        let task = Task::Base { walk: Box::new(SnapshotWalk::new(job, None)), name, bytes: Vec::new(), flushed: false };
         JournalJob { files: Rc::clone(files), task }
     }
 
