@@ -67,8 +67,11 @@ impl LatencyMonitor {
     /// Adds a sample, if it is a spike. Spikes of one second are one: the longest.
     pub fn add(&mut self, config: &Config, at: UnixMs, event: &'static str, took: Duration) {
         let threshold = config.latency_monitor_threshold;
+        if threshold == 0 {
+            return;
+        }
         let took = took.as_millis() as u64;
-        if threshold == 0 || took < threshold {
+        if took < threshold {
             return;
         }
         let spikes = self.events.entry(event).or_default();

@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::table::CommandId;
 
 /// So many brief commands share a reading of the clock at most.
-const SHARING_MAX: usize = 32;
+const SHARING_MAX: u32 = 32;
 
 /// With a threshold of the slow log below this, in microseconds, every command is timed by itself.
 const ALONE_BELOW_USEC: i64 = 1000;
@@ -24,7 +24,10 @@ const ALONE_BELOW_USEC: i64 = 1000;
 pub(crate) struct Timing {
     /// Brief commands share now.
     sharing: bool,
-    ran: Vec<CommandId>,
+    /// In order; a command that ran several times in a row stands here once, with how often.
+    ran: Vec<(CommandId, u32)>,
+    /// How many that are.
+    count: u32,
     /// When the first of them began.
     since: Time,
 }
@@ -78,8 +81,12 @@ impl Node {
     #[inline]
     pub(crate) fn clock_after(&mut self, conn: ConnId, id: CommandId, started: Option<Time>, args: &Args<'_>) {
         let Some(started) = started else {
-            self.timing.ran.push(id);
-            if self.timing.ran.len() == SHARING_MAX {
+            match self.timing.ran.last_mut() {
+                Some((same, times)) if *same == id => *times += 1,
+                _ => self.timing.ran.push((id, 1)),
+            }
+            self.timing.count += 1;
+            if self.timing.count == SHARING_MAX {
                 self.settle_time();
             }
             return;
@@ -117,19 +124,20 @@ impl Node {
     fn share_out(&mut self, now: Time) {
         let mut ran = std::mem::take(&mut self.timing.ran);
         let took = now.since(self.timing.since);
-        let each = took / ran.len() as u32;
-        for same in ran.chunk_by(|one, next| one == next) {
-            self.table.stats_mut(same[0]).nanos += (each * same.len() as u32).as_nanos() as u64;
-            self.latency.count(&self.config, same[0], each, same.len() as u64);
+        let each = took / std::mem::take(&mut self.timing.count);
+        for (id, times) in &ran {
+            self.table.stats_mut(*id).nanos += (each * *times).as_nanos() as u64;
+            self.latency.count(&self.config, *id, each, u64::from(*times));
         }
         if !self.in_exec {
             self.stats.commands_usec += took.as_micros() as u64;
         }
-        let fast = ran.iter().all(|id| self.table.get(*id).row.meta().flags.has(Flags::FAST));
+        let fast = ran.iter().all(|(id, _)| self.table.get(*id).row.meta().flags.has(Flags::FAST));
         self.latency.add(&self.config, self.unix, event(fast), took);
         let Node { table, slowlog, config, unix, .. } = self;
         slowlog.add_shared(config, *unix, took, || {
-            ran.iter().map(|id| table.get(*id).full_name.clone().into_bytes()).collect()
+            let name = |id: &CommandId| table.get(*id).full_name.clone().into_bytes();
+            ran.iter().flat_map(|(id, times)| std::iter::repeat_n(name(id), *times as usize)).collect()
         });
         ran.clear();
         self.timing.ran = ran;

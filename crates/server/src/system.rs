@@ -41,6 +41,14 @@ pub fn local_time(unix_seconds: i64) -> LocalTime {
     }
 }
 
+/// The monotonic clock in microseconds, from an arbitrary start.
+pub fn monotonic_micros() -> u64 {
+    let mut out = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid for the call, and the zero moment stays if it fails, which it can't with this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut out) };
+    out.tv_sec as u64 * 1_000_000 + out.tv_nsec as u64 / 1000
+}
+
 /// Processor time used so far.
 pub fn cpu() -> CpuFigures {
     let usage = |who| {
