@@ -33,8 +33,10 @@ pub struct Options {
     pub quick: bool,
 }
 
+type Benchmark = fn(&Options) -> Outcome<()>;
+
 /// The benchmarks by name.
-const ALL: &[(&str, fn(&Options) -> Outcome<()>)] = &[
+const ALL: &[(&str, Benchmark)] = &[
     ("eviction", eviction::run),
     ("journal", journal::run),
     ("snapshot", snapshot::run),

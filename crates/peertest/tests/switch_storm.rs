@@ -3,6 +3,8 @@
 //! need a full synchronisation; at the end all are equal and have what was acknowledged. `sim --storm` does the same by the
 //! thousand, with steps that part histories too.
 
+#![allow(clippy::disallowed_methods, reason = "tests on real processes: a storm ends by the clock")]
+
 use std::time::{Duration, Instant};
 
 use peertest::{Acknowledged, LONG, Peer, Server, assert_equal, fill, offset, settle, wait_for_link, wait_until};

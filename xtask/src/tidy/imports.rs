@@ -21,7 +21,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "server",
         &["base", "client", "commands", "config", "journal", "keyspace", "node", "persist", "replication", "resp"],
     ),
-    ("sim", &["base", "collections", "commands", "config", "journal", "keyspace", "node", "persist", "replication", "resp"]),
+    (
+        "sim",
+        &["base", "collections", "commands", "config", "journal", "keyspace", "node", "persist", "replication", "resp"],
+    ),
     ("peertest", &["base", "client", "resp"]),
     ("xtask", &["base", "client", "resp"]),
     // Fuzz targets look into everything that reads bytes from outside.
