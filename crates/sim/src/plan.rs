@@ -123,6 +123,8 @@ fn settings(rng: &mut fastrand::Rng) -> Config {
     if rng.bool() {
         config.save = vec![config::SavePoint { seconds: rng.u64(1..=5), changes: rng.u64(1..=50) }];
         config.stop_writes_on_bgsave_error = rng.bool();
+        // A replica whose saves fail would end itself, and who starts it again is not simulated.
+        config.replica_ignore_disk_write_errors = true;
     }
     // Small limits, so that the large encodings are met too.
     if rng.bool() {
