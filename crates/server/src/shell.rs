@@ -149,6 +149,8 @@ impl Shell {
             }
             self.take_reports();
             self.node.handle_timeout();
+            // Before whoever aborted a shutdown has the answer, and may send the next signal.
+            self.note_end_of_shutdown();
             self.settle();
             self.node.end_turn();
             self.note_end_of_shutdown();
