@@ -110,9 +110,12 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// The subcommands of a command that is not built: all of them answer with one refusal, which is shown for some.
+const REFUSED: &str = "cluster|";
+
 /// Whether this need not be shown.
 pub fn has(name: &str, lack: &Lack) -> bool {
-    all().any(|(excepted, kind)| excepted == name && kind == *lack)
+    name.starts_with(REFUSED) || all().any(|(excepted, kind)| excepted == name && kind == *lack)
 }
 
 /// All rows, one by one.
