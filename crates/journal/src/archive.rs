@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(names(&whole.supersede(&superseded, &kept)), "a b");
         assert_eq!(held(&whole), "s a2 b2 c");
         let mut cut = archive(&parts);
-        assert_eq!(names(&cut.supersede(&superseded, &[("b".to_owned(), part("b2", 160, 200, true))])), "a s b");
+        assert_eq!(names(&cut.supersede(&superseded, &[("b".to_owned(), part("b2", 160, 200, true))])), "s a b");
         assert_eq!(held(&cut), "b2 c");
         let mut none = archive(&parts);
         assert_eq!(names(&none.supersede(&superseded, &[])), "s a b");

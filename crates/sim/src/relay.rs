@@ -144,7 +144,8 @@ impl Relay {
     fn note_answer(&mut self, line: &[u8], asked: Option<ReplId>, env: &mut Env) {
         if let Some(id) = line.strip_prefix(b"+CONTINUE") {
             env.figures.partial_syncs += 1;
-            let named = ReplId::parse(id.trim_ascii());
+            // Older ids may stand behind it.
+            let named = id.trim_ascii().split(|byte| *byte == b' ').next().and_then(ReplId::parse);
             self.stage = Stage::Stream { renamed: named.is_some() && named != asked };
         } else if !line.trim_ascii().is_empty() {
             self.stage = Stage::Full;
