@@ -10,6 +10,9 @@ use crate::table::{CommandId, CommandTable};
 /// Requests parsed ahead at most.
 const REQUESTS_MAX: usize = 32;
 
+/// Nothing more is parsed ahead when the requests have so many arguments together: their places take memory.
+const ARGUMENTS_MAX: usize = 4096;
+
 /// Keys fetched ahead at most: what one command names of them may be any number.
 const KEYS_MAX: usize = 64;
 
@@ -56,8 +59,8 @@ impl Ahead {
     ) -> Stop {
         self.count = 0;
         let most = if limits.unauthenticated { 1 } else { REQUESTS_MAX };
-        let mut start = from;
-        while self.count < most && start < input.len() {
+        let (mut start, mut arguments) = (from, 0);
+        while self.count < most && arguments < ARGUMENTS_MAX && start < input.len() {
             if self.count == self.requests.len() {
                 self.requests.push(Request::default());
             }
@@ -68,6 +71,7 @@ impl Ahead {
                     request.end = start + consumed;
                     request.id = table.find_present(&request.args.view(&input[start..start + consumed]));
                     start += consumed;
+                    arguments += request.args.len();
                     self.count += 1;
                 }
                 Ok(Parsed::Empty { consumed }) => return Stop::Empty(start + consumed),
@@ -76,6 +80,12 @@ impl Ahead {
             }
         }
         Stop::Full
+    }
+
+    /// Forgets the requests, which have run, and gives back the memory of large ones.
+    pub(crate) fn clear(&mut self) {
+        self.requests[..self.count].iter_mut().for_each(|request| request.args.clear());
+        self.count = 0;
     }
 
     /// How many requests there are.

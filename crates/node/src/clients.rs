@@ -54,6 +54,11 @@ impl Clients {
         self.slots.iter().filter_map(|slot| slot.as_deref())
     }
 
+    /// All connections to change, the oldest slot first.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.slots.iter_mut().filter_map(|slot| slot.as_deref_mut())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()

@@ -7,9 +7,21 @@ use crate::ahead::{Ahead, Stop};
 use crate::client::{Blocked, Client, ConnId, Kind};
 use crate::host::LogLevel;
 use crate::node::Node;
+use crate::table::CommandRow;
 
 /// Before authentication a client gets no more than this for a request, in bytes.
 const UNAUTHENTICATED_QUERY_MAX: usize = 1024 * 1024;
+
+/// How far requests that were parsed ahead could run.
+#[derive(PartialEq, Eq)]
+enum Ran {
+    /// All of them did.
+    All,
+    /// What is behind was parsed under limits that no longer hold.
+    UnderOldLimits,
+    /// The next one must wait, or the connection ends.
+    Held,
+}
 
 impl Node {
     /// Bytes arrived on a connection. Runs every whole request among them, in order.
@@ -53,8 +65,8 @@ impl Node {
         let done = self.run_requests(conn, &inbox);
         if let Some(client) = self.clients.get_mut(conn) {
             inbox.drain(..done);
-            if inbox.is_empty() && inbox.capacity() > INBOX_KEPT_MAX {
-                inbox = Vec::new();
+            if inbox.capacity() > INBOX_KEPT_MAX && inbox.len() < inbox.capacity() / 8 {
+                inbox.shrink_to_fit();
             }
             client.inbox = inbox;
         }
@@ -65,19 +77,23 @@ impl Node {
         let mut done = 0;
         let mut ahead = std::mem::take(&mut self.ahead);
         while done < input.len() && self.may_run(conn) {
-            let Node { clients, config, table, keyspace, .. } = self;
+            let limits = self.parse_limits(conn);
+            let Node { clients, table, keyspace, .. } = self;
             let client = &mut clients[conn];
-            let unauthenticated = !client.authenticated && config.needs_password();
-            let limits = ParseLimits { bulk_max: config.proto_max_bulk_len, unauthenticated };
             let stop = ahead.parse(&mut client.parser, input, done, &limits, table);
             ahead.prefetch(input, table, keyspace, client.db);
             self.share_time(ahead.len() > 1);
-            if !self.run_ahead(conn, input, &ahead, &mut done) {
+            let ran = self.run_ahead(conn, input, &ahead, &limits, &mut done);
+            ahead.clear();
+            if ran != Ran::All {
                 // What was parsed behind it is parsed again when its turn comes.
                 if let Some(client) = self.clients.get_mut(conn) {
                     client.parser.restart();
                 }
-                break;
+                if ran == Ran::Held {
+                    break;
+                }
+                continue;
             }
             match stop {
                 Stop::Full => {}
@@ -86,13 +102,6 @@ impl Node {
                     done = end;
                     if self.clients.get(conn).is_some_and(|client| client.kind == Kind::Replica) {
                         self.replica_is_alive(conn);
-                    }
-                }
-                // It may be judged by limits that the requests before it have changed.
-                Stop::Broken(_) if ahead.len() > 0 => {
-                    // The last of them may have closed it.
-                    if let Some(client) = self.clients.get_mut(conn) {
-                        client.parser.restart();
                     }
                 }
                 Stop::Broken(error) => {
@@ -106,17 +115,35 @@ impl Node {
         done
     }
 
-    /// Runs what was parsed ahead and moves `done` behind it. False: not all of it can run now.
-    fn run_ahead(&mut self, conn: ConnId, input: &[u8], ahead: &Ahead, done: &mut usize) -> bool {
+    /// Runs what was parsed ahead and moves `done` behind it.
+    fn run_ahead(
+        &mut self,
+        conn: ConnId,
+        input: &[u8],
+        ahead: &Ahead,
+        limits: &ParseLimits,
+        done: &mut usize,
+    ) -> Ran {
         for at in 0..ahead.len() {
             let (request, id, end) = ahead.get(at, input);
             // A request that is held back stays in the inbox.
             if !self.may_run(conn) || !self.handle_request(conn, &request, id) {
-                return false;
+                return Ran::Held;
             }
             *done = end;
+            // Data commands change no limits.
+            let is_data = id.is_some_and(|id| matches!(self.table.get(id).row, CommandRow::Data(_)));
+            if !is_data && self.may_run(conn) && self.parse_limits(conn) != *limits {
+                return Ran::UnderOldLimits;
+            }
         }
-        self.may_run(conn)
+        if self.may_run(conn) { Ran::All } else { Ran::Held }
+    }
+
+    /// What the connection may send now.
+    fn parse_limits(&self, conn: ConnId) -> ParseLimits {
+        let unauthenticated = !self.clients[conn].authenticated && self.config.needs_password();
+        ParseLimits { bulk_max: self.config.proto_max_bulk_len, unauthenticated }
     }
 
     /// Whether the next request of a connection may be looked at.

@@ -109,6 +109,11 @@ impl Replay {
         std::mem::take(&mut self.failures)
     }
 
+    /// The data set stands at this offset: the first file with offsets must begin there.
+    pub fn begin_at(&mut self, offset: u64) {
+        self.tail.restart(Some(offset));
+    }
+
     /// The database that is selected at the end.
     pub fn selected_db(&self) -> usize {
         self.db
@@ -216,8 +221,16 @@ impl Replay {
         Ok(())
     }
 
-    /// Runs one command. It was answered when it was written; that it fails now is another matter.
+    /// Runs one command. In a stream of ours one that fails, or that we do not know, failed as well when it came from a
+    /// master, and we went on. Another server's file was written by one that could run it.
     fn run(&mut self, args: &Args<'_>) -> Result<(), String> {
+        match self.try_run(args) {
+            Err(why) if self.tail.end.is_some() => self.note_failure(&why, &String::from_utf8_lossy(&args[0])),
+            outcome => outcome,
+        }
+    }
+
+    fn try_run(&mut self, args: &Args<'_>) -> Result<(), String> {
         let id = self.table.find(args).map_err(|error| shown(&error))?;
         let command = self.table.get(id);
         if !command.row.meta().arity_fits(args.len()) {
@@ -400,6 +413,30 @@ mod tests {
         replay.file(&file[..], &mut |_| {}).expect("it is sound");
         assert_eq!(replay.take_tail(), (vec![], None));
         assert_eq!(contents(replay), ["1:gone", "1:k"]);
+    }
+
+    #[test]
+    fn a_command_that_a_master_sent_and_nobody_here_knows_is_passed_over_again() {
+        let mut replay = replay();
+        let file = [header(0, None), stream(&["SET a 1", "NOSUCH a", "SELECT 99", "SET b 1"])].concat();
+        let sound = replay.file(&file[..], &mut |_| {}).expect("it was received, and all behind it was acknowledged");
+        assert_eq!(sound.length, file.len() as u64);
+        assert_eq!(replay.take_failures().len(), 2);
+        assert_eq!(contents(replay), ["0:a", "0:b"]);
+    }
+
+    #[test]
+    fn the_first_file_must_begin_where_the_base_stands() {
+        for offset in [39, 41] {
+            let mut replay = replay();
+            replay.begin_at(40);
+            let refused = replay.file(&header(offset, Some(0))[..], &mut |_| {});
+            assert!(matches!(refused, Err(ReplayError::Unusable(_))), "{offset}");
+        }
+        let mut replay = replay();
+        replay.begin_at(40);
+        replay.file(&b""[..], &mut |_| {}).expect("a file that was only created");
+        replay.file(&header(40, Some(0))[..], &mut |_| {}).expect("it goes on there");
     }
 
     #[test]

@@ -108,3 +108,30 @@ fn a_share_of_maxmemory_is_a_limit_for_clients_only_with_maxmemory() {
     send(&mut session, 'a', "CONFIG SET maxmemory-clients 1");
     assert!(send(&mut session, 'a', "DEBUG CLIENT-EVICTION").concat().contains("Limit 131072 bytes"));
 }
+
+// What was parsed ahead was let in by the limits of a client that was known.
+#[test]
+fn what_follows_a_reset_in_a_pipeline_is_judged_as_unauthenticated() {
+    let mut session = Session::new();
+    session.send('a', &["CONFIG SET requirepass pw"]);
+    let long = format!("ECHO {}", "x".repeat(20_000));
+    let got = session.send('b', &["AUTH pw", "PING", "RESET", &long, "PING"]);
+    assert_eq!(got, ["b: +OK +PONG +RESET -ERR Protocol error: unauthenticated bulk length ! closed"]);
+}
+
+// The room for a large request stayed for the few bytes that followed it.
+#[test]
+fn a_few_bytes_left_over_hold_no_large_buffer() {
+    let mut session = Session::new();
+    let mut bytes = Vec::new();
+    resp::encode::command(&mut bytes, &[&b"SET"[..], b"k", &vec![b'x'; 1 << 20]]);
+    bytes.extend_from_slice(b"*1\r\n$4\r\nPI");
+    let (first, rest) = bytes.split_at(1000);
+    session.act(&Action::Send('b', first.to_vec()));
+    session.act(&Action::Send('b', rest.to_vec()));
+    assert_eq!(taken(&mut session), ["b: +OK"]);
+    let list = send(&mut session, 'a', "CLIENT LIST").concat();
+    let free = list.split("qbuf=10 qbuf-free=").nth(1).expect("the unfinished request is shown");
+    let free: usize = free.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+    assert!(free < 1 << 16, "{list}");
+}

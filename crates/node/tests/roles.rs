@@ -32,6 +32,34 @@ fn what_a_transaction_does_after_a_promotion_is_in_the_stream() {
     assert_eq!(session.offset() - before, select_and_set);
 }
 
+// The hand-over took place in the middle of the transaction, and nothing of it got into the stream.
+#[test]
+fn a_failover_in_a_transaction_waits_for_its_end() {
+    let mut session = Session::new();
+    session.add_replica();
+    let before = session.offset();
+    session.send('a', &["MULTI", "SET a 1", "FAILOVER", "SET b 2", "EXEC"]);
+    let info = session.send('i', &["INFO replication"]).concat();
+    assert!(info.contains("master_failover_state:waiting-for-sync"), "{info}");
+    let both = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n".len() as u64 * 2;
+    assert!(session.offset() >= before + both, "both writes are in the stream");
+    session.acknowledge();
+    let info = session.send('i', &["INFO replication"]).concat();
+    assert!(info.contains("master_failover_state:failover-in-progress"), "{info}");
+}
+
+// The offset of the last write stood in another stream: replicas of the new one never got there.
+#[test]
+fn who_wrote_before_a_change_of_history_does_not_wait_for_offsets_of_the_old_one() {
+    let mut session = Session::new();
+    session.add_replica();
+    session.send('a', &[&format!("SET big {}", "x".repeat(5000))]);
+    session.follow_master();
+    session.send('b', &["REPLICAOF NO ONE"]);
+    session.add_replica();
+    assert_eq!(session.send('a', &["WAIT 1 0"]), ["a: :1"]);
+}
+
 // A reply in the middle of the stream would be taken for a part of it.
 #[test]
 fn a_replica_whose_command_has_a_reply_is_sent_away() {

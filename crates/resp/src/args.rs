@@ -8,6 +8,9 @@ use std::ops::Index;
 /// From this length on (64 KiB) an argument may be handed out as a counted reference: [`Args::shared`].
 pub const SHARED_ARG_MIN: usize = 64 * 1024;
 
+/// Beyond this many decoded bytes an [`ArgsBuf`] gives their memory back when it is cleared.
+const KEPT_DECODED_MAX: usize = 64 * 1024;
+
 /// Beyond this many ranges an [`ArgsBuf`] gives its memory back when it is cleared.
 const KEPT_RANGES_MAX: usize = 4096;
 
@@ -60,13 +63,15 @@ impl ArgsBuf {
         Args { input: request, ranges: &self.ranges, owner: Some(request) }
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Forgets the arguments, and gives back what a small request does not need.
+    pub fn clear(&mut self) {
         self.ranges.clear();
         if self.ranges.capacity() > KEPT_RANGES_MAX {
             self.ranges = Vec::new();
         }
         if self.is_decoded {
             self.decoded.clear();
+            self.decoded.shrink_to(KEPT_DECODED_MAX);
             self.is_decoded = false;
         }
     }

@@ -154,10 +154,9 @@ impl Node {
         self.pause.for_failover = true;
         self.replication.peers.handle(self.now, Event::FailingOver(true));
         self.run_peers();
-        self.advance_failover();
-        if matches!(self.replication.failover, Failover::WaitingForSync { .. }) {
-            self.replication.peers.request_acks();
-        }
+        // The answers decide, not this command: in a transaction others may follow it, and none of their effects is in the
+        // stream yet.
+        self.replication.peers.request_acks();
     }
 
     /// Hands over if a replica has everything, or gives up when the time is over.

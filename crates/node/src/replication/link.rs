@@ -205,6 +205,11 @@ impl Node {
         let (replid, offset) = position.map_or((fresh, 0), |position| (position.replid, position.offset));
         let stream_db = self.persistence.transfer_stream_db.take();
         self.drop_archive(super::Loss::BegunAnew);
+        // What was written before stands at no offset of this stream, and there is no disk to wait for.
+        for client in self.clients.iter_mut() {
+            client.write_offset = 0;
+            client.held.clear();
+        }
         let replication = &mut self.replication;
         replication.history.adopt(replid);
         replication.journal.restart(Offset(offset));
