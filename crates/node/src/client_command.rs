@@ -169,7 +169,7 @@ pub(crate) fn describe(node: &Node, client: &Client) -> Vec<u8> {
     let [channels, patterns, shards] = client.subscriptions;
     let multi = client.transaction.as_ref().map_or(-1, |transaction| transaction.queued.len() as i64);
     let multi_mem = client.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
-    let outbox = client.outbox.memory_bytes();
+    let outbox = client.untaken_bytes();
     let command = client.last_command.map_or("NULL", |id| &node.table.get(id).full_name);
     // The master may do everything, and what it sent in part waits elsewhere.
     let (user, waiting) = match client.kind {

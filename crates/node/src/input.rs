@@ -116,14 +116,7 @@ impl Node {
     }
 
     /// Runs what was parsed ahead and moves `done` behind it.
-    fn run_ahead(
-        &mut self,
-        conn: ConnId,
-        input: &[u8],
-        ahead: &Ahead,
-        limits: &ParseLimits,
-        done: &mut usize,
-    ) -> Ran {
+    fn run_ahead(&mut self, conn: ConnId, input: &[u8], ahead: &Ahead, limits: &ParseLimits, done: &mut usize) -> Ran {
         for at in 0..ahead.len() {
             let (request, id, end) = ahead.get(at, input);
             // A request that is held back stays in the inbox.

@@ -22,10 +22,10 @@ impl Node {
             Kind::Normal if client.is_subscriber() => &self.config.client_output_buffer_limit.pubsub,
             Kind::Normal | Kind::Master => &self.config.client_output_buffer_limit.normal,
         };
-        let held = client.outbox.memory_bytes() as u64;
+        let held = client.untaken_bytes() as u64;
         let over_soft = limit.soft > 0 && held >= limit.soft;
         let over_hard = limit.hard > 0 && held >= limit.hard;
-        let over_before_auth = self.is_locked_out(client) && held > UNAUTHENTICATED_REPLIES_MAX;
+        let over_before_auth = self.is_locked_out(client) && client.outbox.len() as u64 > UNAUTHENTICATED_REPLIES_MAX;
         let since = client.over_soft_limit_since.unwrap_or(self.now);
         let over_for_long = over_soft && self.now.seconds_since(since) > limit.soft_seconds;
         if over_hard || over_before_auth || over_for_long {

@@ -135,3 +135,19 @@ fn a_few_bytes_left_over_hold_no_large_buffer() {
     let free: usize = free.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
     assert!(free < 1 << 16, "{list}");
 }
+
+// The buffer of a reply that was read long ago counted, and the first kilobytes did.
+#[test]
+fn only_what_a_client_has_not_taken_counts_and_not_its_first_kilobytes() {
+    let mut session = Session::new();
+    let echo = format!("ECHO {}", "x".repeat(40_000));
+    assert!(send(&mut session, 'b', &echo)[0].starts_with("b: $"));
+    assert!(send(&mut session, 'a', "CLIENT LIST").concat().matches(" omem=0 ").count() >= 2);
+    let mut bytes = Vec::new();
+    let limits = ["CONFIG", "SET", "client-output-buffer-limit", "normal 1 0 0"];
+    resp::encode::command(&mut bytes, &limits.map(str::as_bytes));
+    session.act(&Action::Send('a', bytes));
+    assert_eq!(taken(&mut session), ["a: +OK"]);
+    assert_eq!(send(&mut session, 'b', "PING"), ["b: +PONG"]);
+    assert_eq!(send(&mut session, 'b', &echo), ["b: ! closed"]);
+}

@@ -26,7 +26,8 @@ fn commands_are_described_as_valkey_80_describes_them() {
     let theirs = facts(&mut Server::start(Peer::Valkey80, &[]).client());
     let mut report = String::new();
     let mut compared = 0;
-    for (name, ours) in &ours {
+    // CLUSTER is refused, and described as by Redis 7.2: Valkey 8.0 changed it.
+    for (name, ours) in ours.iter().filter(|(name, _)| !name.starts_with("cluster|")) {
         let Some(theirs) = theirs.get(name) else { continue };
         compared += 1;
         let about: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
