@@ -170,7 +170,7 @@ const SUBCOMMANDS: [Subcommand; 21] = [
 
 /// What the peers have and we leave out: name and reason.
 const LEFT_OUT: [(&str, &str); 22] = [
-    ("aof-flush-sleep", "there is no append-only file yet"),
+    ("aof-flush-sleep", "the append-only file is held up only by its disk"),
     ("close-cluster-link-on-packet-drop", "there is no cluster bus yet"),
     ("clusterlink", "there is no cluster bus yet"),
     ("config-rewrite-force-all", "CONFIG REWRITE writes what differs from the defaults"),
@@ -179,7 +179,7 @@ const LEFT_OUT: [(&str, &str); 22] = [
     ("dict-resizing", "tables grow a block at a time and never resize as a whole"),
     ("drop-cluster-packet-filter", "there is no cluster bus yet"),
     ("leak", "memory is not leaked on purpose"),
-    ("loadaof", "there is no append-only file yet"),
+    ("loadaof", "the append-only file is loaded at a start"),
     ("mallctl", "the allocator is configured through the environment"),
     ("mallctl-str", "the allocator is configured through the environment"),
     ("pause-after-fork", "the program does not fork"),
