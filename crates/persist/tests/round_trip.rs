@@ -3,7 +3,7 @@
 mod common;
 
 use base::{ReplId, UnixMs};
-use collections::{Hash, Limits, List, Set, Stream, StreamId, ZSet};
+use collections::{Group, Hash, Limits, List, Set, Stream, StreamId, ZSet};
 use common::{empty, encoded, lines, load, targets};
 use keyspace::{Keyspace, Object, Tracking, UsageClock, Value};
 use persist::rdb::{
@@ -361,4 +361,21 @@ fn progress_is_reported_while_a_file_is_read() {
     let options = LoadOptions { progress_bytes: 1000, ..LoadOptions::default() };
     load_into(&mut keyspace, &bytes[..], &options, &mut seen).unwrap();
     assert!(seen.0.len() >= bytes.len() / 1100 && seen.0.is_sorted(), "{:?}", seen.0);
+}
+
+/// As a Valkey 8.0 writes it whose count ran over its end; XGROUP SETID, which tells replicas, takes nothing below -1.
+#[test]
+fn a_count_of_entries_read_that_cannot_be_is_read_as_unknown() {
+    for (written, read) in [(i64::MIN, -1), (-2, -1), (-1, -1), (0, 0), (i64::MAX, i64::MAX)] {
+        let mut stream = Stream::new();
+        stream.add_group(b"g", Group::new(StreamId::MIN, written));
+        let mut keyspace = empty();
+        keyspace.load(0, b"s", Value::Object(Object::Stream(stream)), None, 0);
+        let target = Target::new(Family::Redis, 11).unwrap();
+        let (loaded, _) = load(&encoded(&mut keyspace, EncoderOptions { target, ..Default::default() })).unwrap();
+        loaded.for_each(0, |_, value, _| {
+            let keyspace::ValueRef::Stream(stream) = value else { panic!("a stream was written") };
+            assert_eq!(stream.group(b"g").unwrap().entries_read, read);
+        });
+    }
 }

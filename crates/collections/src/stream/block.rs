@@ -167,6 +167,12 @@ impl Block {
         self.live
     }
 
+    /// The id of the last entry that is not deleted.
+    pub(super) fn last_live_id(&self) -> Option<StreamId> {
+        let mut walk = self.walk().at_end();
+        std::iter::from_fn(|| walk.previous()).find(Place::is_live).map(|place| place.id)
+    }
+
     /// Whether an entry of so many bytes of names and values goes into this block. Deleted entries count.
     pub(super) fn takes(&self, bytes: usize, limits: &Limits) -> bool {
         if self.live == 0 {

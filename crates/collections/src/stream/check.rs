@@ -6,7 +6,7 @@ use crate::{Corrupt, Element, Listpack, ListpackIter};
 const CUT: Corrupt = Corrupt("stream block cut short");
 
 /// Checks a block, trusting nothing: how many entries it has that are not deleted. Their ids must ascend from the
-/// block's on; deleted ones may have any.
+/// block's on; deleted ones may have any, as XSETID can go back below one that was the last.
 pub(super) fn live_entries(id: StreamId, listpack: &Listpack) -> Result<usize, Corrupt> {
     let mut elements = listpack.iter();
     let (live, dead) = (count(&mut elements)?, count(&mut elements)?);

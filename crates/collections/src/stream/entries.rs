@@ -1,6 +1,7 @@
 //! The entries of a stream: blocks in a counted tree, and what the stream remembers of entries that went.
 
 use super::block::{BYTES_MAX, Block, StreamEntry, fields};
+use super::group::ENTRIES_READ_UNKNOWN;
 use super::id::StreamId;
 use super::range::StreamRange;
 use crate::tree::{NewLeaves, Slot, Tree, seek_rank};
@@ -145,9 +146,10 @@ impl Entries {
         self.first().map_or(StreamId::MIN, |entry| entry.id)
     }
 
-    /// The id of the first entry that the first block remembers, which may be deleted.
-    pub fn first_remembered_id(&self) -> Option<StreamId> {
-        Some(self.blocks.leaf_at(0).0.walk().next()?.id)
+    /// The id of the first block: that of its first entry, which may be deleted. No entry is below it, and all that were
+    /// in blocks before it are.
+    pub fn first_block_id(&self) -> Option<StreamId> {
+        self.blocks().next().map(|(id, _)| id)
     }
 
     /// Deletes an entry: whether it was there.
@@ -182,7 +184,7 @@ impl Entries {
             }
             let goes = match trim {
                 Trim::Length(len) => self.len() - live >= len,
-                Trim::From(id) => first.walk().at_end().previous().is_some_and(|last| last.id < id),
+                Trim::From(id) => first.last_live_id().is_some_and(|last| last < id),
             };
             if goes {
                 self.remove_first_block();
@@ -211,6 +213,10 @@ impl Entries {
         let mut doomed = Vec::new();
         let mut walk = self.blocks.leaf_at(0).0.walk();
         while let Some(place) = walk.next() {
+            // The ids of deleted entries say nothing of those behind them.
+            if !place.is_live() {
+                continue;
+            }
             let stays = match trim {
                 Trim::Length(max) => len - doomed.len() <= max,
                 Trim::From(id) => place.id >= id,
@@ -218,9 +224,7 @@ impl Entries {
             if stays {
                 break;
             }
-            if place.is_live() {
-                doomed.push(place);
-            }
+            doomed.push(place);
         }
         if doomed.is_empty() {
             return 0;
@@ -264,6 +268,11 @@ impl Entries {
             std::cmp::Ordering::Equal => Some(before_first.wrapping_add(1)),
             std::cmp::Ordering::Greater => None,
         }
+    }
+
+    /// How many entries a group has read that stands at this id; -1 if that cannot be told, or said by a command.
+    pub fn entries_read_at(&self, id: StreamId) -> i64 {
+        self.ordinal(id).and_then(|read| i64::try_from(read).ok()).unwrap_or(ENTRIES_READ_UNKNOWN)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

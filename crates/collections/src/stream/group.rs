@@ -38,7 +38,7 @@ pub struct Pending {
     consumer: Name,
     /// When it was delivered last, Unix milliseconds.
     pub delivered_ms: i64,
-    /// How often it was delivered.
+    /// How often it was delivered, up to 2^63-1.
     pub deliveries: u64,
 }
 
@@ -48,6 +48,9 @@ impl Pending {
         self.consumer.as_bytes()
     }
 }
+
+/// More deliveries than this are not counted: replicas are told by XCLAIM, whose counts are signed.
+const DELIVERIES_MAX: u64 = i64::MAX as u64;
 
 /// A consumer of a group.
 #[derive(Clone)]
@@ -164,6 +167,7 @@ impl Group {
 
     /// Gives an entry to a consumer of the group, from whoever has it.
     pub fn assign(&mut self, id: StreamId, consumer: &[u8], delivered_ms: i64, deliveries: u64) {
+        let deliveries = deliveries.min(DELIVERIES_MAX);
         let (name, _) = self.consumers.entry(consumer).expect("the caller made the consumer");
         let name = name.clone();
         let old = self.pending.insert(id, Pending { consumer: name.clone(), delivered_ms, deliveries });
@@ -180,7 +184,7 @@ impl Group {
     pub fn delivered_again(&mut self, id: StreamId, now_ms: i64) {
         self.pending.edit(&id, |pending| {
             pending.delivered_ms = now_ms;
-            pending.deliveries = pending.deliveries.wrapping_add(1);
+            pending.deliveries = (pending.deliveries + 1).min(DELIVERIES_MAX);
         });
     }
 
@@ -214,6 +218,7 @@ impl GroupBuilder {
 
     /// Adds an entry that is pending.
     pub fn pending(&mut self, id: StreamId, delivered_ms: i64, deliveries: u64) -> Result<(), Corrupt> {
+        let deliveries = deliveries.min(DELIVERIES_MAX);
         let pending = Pending { consumer: self.nobody.clone(), delivered_ms, deliveries };
         match self.group.pending.insert(id, pending) {
             None => Ok(()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Limits, Listpack};
+use crate::{Corrupt, Limits, Listpack};
 
 type Words = Vec<Vec<u8>>;
 
@@ -293,4 +293,48 @@ fn damage_in_a_block_is_found() {
     let mut disordered = good.clone();
     disordered[16] = b"1".to_vec();
     assert!(read(&disordered).is_err());
+}
+
+/// Streams can come to have deleted entries whose ids say nothing: by XSETID back below one, or from a crafted payload.
+#[test]
+fn a_trim_goes_by_the_ids_of_entries_that_are_there() {
+    let block = |entries: &[(u64, bool)]| {
+        let dead = entries.iter().filter(|(_, live)| !live).count();
+        let mut listpack = Listpack::new();
+        let mut put = |number: i64| listpack.push_back(number.to_string().as_bytes());
+        [(entries.len() - dead) as i64, dead as i64, 0, 0].into_iter().for_each(&mut put);
+        for (ms, live) in entries {
+            [if *live { 2 } else { 3 }, *ms as i64, 0, 3].into_iter().for_each(&mut put);
+        }
+        listpack
+    };
+    let left = |entries: &[(u64, bool)], from: u64, approximate: bool| {
+        let mut stream = Stream::new();
+        stream.entries_mut().append_block(StreamId::MIN, block(entries)).unwrap();
+        stream.entries_mut().append_block(StreamId::new(100, 0), block(&[(0, true)])).unwrap();
+        stream.entries_mut().trim(Trim::From(StreamId::new(from, 0)), approximate, 0);
+        stream.entries().range(StreamId::MIN, StreamId::MAX).map(|entry| entry.id.ms).collect::<Vec<_>>()
+    };
+    let low_at_the_end = [(1, true), (60, true), (2, false)];
+    assert_eq!(left(&low_at_the_end, 50, true), [1, 60, 100]);
+    assert_eq!(left(&low_at_the_end, 50, false), [60, 100]);
+    let high_inside = [(1, true), (90, false), (3, true), (4, true)];
+    assert_eq!(left(&high_inside, 4, false), [4, 100]);
+    let high_at_the_end = [(1, true), (200, false)];
+    assert_eq!(left(&high_at_the_end, 100, false), [100]);
+    assert_eq!(left(&high_at_the_end, 100, true), [100]);
+}
+
+#[test]
+fn a_delivery_count_stops_where_a_command_can_still_say_it() {
+    let id = StreamId::new(1, 0);
+    let mut builder = GroupBuilder::new(StreamId::MIN, 0);
+    builder.pending(id, 0, u64::MAX).unwrap();
+    builder.consumer(b"c", 0, 0, [Ok::<_, Corrupt>(id)].into_iter()).unwrap();
+    let mut group = builder.finish().unwrap();
+    assert_eq!(group.pending(id).unwrap().deliveries, i64::MAX as u64);
+    group.delivered_again(id, 0);
+    assert_eq!(group.pending(id).unwrap().deliveries, i64::MAX as u64);
+    group.assign(id, b"c", 0, i64::MAX as u64 + 1);
+    assert_eq!(group.pending(id).unwrap().deliveries, i64::MAX as u64);
 }

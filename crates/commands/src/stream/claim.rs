@@ -297,7 +297,7 @@ impl<'a> Claiming<'a> {
             None if options.force => 1,
             None => return false,
         };
-        let one_more = deliveries.wrapping_add(u64::from(!options.just_id));
+        let one_more = deliveries.saturating_add(u64::from(!options.just_id));
         self.group.assign(id, self.consumer, options.delivered_ms, options.deliveries.unwrap_or(one_more));
         self.group.served(self.consumer, self.now);
         let pending = self.group.pending(id).expect("assigned above").clone();

@@ -212,10 +212,12 @@ impl Reader<'_> {
 
 /// Moves a group on to an entry, and its count of entries read with it, as far as that can be known.
 fn advance(group: &mut Group, entries: &Entries, entry: &StreamEntry<'_>) {
-    if group.entries_read != ENTRIES_READ_UNKNOWN && !entries.has_gap_from(entry.id) {
-        group.entries_read = group.entries_read.wrapping_add(1);
+    let countable = group.entries_read != ENTRIES_READ_UNKNOWN && !entries.has_gap_from(entry.id);
+    // A count at its end, which only a client can have set, is found anew too.
+    if let Some(next) = group.entries_read.checked_add(1).filter(|_| countable) {
+        group.entries_read = next;
     } else if entries.entries_added > 0 {
-        group.entries_read = entries.ordinal(entry.id).map_or(ENTRIES_READ_UNKNOWN, |read| read as i64);
+        group.entries_read = entries.entries_read_at(entry.id);
     }
     group.last_id = entry.id;
 }

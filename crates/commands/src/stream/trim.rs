@@ -38,7 +38,7 @@ impl Trimming {
         }
         *text = match self.trim {
             Trim::Length(_) => IdText::of_number(entries.len() as u64),
-            Trim::From(_) => IdText::new(entries.first_remembered_id().unwrap_or(StreamId::MAX)),
+            Trim::From(_) => IdText::new(entries.first_block_id().unwrap_or(StreamId::MAX)),
         };
         words[self.at - 1] = b"=";
         words[self.at] = text.as_bytes();

@@ -51,9 +51,10 @@ fn past<R: Read>(source: &mut Source<R>, type_number: u8, entries: &mut Entries)
 fn group<R: Read>(source: &mut Source<R>, type_number: u8, entries: &Entries) -> Result<Group, Fault> {
     let last_id = id(source)?;
     let entries_read = if type_number >= types::STREAM_2 {
-        source.length()? as i64
+        // A peer whose count ran over its end writes one below -1, which no command takes.
+        (source.length()? as i64).max(ENTRIES_READ_UNKNOWN)
     } else {
-        entries.ordinal(last_id).map_or(ENTRIES_READ_UNKNOWN, |read| read as i64)
+        entries.entries_read_at(last_id)
     };
     let mut builder = GroupBuilder::new(last_id, entries_read);
     for _ in 0..source.length()? {
