@@ -68,7 +68,10 @@ fn a_stopped_replica_whose_bytes_are_on_disk_takes_no_memory() {
         let (not_counted, before, during) = write_beside_a_stopped_replica(&settings);
         // A round trip's worth may still be on its way to the disk.
         assert!(not_counted < 10_000_000, "{settings:?}: {not_counted} bytes wait in memory");
-        assert!(during * 20 > before * 19, "{settings:?}: {before} keys before, {during} while the replica stands still");
+        assert!(
+            during * 20 > before * 19,
+            "{settings:?}: {before} keys before, {during} while the replica stands still"
+        );
     }
 }
 
