@@ -194,7 +194,13 @@ impl Keyspace {
         self.reclaim.dead_bytes()
     }
 
-    /// Whether a whole table waits to be freed.
+    /// Counts what the collections of about so many flushed keys take that a snapshot still needs, for
+    /// [`Keyspace::dead_bytes`]: whether there are more.
+    pub fn count_dead(&mut self, budget: usize) -> bool {
+        self.reclaim.count_dead(budget)
+    }
+
+    /// Whether a whole table that no snapshot needs waits to be freed.
     pub fn has_garbage(&self) -> bool {
         self.reclaim.has_garbage()
     }

@@ -150,3 +150,37 @@ proptest! {
         }
     }
 }
+
+/// What a snapshot holds of a flushed table was counted without its collections, so that their memory seemed to be data.
+#[test]
+fn flushed_collections_are_counted_in_slices_as_long_as_a_snapshot_needs_them() {
+    let mut keyspace = Keyspace::new(1, [1, 2], Settings::default());
+    let mut effects = Effects::default();
+    let mut db = Db::new(&mut keyspace, 0, &mut effects, UnixMs(1_750_000_000_000), ExpiryMode::Delete);
+    for key in 0..300 {
+        let name = key.to_string();
+        let Ok(mut edit) = db.edit_or_new::<Hash>(name.as_bytes()) else { panic!("there is no such key") };
+        let (hash, limits) = edit.get_mut();
+        for field in 0..10 {
+            hash.set(field.to_string().as_bytes(), &[b'x'; 1000], limits);
+        }
+        edit.changed(EVENT, 1);
+    }
+    let snapshot = keyspace.snapshot();
+    Db::new(&mut keyspace, 0, &mut effects, UnixMs(1_750_000_000_000), ExpiryMode::Delete).flush();
+    assert!(!keyspace.has_garbage(), "the snapshot needs it");
+    assert!(keyspace.dead_bytes() < 100_000);
+    let mut slices = 1;
+    while keyspace.count_dead(50) {
+        slices += 1;
+    }
+    assert!(slices > 2, "{slices} slices");
+    let counted = keyspace.dead_bytes();
+    assert!((3_000_000..4_000_000).contains(&counted), "{counted} bytes");
+    assert!(!keyspace.count_dead(50), "nothing is counted twice");
+    assert_eq!(keyspace.dead_bytes(), counted);
+    drop(snapshot);
+    assert!(keyspace.has_garbage());
+    assert!(keyspace.take_garbage().is_some_and(|garbage| garbage.memory_bytes() == counted));
+    assert_eq!(keyspace.dead_bytes(), 0);
+}

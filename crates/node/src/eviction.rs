@@ -16,6 +16,9 @@ use crate::client::ConnId;
 use crate::host::LogLevel;
 use crate::node::Node;
 
+/// How many flushed keys are counted between two looks at the clock.
+const COUNTED_PER_LOOK: usize = 256;
+
 /// How many keys are evicted between two looks at the clock.
 const KEYS_PER_LOOK: usize = 16;
 
@@ -119,7 +122,25 @@ impl Node {
     fn is_within_maxmemory(&self) -> bool {
         let used = self.host.memory_used(&self.keyspace);
         // Looking closer is only worth it where it matters.
-        used <= self.config.maxmemory || used.saturating_sub(self.memory_not_counted()) <= self.config.maxmemory
+        used <= self.config.maxmemory || self.is_within_as_counted(used)
+    }
+
+    /// The same without what does not count.
+    fn is_within_as_counted(&self, used: u64) -> bool {
+        let limit = self.config.maxmemory;
+        // Dead collections that share elements are subtracted once each; what lives in the tables counts in any case.
+        used.saturating_sub(self.memory_not_counted()) <= limit && self.keyspace.memory_bytes() as u64 <= limit
+    }
+
+    /// Counts what flushed collections take that a snapshot needs, before anything is evicted for it: whether all of it is
+    /// counted.
+    fn count_dead(&mut self, began: Time, limit: Option<Duration>) -> bool {
+        while self.keyspace.count_dead(COUNTED_PER_LOOK) {
+            if limit.is_some_and(|limit| self.took(began) > limit) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Bytes that are no reason to evict.
@@ -136,8 +157,14 @@ impl Node {
     }
 
     fn evict(&mut self) -> Room {
-        let Some(rule) = self.eviction_rule() else { return Room::None };
         let (began, limit) = (self.host.now(), time_limit(self.config.maxmemory_eviction_tenacity));
+        if !self.count_dead(began, limit) {
+            self.eviction.goes_on = true;
+            return Room::Soon;
+        }
+        let Some(rule) = self.eviction_rule() else {
+            return if self.is_within_maxmemory() { Room::Enough } else { Room::None };
+        };
         let mut evicted = 0;
         let room = loop {
             if self.is_within_maxmemory() {

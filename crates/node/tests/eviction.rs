@@ -1,5 +1,5 @@
-//! maxmemory: which keys go, who hears of it, and when nothing goes. The host of these tests counts what tables and entries
-//! take, and a mebibyte for the rest.
+//! maxmemory: which keys go, who hears of it, and when nothing goes. The host of these tests counts what the
+//! data set takes, dead or alive, and a mebibyte for the rest.
 
 mod support;
 
@@ -218,4 +218,41 @@ fn a_client_that_cannot_take_the_news_of_evictions_is_closed_before_its_command(
     session.send_together(&[('a', &["CONFIG SET maxmemory-policy allkeys-lru maxmemory 1"]), ('s', &["PING"])]);
     assert!(session.taken().is_empty());
     assert_eq!(session.send('a', &["PING"]), ["a: +PONG"]);
+}
+
+/// A table that was flushed stays as long as a snapshot needs it, and nobody can hurry that: under a policy that finds
+/// nothing to evict, writes went on as if it were about to be freed, without any limit.
+#[test]
+fn a_flushed_table_that_a_snapshot_needs_is_no_room_to_come() {
+    let mut session = limited("volatile-lru", 100);
+    fill(&mut session, 0, 50, "");
+    session.hold_saves();
+    session.send('a', &["BGSAVE", "FLUSHALL"]);
+    session.set_uncounted(50_000);
+    assert!(fill(&mut session, 1000, 400, "") > 200, "the limit holds for new keys");
+    let written = keys(&mut session);
+    assert!((80..=110).contains(&written), "{written} keys of 1000 bytes below a limit of 100 kB");
+    session.finish_saves();
+}
+
+/// The memory of flushed collections that a snapshot still needs was counted as data, so that new keys were evicted for it.
+#[test]
+fn flushed_collections_that_a_snapshot_needs_are_no_reason_to_evict() {
+    let mut session = limited("allkeys-lru", 300);
+    let fields: String = (0..10).map(|number| format!(" f{number} {}", "v".repeat(1000))).collect();
+    for at in 0..25 {
+        session.send('a', &[&format!("HSET h{at}{fields}")]);
+    }
+    assert_eq!(field(&mut session, "evicted_keys"), 0);
+    session.hold_saves();
+    session.send('a', &["BGSAVE", "FLUSHALL"]);
+    session.set_uncounted(250_000);
+    assert_eq!(fill(&mut session, 0, 250, ""), 0);
+    assert_eq!(keys(&mut session), 250, "all that was written has room");
+    let not_counted = field(&mut session, "mem_not_counted_for_evict");
+    assert!((250_000..350_000).contains(&not_counted), "{not_counted} bytes are held by the snapshot");
+    fill(&mut session, 1000, 250, "");
+    let held = keys(&mut session);
+    assert!((200..=400).contains(&held), "{held} keys of 1000 bytes below a limit of 300 kB");
+    session.finish_saves();
 }

@@ -30,10 +30,10 @@ fn keys(server: &Server) -> i64 {
     keys
 }
 
-#[test]
-fn a_stopped_replica_is_no_reason_to_evict_more() {
-    let limits = ["maxmemory 40mb", "maxmemory-policy allkeys-lru", "repl-backlog-size 1mb", "appendonly yes"];
-    let master = Server::start(Peer::Ours, &limits);
+/// Stops a replica while twice the limit goes by: what the master's memory held for it, and keys before and meanwhile.
+fn write_beside_a_stopped_replica(settings: &[&str]) -> (i64, i64, i64) {
+    let limits = ["maxmemory 40mb", "maxmemory-policy allkeys-lru", "repl-backlog-size 1mb"];
+    let master = Server::start(Peer::Ours, &[&limits, settings].concat());
     let replica = Server::start(Peer::Ours, &[]);
     replica.replicate(master.port());
     wait_until("the replica to follow", SHORT, || replica.info().get("master_link_status") == Some("up"));
@@ -42,16 +42,37 @@ fn a_stopped_replica_is_no_reason_to_evict_more() {
     let before = keys(&master);
     assert!(before > 25_000, "{before} keys at the limit");
     replica.pause();
-    // Twice the limit goes by: the stopped replica lacks all of it, and the deletions of what is evicted.
+    // The stopped replica lacks all of it, and the deletions of what is evicted.
     assert_eq!(fill(&mut client, 100_000, 180_000, 1000), 0);
     let not_counted = number(&master, "mem_not_counted_for_evict");
-    assert!(not_counted > 20_000_000, "{not_counted} bytes wait for the replica");
     let during = keys(&master);
-    assert!(during * 20 > before * 19, "{before} keys before, {during} while the replica stands still");
     replica.resume();
     wait_until("the replica to catch up", SHORT, || {
         master.run("WAIT 1 100") == Value::Int(1) && keys(&replica) == keys(&master)
     });
+    assert_eq!(number(&master, "sync_full"), 1, "it went on where it was");
+    (not_counted, before, during)
+}
+
+#[test]
+fn a_stopped_replica_is_no_reason_to_evict_more() {
+    let (not_counted, before, during) = write_beside_a_stopped_replica(&["repl-backlog-disk-size 0"]);
+    assert!(not_counted > 20_000_000, "{not_counted} bytes wait for the replica in memory");
+    assert!(during * 20 > before * 19, "{before} keys before, {during} while the replica stands still");
+}
+
+#[test]
+fn a_stopped_replica_whose_bytes_are_on_disk_takes_no_memory() {
+    for settings in [["appendonly yes"], ["appendonly no"]] {
+        let settings = [settings[0], "repl-backlog-disk-size 1gb"];
+        let (not_counted, before, during) = write_beside_a_stopped_replica(&settings);
+        // A round trip's worth may still be on its way to the disk.
+        assert!(not_counted < 10_000_000, "{settings:?}: {not_counted} bytes wait in memory");
+        assert!(
+            during * 20 > before * 19,
+            "{settings:?}: {before} keys before, {during} while the replica stands still"
+        );
+    }
 }
 
 #[test]

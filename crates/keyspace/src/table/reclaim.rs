@@ -186,8 +186,10 @@ struct DeadTable<V> {
     tree: Tree<V>,
     table: u32,
     epoch: u32,
-    /// As long as nothing of it is freed.
+    /// As long as nothing of it is freed. What objects point to is in it as far as they are counted.
     bytes: usize,
+    /// The first hash whose objects are not counted yet; None: all are.
+    uncounted_from: Option<u64>,
 }
 
 /// A whole table that no snapshot needs any more; dropping it frees it.
@@ -197,7 +199,7 @@ pub struct Garbage<V> {
 }
 
 impl<V> Garbage<V> {
-    /// What it takes, in bytes, without what objects point to.
+    /// What it takes, in bytes: of what objects point to only what was counted.
     pub fn memory_bytes(&self) -> usize {
         self.bytes
     }
@@ -299,13 +301,37 @@ impl<V: Value> Reclaim<V> {
         self.retired_bytes
     }
 
-    /// Whether a retired table waits to be freed.
+    /// Whether a retired table that no snapshot needs waits to be taken.
     pub fn has_garbage(&self) -> bool {
-        !self.dead.is_empty()
+        self.dead.iter().any(|dead| !self.is_table_needed(dead))
     }
 
-    /// Bytes that are not freed yet although nobody but snapshots uses them. Of whole retired tables without what their
-    /// objects point to.
+    /// Counts what the objects of retired tables point to that snapshots need, of about `budget` entries: whether there is
+    /// more to count. Not known when a table is retired: to add it up there would take as long as freeing it.
+    pub fn count_dead(&mut self, budget: usize) -> bool {
+        let mut left = budget;
+        for at in 0..self.dead.len() {
+            if !self.is_table_needed(&self.dead[at]) {
+                continue; // Perhaps freed in part. It is about to go.
+            }
+            let dead = &mut self.dead[at];
+            while let Some(hash) = dead.uncounted_from {
+                if left == 0 {
+                    return true;
+                }
+                let mut bytes = 0;
+                // SAFETY: the tree's entries are live.
+                let (count, next) = dead.tree.visit_block(hash, |entry| bytes += unsafe { object_bytes(entry) });
+                dead.bytes += bytes;
+                dead.uncounted_from = next;
+                left = left.saturating_sub(count + 1);
+            }
+        }
+        false
+    }
+
+    /// Bytes that are not freed yet although nobody but snapshots uses them. Of whole retired tables what `count_dead` has
+    /// counted; objects that share count once each.
     pub fn dead_bytes(&self) -> usize {
         let tables: usize = self.dead.iter().map(|dead| dead.bytes).sum();
         self.retired_bytes + self.costly_bytes + tables
@@ -514,7 +540,7 @@ impl<V: Value> Reclaim<V> {
 
     /// Takes over a whole table.
     pub(super) fn retire_tree(&mut self, tree: Tree<V>, table: u32, bytes: usize) {
-        self.dead.push(DeadTable { tree, table, epoch: self.current, bytes });
+        self.dead.push(DeadTable { tree, table, epoch: self.current, bytes, uncounted_from: Some(0) });
         self.busy = true;
     }
 

@@ -226,6 +226,7 @@ impl World {
             _ => old.retire(&mut self.reclaim),
         }
         if self.rng.bool() {
+            self.reclaim.count_dead(self.rng.usize(..100));
             drop(self.reclaim.take_garbage());
         }
     }

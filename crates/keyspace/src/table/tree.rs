@@ -137,6 +137,22 @@ impl<V> Tree<V> {
         freed.min(budget)
     }
 
+    /// Calls `each` with the entries of the block of a hash: their number, and the first hash behind the block, if there is one.
+    /// Nothing of the tree was freed yet.
+    pub(super) fn visit_block(&self, hash: u64, mut each: impl FnMut(Entry<V>)) -> (usize, Option<u64>) {
+        assert!(self.freed_to == 0 && !self.is_freed(), "being freed");
+        let (block, _, last) = self.block_range(hash);
+        let mut count = 0;
+        // SAFETY: the file's invariant: a live block, and its slots hold addresses of live entries.
+        unsafe {
+            for word in block.words() {
+                each(Entry::from_address(address_of(word)));
+                count += 1;
+            }
+        }
+        (count, last.checked_add(1))
+    }
+
     /// True when nothing is left.
     pub(super) fn is_freed(&self) -> bool {
         self.root.is_empty()

@@ -17,6 +17,8 @@ pub struct TestHost {
     pub clock: Rc<Cell<Time>>,
     /// How far the clock goes on with every look at it.
     pub tick: Rc<Cell<Duration>>,
+    /// Memory used by what the host does not count, in bytes.
+    pub uncounted: Rc<Cell<u64>>,
     /// What was saved last.
     pub file: Vec<u8>,
 }
@@ -45,7 +47,7 @@ impl Host for TestHost {
     }
 
     fn memory_used(&self, keyspace: &Keyspace) -> u64 {
-        (1 << 20) + keyspace.memory_bytes() as u64
+        (1 << 20) + keyspace.memory_bytes() as u64 + self.uncounted.get()
     }
 
     fn cpu(&self) -> CpuFigures {

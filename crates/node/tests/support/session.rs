@@ -25,6 +25,7 @@ pub struct Session {
     exit: Option<i32>,
     /// How far the clock goes on with every look at it.
     tick: Rc<Cell<Duration>>,
+    uncounted: Rc<Cell<u64>>,
     saves: Saves,
     /// What a master sends.
     loading: Option<Box<Keyspace>>,
@@ -56,7 +57,10 @@ impl Session {
         config.save.clear();
         config.enable_debug_command = ProtectedAction::Yes;
         let tick = Rc::new(Cell::new(Duration::ZERO));
-        let host = Box::new(TestHost { clock: Rc::clone(&clock), tick: Rc::clone(&tick), file: Vec::new() });
+        let uncounted = Rc::new(Cell::new(0));
+        let (host_clock, host_tick) = (Rc::clone(&clock), Rc::clone(&tick));
+        let host = TestHost { clock: host_clock, tick: host_tick, uncounted: Rc::clone(&uncounted), file: Vec::new() };
+        let host = Box::new(host);
         let node = Node::new(Setup { config, host, seeds: [1, 2, 3], now: clock.get(), unix: UNIX_START });
         Session {
             node,
@@ -64,6 +68,7 @@ impl Session {
             connections: BTreeMap::new(),
             exit: None,
             tick,
+            uncounted,
             saves: Saves::Done,
             loading: None,
             disk: SpillDisk::default(),
@@ -188,6 +193,11 @@ impl Session {
     /// From now on the clock goes on by so much whenever the node looks at it.
     pub fn set_tick(&mut self, tick: Duration) {
         self.tick.set(tick);
+    }
+
+    /// From now on so many bytes more are in use than the host counts.
+    pub fn set_uncounted(&mut self, bytes: u64) {
+        self.uncounted.set(bytes);
     }
 
     /// From now on saves beside the executor last until they are finished.
