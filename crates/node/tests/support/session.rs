@@ -10,6 +10,7 @@ use config::{Config, ProtectedAction};
 use keyspace::Keyspace;
 use node::{ConnId, Loaded, Node, Output, PeerInfo, SaveJob, Setup, ShutdownSignal};
 
+use super::aof_disk::AofDisk;
 use super::host::{TestHost, UNIX_START};
 use super::script::{Action, take_replies};
 use super::spill_disk::SpillDisk;
@@ -30,6 +31,8 @@ pub struct Session {
     loading: Option<Box<Keyspace>>,
     /// Where the stream goes when it leaves the backlog.
     pub disk: SpillDisk,
+    /// The append-only files.
+    pub aof: Rc<AofDisk>,
 }
 
 /// What becomes of saves beside the executor.
@@ -56,7 +59,14 @@ impl Session {
         config.save.clear();
         config.enable_debug_command = ProtectedAction::Yes;
         let tick = Rc::new(Cell::new(Duration::ZERO));
-        let host = Box::new(TestHost { clock: Rc::clone(&clock), tick: Rc::clone(&tick), file: Vec::new() });
+        let aof: Rc<AofDisk> = Rc::default();
+        let host = TestHost {
+            clock: Rc::clone(&clock),
+            tick: Rc::clone(&tick),
+            file: Vec::new(),
+            aof: Rc::clone(&aof),
+        };
+        let host = Box::new(host);
         let node = Node::new(Setup { config, host, seeds: [1, 2, 3], now: clock.get(), unix: UNIX_START });
         Session {
             node,
@@ -67,6 +77,7 @@ impl Session {
             saves: Saves::Done,
             loading: None,
             disk: SpillDisk::default(),
+            aof,
         }
     }
 
@@ -204,6 +215,20 @@ impl Session {
         }
     }
 
+    /// The syncs under way end.
+    pub fn finish_syncs(&mut self, result: Result<(), String>) {
+        for ticket in self.aof.syncs.take() {
+            self.turn(|node| node.journal_synced(ticket, result.clone()));
+        }
+    }
+
+    /// The thread that writes to the append-only file is done, if it has anything to do.
+    pub fn finish_writing(&mut self) {
+        if let Some(count) = self.aof.writing.take() {
+            self.turn(|node| node.journal_written(count, Ok(())));
+        }
+    }
+
     /// A client no longer takes what is sent to it.
     pub fn stall(&mut self, name: char) {
         self.connection(name);
@@ -250,10 +275,12 @@ impl Session {
         self.node.begin_turn(now, UnixMs(UNIX_START.0 + (now.0 / 1000) as i64));
         what(&mut self.node);
         self.node.handle_timeout();
+        self.node.persist_stream();
         self.carry_out();
         self.flush();
         // What was written may have led to further wishes.
         while self.carry_out() {
+            self.node.persist_stream();
             self.flush();
         }
         self.node.end_turn();
@@ -299,7 +326,14 @@ impl Session {
                 Output::DropJournalFiles(dropped) => {
                     self.disk.files.retain(|number, _| !dropped.spills.contains(number));
                 }
-                _ => panic!("the tests have no append-only file"),
+                Output::PrepareJournal(_) => self.node.journal_prepared(Ok(())),
+                Output::WriteBase { name, .. } => self.node.base_written(&name, Ok(1)),
+                Output::PublishFiles(_) => self.node.files_published(Ok(())),
+                Output::SyncJournal { ticket } if self.aof.hold_syncs.get() => self.aof.syncs.borrow_mut().push(ticket),
+                Output::SyncJournal { ticket } => self.node.journal_synced(ticket, Ok(())),
+                Output::WriteJournal(pieces) => {
+                    self.aof.writing.set(Some(pieces.iter().map(|piece| piece.len() as u64).sum()));
+                }
             }
         }
         any
