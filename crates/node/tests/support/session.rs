@@ -60,12 +60,8 @@ impl Session {
         config.enable_debug_command = ProtectedAction::Yes;
         let tick = Rc::new(Cell::new(Duration::ZERO));
         let aof: Rc<AofDisk> = Rc::default();
-        let host = TestHost {
-            clock: Rc::clone(&clock),
-            tick: Rc::clone(&tick),
-            file: Vec::new(),
-            aof: Rc::clone(&aof),
-        };
+        let host =
+            TestHost { clock: Rc::clone(&clock), tick: Rc::clone(&tick), file: Vec::new(), aof: Rc::clone(&aof) };
         let host = Box::new(host);
         let node = Node::new(Setup { config, host, seeds: [1, 2, 3], now: clock.get(), unix: UNIX_START });
         Session {
