@@ -47,8 +47,6 @@ struct Switch {
     file: FileInfo,
     /// Where it begins in the stream; None: it is the first of a rewrite, and begins where the snapshot will be.
     at: Option<StreamPosition>,
-    /// The manifest names it before it is used: the files before it are the data set.
-    attached: bool,
     /// The program was asked to create it.
     requested: bool,
     /// The program has created it.
@@ -72,9 +70,10 @@ struct Rewrite {
 /// What the program is doing to the manifest: one thing at a time.
 #[derive(Clone, Debug)]
 enum InFlight {
-    /// Creates this file, and if it is attached names it in the manifest.
+    /// Creates this file.
     Prepare {
         file: FileInfo,
+        /// The manifest names it from then on: the files before it are the data set.
         attached: bool,
         /// Files without content that go on that occasion.
         dropped: Vec<FileInfo>,
@@ -127,6 +126,8 @@ pub struct Aof {
     header_unsynced: bool,
     /// Bytes are on their way through the writing thread.
     writing: bool,
+    /// They go to a file that was given up meanwhile: what becomes of them says nothing about the present one.
+    write_given_up: bool,
     /// The last write failed.
     pub(crate) write_error: Option<String>,
     /// When it is tried again.
@@ -178,6 +179,7 @@ impl Aof {
             has_file: false,
             header_unsynced: false,
             writing: false,
+            write_given_up: false,
             write_error: None,
             retry_at: now,
             switch: None,
@@ -204,6 +206,15 @@ impl Aof {
     /// Whether the stream goes to disk, or is about to.
     pub fn is_on(&self) -> bool {
         self.state != State::Off
+    }
+
+    /// Whether clients were told of writes that a restart would not find, as long as there is no new base. Those that
+    /// wait for the first base of a start do not count: what was loaded is on disk, and nobody was told of more.
+    pub(crate) fn owes_base(&self) -> bool {
+        match &self.state {
+            State::Starting { hold, refuse } => !hold || refuse.is_some(),
+            State::On | State::Off => false,
+        }
     }
 
     /// Whether a rewrite is under way, and since when.

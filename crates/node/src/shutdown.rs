@@ -5,7 +5,7 @@
 //!   running ──request, no replica lags──────────────▶ finish ──▶ Exit
 //!    ▲ ▲ └──request──▶ waiting ──caught up, time up──▶ │
 //!    │ └────ABORT─────────┘                            │
-//!    └──────────────the last save failed───────────────┘
+//!    └──the last save failed, no append-only file yet──┘
 //! ```
 //!
 //! What replicas are waited for is the stream as it was at the request: what comes behind it (pings, a question for
@@ -58,7 +58,7 @@ pub struct ShutdownOptions {
     pub save: Option<bool>,
     /// Wait for no replica.
     pub now: bool,
-    /// End even if the save fails.
+    /// End even if the save fails, or the first base of the append-only file is not complete.
     pub force: bool,
 }
 
@@ -197,6 +197,15 @@ impl Node {
 
     fn finish_shutdown(&mut self, shutdown: Shutdown) -> Progress {
         self.log_lagging_replicas(shutdown.offset);
+        // What the files on disk lead to is older than what clients were told, and a start would take that.
+        if self.aof.owes_base() && !self.data_is_incomplete() {
+            if !shutdown.options.force {
+                self.log(LogLevel::Warning, "Writing initial AOF, can't exit.");
+                self.host.notify_supervisor("STATUS=Writing initial AOF, can't exit.\n");
+                return self.stay_after(shutdown);
+            }
+            self.log(LogLevel::Warning, "Writing initial AOF. Exit anyway.");
+        }
         let wanted = shutdown.options.save.unwrap_or(!self.config.save.is_empty());
         if wanted && !self.data_is_incomplete() {
             self.host.notify_supervisor("STATUS=Saving the final RDB snapshot\n");

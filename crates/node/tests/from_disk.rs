@@ -130,6 +130,30 @@ fn what_cannot_be_read_is_promised_to_nobody_again() {
     assert!(!answer.contains("CONTINUE"), "{answer}");
 }
 
+// The thread that wrote to an append-only file was busy when that was given up after a failed sync, and again when
+// `appendonly no` ended what came after it. What it reported then was taken for the end of the nameless files.
+#[test]
+fn a_late_write_to_a_file_that_was_given_up_does_not_shorten_what_is_kept_for_replicas() {
+    let mut session = session("1gb");
+    let files = |session: &mut Session, value: &str| session.send('a', &[&format!("CONFIG SET appendonly {value}")]);
+    files(&mut session, "yes");
+    session.aof.hold_syncs.set(true);
+    session.act(&Action::Sleep(2_000));
+    session.send('a', &["SET synced maybe"]);
+    assert_eq!(session.aof.syncs.borrow().len(), 1, "a sync is under way");
+    session.send('a', &["SET late maybe"]);
+    assert!(session.aof.writing.get().is_some(), "so a thread writes");
+    session.finish_syncs(Err("Input/output error".to_owned()));
+    files(&mut session, "no");
+    session.aof.hold_syncs.set(false);
+    let from = session.offset();
+    let values = write(&mut session, 60);
+    session.finish_writing();
+    let id = info(&mut session, "master_replid");
+    let got = session.send('s', &[&format!("PSYNC {id} {}", from + 1)]).concat();
+    assert!(got.contains("+CONTINUE") && values.iter().all(|value| got.contains(value.as_str())));
+}
+
 #[test]
 fn another_replica_goes_on_from_disk() {
     let mut session = session("1gb");

@@ -289,6 +289,11 @@ impl Machine {
         self.receiving.as_ref().is_some_and(|receiving| receiving.work.is_none())
     }
 
+    /// Whether a job of this name is under way.
+    pub fn is_running(&self, name: &str) -> bool {
+        self.jobs.values().any(|job| job.name() == name)
+    }
+
     /// A connection was made: the loop will accept it. False: nobody listens.
     pub fn knock(&mut self, key: u64, env: &mut Env) -> bool {
         if self.node.is_none() {

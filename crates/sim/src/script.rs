@@ -146,6 +146,11 @@ impl Script {
         self.world.machines[node].disk.borrow_mut().sync_span = Some(Duration::from_millis(span_ms));
     }
 
+    /// The next sync of a node's disk fails.
+    pub fn fail_next_sync(&mut self, node: usize) {
+        self.world.machines[node].disk.borrow_mut().sync_fails = true;
+    }
+
     /// A node's disk takes nothing more.
     pub fn fill_disk(&mut self, node: usize) {
         self.world.machines[node].disk.borrow_mut().room = Some(0);
@@ -176,6 +181,21 @@ impl Script {
     /// Waits until what a node writes is in its append-only file.
     pub fn until_appending(&mut self, node: usize) {
         self.wait("it appends", |machines| machines[node].facts().is_some_and(|facts| facts.aof.on));
+    }
+
+    /// Waits until what a node writes is in no file of which it is known what is on disk.
+    pub fn until_distrusting(&mut self, node: usize) {
+        self.wait("it trusts its files no more", |machines| machines[node].facts().is_some_and(|facts| !facts.aof.on));
+    }
+
+    /// Waits until a node replaces the manifest of its append-only files.
+    pub fn until_publishing(&mut self, node: usize) {
+        self.wait("the manifest is being replaced", |machines| machines[node].is_running("aof publish"));
+    }
+
+    /// Waits until a node's process has ended of its own accord, as it was told.
+    pub fn until_ended(&mut self, node: usize) {
+        self.wait("it ends", |machines| machines[node].node.is_none());
     }
 
     /// Waits until a replica gets its master's stream.

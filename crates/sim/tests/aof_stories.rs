@@ -180,3 +180,73 @@ fn a_replica_that_is_ahead_of_a_machine_that_died_gets_everything_anew() {
     assert_eq!((script.get(1, 0, "after").as_deref(), script.get(1, 0, "gone")), (Some("1"), None));
     assert_eq!(script.synchronisations().0, 2);
 }
+
+// A replica had received a data set, and the manifest that names the first base of it was on its way to the disk, when
+// the replica was promoted. From then on it wrote to a file that no manifest named: a restart found nothing of it.
+#[test]
+fn a_new_id_while_the_first_base_is_published_begins_a_file_that_the_manifest_names() {
+    for waited_ms in (0..40).step_by(4) {
+        let mut script = with_files(2, "everysec");
+        script.until_streaming(1);
+        script.until_publishing(1);
+        script.run_ms(waited_ms);
+        script.follow(1, None);
+        script.until_appending(1);
+        assert_eq!(script.ask(1, "SET acked 1"), "+OK\r\n");
+        assert_eq!(script.ask(1, "WAITAOF 1 0 20000"), "*2\r\n:1\r\n:0\r\n");
+        script.kill(1, 10);
+        script.set_configured(1, None);
+        script.restart(1);
+        script.until_appending(1);
+        assert_eq!(script.get(1, 0, "acked").as_deref(), Some("1"), "after {waited_ms} ms");
+    }
+}
+
+/// A server with a key in memory alone, whose first base takes its time.
+fn without_a_base_yet() -> Script {
+    let mut script = Script::new(1);
+    script.slow_disk(0, 5_000);
+    script.order(0, "CONFIG SET appendonly yes");
+    assert_eq!(script.ask(0, "SET acked 1"), "+OK\r\n");
+    assert!(!script.is_appending(0));
+    script
+}
+
+// SHUTDOWN before the first base was complete ended the server without a word, and what clients had been told was
+// written was on no disk. The peers refuse it, NOSAVE or not.
+#[test]
+fn a_shutdown_is_refused_until_the_first_base_is_complete() {
+    let mut script = without_a_base_yet();
+    for order in ["SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN SAVE NOW"] {
+        assert_eq!(script.ask(0, order), "-ERR Errors trying to SHUTDOWN. Check logs.\r\n", "{order}");
+    }
+    script.until_appending(0);
+    script.order(0, "SHUTDOWN");
+    script.until_ended(0);
+    script.restart(0);
+    script.until_appending(0);
+    assert_eq!(script.get(0, 0, "acked").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_shutdown_by_force_does_not_wait_for_the_first_base() {
+    let mut script = without_a_base_yet();
+    script.order(0, "SHUTDOWN FORCE");
+    script.until_ended(0);
+}
+
+// A failed sync leaves nothing that is written to until there is a new base: SHUTDOWN took that for having no file.
+#[test]
+fn a_shutdown_is_refused_after_a_failed_sync_until_there_is_a_new_base() {
+    let mut script = with_files(1, "everysec");
+    script.until_appending(0);
+    assert_eq!(script.ask(0, "SET acked 1"), "+OK\r\n");
+    script.slow_disk(0, 2_000);
+    script.fail_next_sync(0);
+    script.order(0, "SET another 1");
+    script.until_distrusting(0);
+    assert_eq!(script.ask(0, "SHUTDOWN"), "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+    script.until_appending(0);
+    script.order(0, "SHUTDOWN");
+    script.until_ended(0);
+}

@@ -73,7 +73,9 @@ impl Node {
         let ids = format_ids(self.replication.history.older());
         if let Some(switch) = self.aof.switch.as_mut().filter(|switch| !switch.requested) {
             switch.requested = true;
-            let (file, attached) = (switch.file.clone(), switch.attached);
+            let file = switch.file.clone();
+            // Decided now, not when the file was planned: the first base may have been published meanwhile.
+            let attached = self.aof.state == State::On;
             let mut dropped = Vec::new();
             let mut published = None;
             if attached {
@@ -110,11 +112,10 @@ impl Node {
         self.aof.last_seq += 1;
         let seq = self.aof.last_seq;
         let file = FileInfo { name: format!("{}.{seq}.incr.aof", self.config.appendfilename), seq };
-        let attached = self.aof.state == State::On;
         if let Some(rewrite) = &mut self.aof.rewrite {
             rewrite.incrs.push(file.clone());
         }
-        self.aof.switch = Some(Switch { file, at, attached, requested: false, prepared: false });
+        self.aof.switch = Some(Switch { file, at, requested: false, prepared: false });
         if self.aof.in_flight.is_none() {
             self.start_file_task();
         }
@@ -201,6 +202,8 @@ impl Node {
                 at
             }
         };
+        let named = self.aof.state != State::On || self.aof.manifest.incrs.contains(&switch.file);
+        assert!(named, "{} is to be written to, but the manifest does not name it", switch.file.name);
         let continues = self.aof.has_file;
         // A machine that dies must not keep the beginning of the next file without the end of this one.
         if continues && (self.aof.written < at.offset || self.aof.switch_wants_sync()) {
@@ -263,6 +266,7 @@ impl Node {
     fn rewrite_done(&mut self, rewrite: &Rewrite) {
         let aof = &mut self.aof;
         if matches!(aof.state, State::Starting { .. }) {
+            // The manifest is replaced while no switch is under way: the file in use is the last that it names.
             aof.state = State::On;
         }
         aof.base_bytes = rewrite.complete.unwrap_or(0);
@@ -309,6 +313,7 @@ impl Node {
         aof.state = state;
         aof.has_file = false;
         aof.syncing = None;
+        aof.write_given_up = aof.writing;
         aof.write_error = None;
         aof.id_changes.clear();
         let abandoned = aof.rewrite.take().map_or(Vec::new(), |rewrite| rewrite.incrs);

@@ -160,12 +160,13 @@ impl Node {
 
     /// Brings everything to disk before the program ends. False: that failed.
     pub(crate) fn finish_aof(&mut self) -> bool {
-        if !self.aof.is_on() || !self.aof.has_file {
-            return true;
-        }
+        // Also if the file was given up: what the thread reports must not come when there is another, or none.
         if self.aof.writing {
             let (count, result) = self.host.await_journal_write();
             self.journal_written(count, result);
+        }
+        if !self.aof.is_on() || !self.aof.has_file {
+            return true;
         }
         self.aof.syncing = None;
         self.aof.retry_at = self.now;

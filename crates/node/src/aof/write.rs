@@ -79,6 +79,9 @@ impl Node {
     /// The writing thread took so many bytes, and maybe failed at the next.
     pub fn journal_written(&mut self, count: u64, result: Result<(), String>) {
         self.aof.writing = false;
+        if std::mem::take(&mut self.aof.write_given_up) {
+            return;
+        }
         self.stream_written(count);
         if let Err(reason) = result {
             self.write_failed(reason);

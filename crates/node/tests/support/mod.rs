@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod aof_disk;
 pub mod host;
 pub mod script;
 pub mod session;

@@ -10,6 +10,7 @@ use config::{Config, ProtectedAction};
 use keyspace::Keyspace;
 use node::{ConnId, Loaded, Node, Output, PeerInfo, SaveJob, Setup, ShutdownSignal};
 
+use super::aof_disk::AofDisk;
 use super::host::{TestHost, UNIX_START};
 use super::script::{Action, take_replies};
 use super::spill_disk::SpillDisk;
@@ -31,6 +32,8 @@ pub struct Session {
     loading: Option<Box<Keyspace>>,
     /// Where the stream goes when it leaves the backlog.
     pub disk: SpillDisk,
+    /// The append-only files.
+    pub aof: Rc<AofDisk>,
 }
 
 /// What becomes of saves beside the executor.
@@ -57,9 +60,14 @@ impl Session {
         config.save.clear();
         config.enable_debug_command = ProtectedAction::Yes;
         let tick = Rc::new(Cell::new(Duration::ZERO));
-        let uncounted = Rc::new(Cell::new(0));
-        let (host_clock, host_tick) = (Rc::clone(&clock), Rc::clone(&tick));
-        let host = TestHost { clock: host_clock, tick: host_tick, uncounted: Rc::clone(&uncounted), file: Vec::new() };
+        let (uncounted, aof): (Rc<Cell<u64>>, Rc<AofDisk>) = Default::default();
+        let host = TestHost {
+            clock: Rc::clone(&clock),
+            tick: Rc::clone(&tick),
+            uncounted: Rc::clone(&uncounted),
+            file: Vec::new(),
+            aof: Rc::clone(&aof),
+        };
         let host = Box::new(host);
         let node = Node::new(Setup { config, host, seeds: [1, 2, 3], now: clock.get(), unix: UNIX_START });
         Session {
@@ -72,6 +80,7 @@ impl Session {
             saves: Saves::Done,
             loading: None,
             disk: SpillDisk::default(),
+            aof,
         }
     }
 
@@ -214,6 +223,20 @@ impl Session {
         }
     }
 
+    /// The syncs under way end.
+    pub fn finish_syncs(&mut self, result: Result<(), String>) {
+        for ticket in self.aof.syncs.take() {
+            self.turn(|node| node.journal_synced(ticket, result.clone()));
+        }
+    }
+
+    /// The thread that writes to the append-only file is done, if it has anything to do.
+    pub fn finish_writing(&mut self) {
+        if let Some(count) = self.aof.writing.take() {
+            self.turn(|node| node.journal_written(count, Ok(())));
+        }
+    }
+
     /// A client no longer takes what is sent to it.
     pub fn stall(&mut self, name: char) {
         self.connection(name);
@@ -260,10 +283,12 @@ impl Session {
         self.node.begin_turn(now, UnixMs(UNIX_START.0 + (now.0 / 1000) as i64));
         what(&mut self.node);
         self.node.handle_timeout();
+        self.node.persist_stream();
         self.carry_out();
         self.flush();
         // What was written may have led to further wishes.
         while self.carry_out() {
+            self.node.persist_stream();
             self.flush();
         }
         self.node.end_turn();
@@ -309,7 +334,14 @@ impl Session {
                 Output::DropJournalFiles(dropped) => {
                     self.disk.files.retain(|number, _| !dropped.spills.contains(number));
                 }
-                _ => panic!("the tests have no append-only file"),
+                Output::PrepareJournal(_) => self.node.journal_prepared(Ok(())),
+                Output::WriteBase { name, .. } => self.node.base_written(&name, Ok(1)),
+                Output::PublishFiles(_) => self.node.files_published(Ok(())),
+                Output::SyncJournal { ticket } if self.aof.hold_syncs.get() => self.aof.syncs.borrow_mut().push(ticket),
+                Output::SyncJournal { ticket } => self.node.journal_synced(ticket, Ok(())),
+                Output::WriteJournal(pieces) => {
+                    self.aof.writing.set(Some(pieces.iter().map(|piece| piece.len() as u64).sum()));
+                }
             }
         }
         any
@@ -334,7 +366,9 @@ impl Session {
                 slices.iter().for_each(|slice| got.extend_from_slice(slice));
                 Ok(slices.iter().map(|slice| slice.len()).sum())
             });
-            assert!(written.expect("memory takes all"), "a connection takes all that is written");
+            // What is left waits for the append-only file.
+            let all = written.expect("memory takes all") || self.aof.hold_syncs.get();
+            assert!(all, "a connection takes all that is written");
             if self.node.is_to_close(id) {
                 connection.closed = true;
                 self.node.disconnected(id);
