@@ -15,6 +15,7 @@ mod jobs;
 mod limits;
 mod logger;
 mod memory;
+mod reads;
 mod shell;
 mod signals;
 mod sockets;

@@ -15,6 +15,7 @@ use crate::host::SharedListeners;
 use crate::jobs::aof::AofFiles;
 use crate::jobs::aof_load::FoundFiles;
 use crate::jobs::{self, JournalFiles, LoadJob, Report, Reporter};
+use crate::reads::Reads;
 use crate::signals::Signals;
 use crate::sockets::{Connection, connect};
 
@@ -25,8 +26,8 @@ const LINK: Token = Token(2);
 const LISTENERS: usize = 3;
 const CONNECTIONS: usize = 1000;
 
-/// What one connection may send in one turn, in bytes.
-const READ_BYTES_MAX: usize = 64 * 1024;
+/// What is read from the link to the master at a time, in bytes.
+const LINK_BYTES_MAX: usize = 64 * 1024;
 
 /// Connections taken in one turn; more of them wait for the next.
 const ACCEPT_PER_TURN_MAX: usize = 1000;
@@ -49,7 +50,8 @@ pub struct Shell {
     aof: Arc<AofFiles>,
     journal_files: JournalFiles,
     free: Sender<Discarded>,
-    buffer: Vec<u8>,
+    reads: Reads,
+    link_buffer: Vec<u8>,
     /// A signal asked for the end.
     ending: bool,
     exit: Option<i32>,
@@ -61,6 +63,8 @@ struct Socket {
     connection: Connection,
     /// Nothing more will come behind what is there, and nobody will say so again: it is read up to its end.
     ended: bool,
+    /// The last write did not take everything: the rest follows when the socket says that it has room.
+    full: bool,
 }
 
 /// The connection to the master.
@@ -101,7 +105,8 @@ impl Shell {
             aof,
             journal_files: JournalFiles::default(),
             free,
-            buffer: vec![0; READ_BYTES_MAX],
+            reads: Reads::new(),
+            link_buffer: vec![0; LINK_BYTES_MAX],
             ending: false,
             exit: None,
         };
@@ -147,6 +152,7 @@ impl Shell {
             for event in &events {
                 self.handle_event(event);
             }
+            self.handle_reads();
             self.take_reports();
             self.node.handle_timeout();
             // Before whoever aborted a shutdown has the answer, and may send the next signal.
@@ -194,10 +200,11 @@ impl Shell {
                 let conn = socket.conn;
                 let ended = event.is_read_closed() || event.is_error();
                 socket.ended |= ended;
+                let wants_room = socket.full;
                 if event.is_readable() || ended {
                     self.read(conn);
                 }
-                if event.is_writable() {
+                if event.is_writable() && wants_room {
                     self.write(conn);
                 }
             }
@@ -272,7 +279,7 @@ impl Shell {
                 if self.connections.len() <= slot {
                     self.connections.resize_with(slot + 1, || None);
                 }
-                self.connections[slot] = Some(Socket { conn, connection, ended: false });
+                self.connections[slot] = Some(Socket { conn, connection, ended: false, full: false });
             }
         }
     }
@@ -296,32 +303,48 @@ impl Shell {
         self.node.disconnected(conn);
     }
 
+    /// Reads what a connection has sent; the node gets it with what others have sent, in [`Shell::handle_reads`].
     fn read(&mut self, conn: ConnId) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let (outcome, ended) = match self.socket(conn) {
-            Some(socket) => (socket.connection.read(&mut buffer), socket.ended),
-            None => (Err(ErrorKind::WouldBlock.into()), false),
-        };
+        if !self.reads.has_room() {
+            self.handle_reads();
+        }
+        let Shell { connections, reads, .. } = self;
+        let Some(Some(socket)) = connections.get_mut(conn.slot as usize) else { return };
+        if socket.conn != conn {
+            return;
+        }
+        let space = reads.space();
+        let (length, outcome) = (space.len(), socket.connection.read(space));
         match outcome {
             Ok(0) if self.node.input_ended(conn) => self.lost(conn),
             Ok(0) => {}
             Ok(count) => {
-                self.node.handle_input(conn, &buffer[..count]);
-                if ended || count == buffer.len() {
+                if socket.ended || count == length {
                     self.unread.push(conn);
                 }
+                reads.add(conn, count);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => self.unread.push(conn),
             Err(_) => self.lost(conn),
         }
-        self.buffer = buffer;
+    }
+
+    /// Hands over what was read, in the order in which it was.
+    fn handle_reads(&mut self) {
+        let Shell { node, reads, .. } = self;
+        node.look_ahead(reads.inputs());
+        for (conn, bytes) in reads.inputs() {
+            node.handle_input(conn, bytes);
+        }
+        reads.clear();
     }
 
     fn continue_unread(&mut self) {
         for conn in std::mem::take(&mut self.unread) {
             self.read(conn);
         }
+        self.handle_reads();
         for at in std::mem::take(&mut self.accepting) {
             self.accept(at);
         }
@@ -337,6 +360,7 @@ impl Shell {
             return;
         }
         let outcome = node.write_connection(conn, &mut |slices| socket.connection.write_vectored(slices));
+        socket.full = matches!(outcome, Ok(false));
         match outcome {
             Ok(true) if self.node.is_to_close(conn) => self.lost(conn),
             // What is left is written when the socket says that it has room.
@@ -443,7 +467,7 @@ impl Shell {
             return; // Read again when the loading thread has caught up: it wakes the loop.
         }
         let Some(connection) = &mut link.connection else { return };
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.link_buffer);
         match connection.read(&mut buffer) {
             Ok(0) => {
                 self.close_link();
@@ -462,7 +486,7 @@ impl Shell {
                 self.node.link_closed(error.to_string());
             }
         }
-        self.buffer = buffer;
+        self.link_buffer = buffer;
     }
 
     /// The link was left alone while what came from it was more than could be taken.

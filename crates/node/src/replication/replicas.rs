@@ -245,6 +245,9 @@ impl Node {
         if !client.outbox.is_empty() {
             return Ok(false); // It waits for the disk, and the stream goes behind it.
         }
+        if self.replication.cursors.is_empty() {
+            return Ok(true);
+        }
         self.write_stream_to(conn, free_stream, write)
     }
 
