@@ -2,6 +2,7 @@
 //! benchmark; what they share: the servers (`bench/servers.rs`), the load and the probe (`bench/load.rs`), the page
 //! (`bench/page.rs`).
 
+mod counts;
 mod eviction;
 mod journal;
 mod load;
@@ -37,6 +38,7 @@ type Benchmark = fn(&Options) -> Outcome<()>;
 
 /// The benchmarks by name.
 const ALL: &[(&str, Benchmark)] = &[
+    ("counts", counts::run),
     ("eviction", eviction::run),
     ("journal", journal::run),
     ("snapshot", snapshot::run),

@@ -218,6 +218,12 @@ impl<'a> Db<'a> {
         self.expiry != ExpiryMode::Ignore && deadline.is_some_and(|at| at <= self.now)
     }
 
+    /// Counts a lookup that was done without a trace.
+    pub fn count_lookup(&mut self, found: bool) {
+        let stats = &mut self.keyspace.stats;
+        *(if found { &mut stats.hits } else { &mut stats.misses }) += 1;
+    }
+
     fn lookup(&mut self, key: &[u8], trace: bool) -> Option<EntryRef<'_, Object>> {
         let hash = self.keyspace.table(self.index).hash(key);
         if self.expired_now(hash, key) {

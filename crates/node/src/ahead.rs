@@ -79,12 +79,15 @@ impl Ahead {
             if self.count == self.requests.len() {
                 self.requests.push(Request::default());
             }
-            let request = &mut self.requests[self.count];
+            let (before, rest) = self.requests.split_at_mut(self.count);
+            let request = &mut rest[0];
             match parser.parse(&input[start..], &mut request.args, limits) {
                 Ok(Parsed::Complete { consumed }) => {
                     request.start = start;
                     request.end = start + consumed;
-                    request.id = table.find_present(&request.args.view(&input[start..start + consumed]));
+                    let args = request.args.view(&input[start..start + consumed]);
+                    request.id = before.last().and_then(|last| last.same_command(input, &args, table));
+                    request.id = request.id.or_else(|| table.find_present(&args));
                     start += consumed;
                     arguments += request.args.len();
                     self.count += 1;
@@ -143,6 +146,16 @@ impl Ahead {
         if self.count > 1 {
             self.touch_members(input, table, keyspace, db);
         }
+    }
+}
+
+impl Request {
+    /// The command of this request, if the next one has the same name and that alone says which command it is: requests
+    /// of one name often follow each other.
+    #[inline]
+    fn same_command(&self, input: &[u8], next: &Args<'_>, table: &CommandTable) -> Option<CommandId> {
+        let args = self.args.view(&input[self.start..self.end]);
+        self.id.filter(|id| args.at(0) == next.at(0) && table.get(*id).subcommands.is_empty())
     }
 }
 

@@ -72,3 +72,15 @@ fn avg_ttl_is_the_mean_of_what_the_keys_of_a_database_have_left() {
     send(&mut session, "PERSIST a");
     assert!(send(&mut session, "INFO keyspace").contains("db0:keys=3,expires=1,avg_ttl=950000"));
 }
+
+#[test]
+fn a_look_at_how_a_value_is_stored_counts_as_a_lookup() {
+    // As Redis 7.0 and Valkey 8.0 count them.
+    let mut session = Session::new();
+    send(&mut session, "SET k v");
+    for subcommand in ["ENCODING", "IDLETIME", "REFCOUNT", "FREQ"] {
+        send(&mut session, &format!("OBJECT {subcommand} k"));
+        send(&mut session, &format!("OBJECT {subcommand} nothing"));
+    }
+    assert_eq!((number(&mut session, "keyspace_hits"), number(&mut session, "keyspace_misses")), (4, 4));
+}

@@ -35,15 +35,24 @@ pub fn machine() -> String {
     };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kib: u64 = field("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0);
-    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(workspace::root()).output();
-    let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
     format!(
-        "{cores} cores of {}, {} GiB, Linux {}, commit {commit}, load average {} at the start.",
+        "{cores} cores of {}, {} GiB, Linux {}, commit {}, load average {} at the start.",
         field("/proc/cpuinfo", "model name"),
         kib / (1 << 20),
         read("/proc/sys/kernel/osrelease").trim(),
+        commit(),
         read("/proc/loadavg").split(' ').next().unwrap_or("unknown"),
     )
+}
+
+/// The commit that is checked out, and whether files differ from it.
+pub fn commit() -> String {
+    let git = |words: &[&str]| {
+        let output = Command::new("git").args(words).current_dir(workspace::root()).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let changed = !git(&["status", "--porcelain", "--untracked-files=no", "--", "crates", "Cargo.toml"]).is_empty();
+    git(&["rev-parse", "--short", "HEAD"]) + if changed { " and changes" } else { "" }
 }
 
 #[cfg(test)]

@@ -84,6 +84,19 @@ impl Programs {
             Kind::Valkey => Server::start("Valkey", "valkey_version", &self.valkey, &[], directives),
         }
     }
+
+    /// Starts ours under valgrind, which counts its instructions in the file `counts` of its folder.
+    pub fn start_counted(&self) -> Outcome<Server> {
+        let valgrind = Path::new("/usr/bin/valgrind");
+        if !valgrind.exists() {
+            return Err("valgrind is missing".to_owned());
+        }
+        let ours = self.ours.display().to_string();
+        let folder = Server::folder()?;
+        let file = format!("--cachegrind-out-file={}", folder.join("counts").display());
+        let words = ["--quiet", "--tool=cachegrind", "--cache-sim=no", &file, &ours, "server"];
+        Server::start_in(folder, "Lockstep", "lockstep_version", valgrind, &words, &["--hz", "1"])
+    }
 }
 
 impl Server {
@@ -120,10 +133,25 @@ impl Server {
     }
 
     fn start(name: &str, version: &str, program: &Path, words: &[&str], directives: &[&str]) -> Outcome<Server> {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free.map_err(|error| format!("no free port: {error}"))?.port();
-        let folder = target().join(format!("bench-{}-{port}", std::process::id()));
+        Server::start_in(Server::folder()?, name, version, program, words, directives)
+    }
+
+    /// A new folder for a server's files.
+    fn folder() -> Outcome<PathBuf> {
+        let folder = target().join(format!("bench-{}-{}", std::process::id(), free_port()?));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(folder)
+    }
+
+    fn start_in(
+        folder: PathBuf,
+        name: &str,
+        version: &str,
+        program: &Path,
+        words: &[&str],
+        directives: &[&str],
+    ) -> Outcome<Server> {
+        let port = free_port()?;
         let mut command: Vec<OsString> = vec![program.into()];
         command.extend(words.iter().map(OsString::from));
         command.extend(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"].map(OsString::from));
@@ -153,9 +181,7 @@ impl Server {
 
     /// Ends it and starts it again on its files: how long until it answers `GET` with data.
     pub fn restart(&mut self) -> Outcome<Duration> {
-        // The connection ends instead of an answer.
-        drop(self.connect()?.call(&[b"SHUTDOWN", b"NOSAVE"]));
-        self.child.wait().map_err(|error| format!("{}: {error}", self.name))?;
+        self.stop()?;
         let began = Instant::now();
         self.child = spawn(&self.command, &self.folder)?;
         while began.elapsed() < RESTART_MAX {
@@ -166,6 +192,20 @@ impl Server {
             std::thread::sleep(Duration::from_millis(5));
         }
         Err(format!("{} does not come back", self.state()))
+    }
+
+    /// Ends it and leaves its files.
+    pub fn stop(&mut self) -> Outcome<()> {
+        // The connection ends instead of an answer.
+        drop(self.connect()?.call(&[b"SHUTDOWN", b"NOSAVE"]));
+        self.child.wait().map_err(|error| format!("{}: {error}", self.name))?;
+        Ok(())
+    }
+
+    /// A file of its folder.
+    pub fn read_file(&self, name: &str) -> Outcome<String> {
+        let path = self.folder.join(name);
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// Where it listens on the loopback address.
@@ -225,6 +265,11 @@ pub struct Memory {
     pub resident: u64,
     /// Held by its forked child alone.
     pub child_private: u64,
+}
+
+fn free_port() -> Outcome<u16> {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    Ok(free.map_err(|error| format!("no free port: {error}"))?.port())
 }
 
 fn spawn(command: &[OsString], folder: &Path) -> Outcome<Child> {

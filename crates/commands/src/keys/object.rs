@@ -23,6 +23,12 @@ fn object(_: &mut Context<'_>, _: &Args<'_>) -> Outcome {
     Err(Error::Syntax)
 }
 
+/// A look from outside: it counts as one in INFO, but not as use of the key.
+fn count_lookup(ctx: &mut Context<'_>, key: &[u8]) {
+    let found = ctx.db.peek(key).is_some();
+    ctx.db.count_lookup(found);
+}
+
 /// Returns how often a key is used, on the logarithmic scale of LFU eviction.
 const FREQ: DataRow = Row {
     name: "freq",
@@ -37,6 +43,7 @@ const FREQ: DataRow = Row {
 };
 
 fn freq(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    count_lookup(ctx, &args[2]);
     let clock = ctx.db.usage_clock();
     let Some(word) = ctx.db.entry(&args[2]).map(|entry| entry.lru()) else {
         ctx.reply.null();
@@ -66,6 +73,7 @@ const IDLETIME: DataRow = Row {
 };
 
 fn idletime(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    count_lookup(ctx, &args[2]);
     let clock = ctx.db.usage_clock();
     let Some(word) = ctx.db.entry(&args[2]).map(|entry| entry.lru()) else {
         ctx.reply.null();
@@ -95,6 +103,7 @@ const REFCOUNT: DataRow = Row {
 };
 
 fn refcount(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    count_lookup(ctx, &args[2]);
     match ctx.db.peek(&args[2]) {
         // The peers keep these numbers once for all keys and show their count as the largest 32-bit number.
         Some(ValueRef::String(Str::Int(0..10_000))) => ctx.reply.int(i64::from(i32::MAX)),
@@ -118,6 +127,7 @@ const ENCODING: DataRow = Row {
 };
 
 fn encoding(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
+    count_lookup(ctx, &args[2]);
     match ctx.db.peek(&args[2]).map(|value| value.encoding()) {
         Some(name) => ctx.reply.bulk(name.as_bytes()),
         None => ctx.reply.null(),
