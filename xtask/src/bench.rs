@@ -7,6 +7,7 @@ mod eviction;
 mod journal;
 mod load;
 mod page;
+mod replication;
 mod servers;
 mod snapshot;
 mod throughput;
@@ -41,6 +42,7 @@ const ALL: &[(&str, Benchmark)] = &[
     ("counts", counts::run),
     ("eviction", eviction::run),
     ("journal", journal::run),
+    ("replication", replication::run),
     ("snapshot", snapshot::run),
     ("throughput", throughput::run),
 ];

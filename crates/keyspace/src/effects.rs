@@ -111,6 +111,25 @@ impl Effects {
         self.begin_command();
     }
 
+    /// The same for a command whose very bytes may be at hand, encoded as the journal has them.
+    #[inline]
+    pub fn end_command_as_sent<'a>(
+        &mut self,
+        db: usize,
+        args: impl ExactSizeIterator<Item = &'a [u8]>,
+        as_sent: impl FnOnce() -> Option<&'a [u8]>,
+    ) {
+        let changed = self.dirty > self.dirty_before_command;
+        let bytes = match self.replicate {
+            Replicate::AsSent if changed && self.journal_wanted => as_sent(),
+            _ => None,
+        };
+        let Some(bytes) = bytes else { return self.end_command(db, args) };
+        self.stream.extend_from_slice(bytes);
+        self.commands.push(Effect { db: db as u32, end: self.stream.len(), any_db: false });
+        self.begin_command();
+    }
+
     /// Journals this command in place of the one that was sent. May be called several times: each adds one.
     pub fn replicate_instead(&mut self, db: usize, args: &[&[u8]]) {
         self.replicate = Replicate::Otherwise;
@@ -224,6 +243,11 @@ impl Effects {
     /// Whether the unit left nothing to journal and touched nothing anyone wants to hear of.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty() && self.touched.is_empty()
+    }
+
+    /// Whether the unit touched something that anyone wants to hear of.
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     /// Empties everything for the next unit; buffers that grew large are given back.

@@ -19,13 +19,13 @@ impl Node {
     fn finish_unit(&mut self, wrap: bool) -> bool {
         self.persistence.dirty += self.effects.dirty;
         let wrote = self.effects.dirty > 0;
-        if !self.effects.is_empty() {
+        if self.effects.has_touched() {
             let effects = std::mem::take(&mut self.effects);
             self.announce(&effects);
-            if self.replication.journal_effects(&effects, wrap) {
-                self.wake_replicas();
-            }
             self.effects = effects;
+        }
+        if self.replication.journal_effects(&self.effects, wrap) {
+            self.wake_replicas();
         }
         self.effects.clear();
         wrote

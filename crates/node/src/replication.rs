@@ -62,6 +62,8 @@ pub struct Replication {
     pub(crate) upstream_client: UpstreamClient,
     /// Where each replica reads in the stream.
     pub(crate) cursors: BTreeMap<ConnId, Cursor>,
+    /// All replicas that read the stream are listed as having something to write.
+    pub(crate) is_awake: bool,
     /// What of the stream is kept for replicas beside memory.
     pub(crate) retention: Retention,
     /// Which commands from the master failed here, for the log: one line per command and error.
@@ -117,6 +119,7 @@ impl Replication {
             apply: Apply::default(),
             upstream_client: UpstreamClient::default(),
             cursors: BTreeMap::new(),
+            is_awake: false,
             retention: Retention::default(),
             upstream: Upstream::None,
             guard: Guard::default(),

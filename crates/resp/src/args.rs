@@ -2,6 +2,7 @@
 //! ([`Args`]) and a copy that outlives the input ([`OwnedArgs`]).
 
 use crate::encode;
+use crate::request::LINE_END;
 use bytes::Bytes;
 use std::ops::Index;
 
@@ -132,6 +133,30 @@ impl<'a> Args<'a> {
         self.ranges.iter().map(|range| range.len).sum()
     }
 
+    /// The request as it stands in the input, if that is just what [`Args::encode_into`] would write. It nearly always is;
+    /// but a request may be inline, or end its lines with other bytes, which the parser does not look at.
+    pub fn as_encoded(&self) -> Option<&'a [u8]> {
+        let first = self.input.first()?;
+        // Behind the count's line.
+        let mut at = 1 + digits(self.ranges.len()) + LINE_END.len();
+        if *first != b'*' || !self.input[..at.min(self.input.len())].ends_with(LINE_END) {
+            return None;
+        }
+        for range in self.ranges {
+            // The parser took the number for this length and the count, so as many digits as they need are theirs.
+            let start = at + 1 + digits(range.len) + LINE_END.len();
+            let end = range.start + range.len;
+            let ends_lines = range.start == start
+                && self.input[at..start].ends_with(LINE_END)
+                && self.input.get(end..end + LINE_END.len()) == Some(LINE_END);
+            if !ends_lines {
+                return None;
+            }
+            at = end + LINE_END.len();
+        }
+        (at == self.input.len()).then_some(self.input)
+    }
+
     /// A copy that outlives the input.
     pub fn to_owned_args(&self) -> OwnedArgs {
         OwnedArgs::collect(self.len(), self.total_bytes(), self.iter())
@@ -162,6 +187,12 @@ impl std::fmt::Debug for Args<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.iter().map(|arg| arg.escape_ascii().to_string())).finish()
     }
+}
+
+/// How many decimal digits a number has.
+#[inline]
+fn digits(number: usize) -> usize {
+    if number < 10 { 1 } else { number.ilog10() as usize + 1 }
 }
 
 /// Arguments that own their bytes: queued by MULTI, built for replay and for effects. One buffer and the
@@ -227,6 +258,36 @@ mod tests {
         args.encode_into(&mut out);
         assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n");
         assert_eq!(args.tail(1).to_owned_args(), OwnedArgs::from_slices(&[b"k", b""]));
+    }
+
+    #[test]
+    fn a_request_stands_for_itself_only_if_it_is_encoded_as_we_would() {
+        let encoded = |request: &[u8]| {
+            let mut buf = ArgsBuf::new();
+            let parsed = crate::RequestParser::new().parse(request, &mut buf, &crate::ParseLimits::default());
+            assert_eq!(parsed, Ok(crate::Parsed::Complete { consumed: request.len() }));
+            let args = buf.view(request);
+            let mut out = Vec::new();
+            args.encode_into(&mut out);
+            assert_eq!(args.as_encoded().is_some(), out == request, "{}", request.escape_ascii());
+            args.as_encoded().is_some()
+        };
+        assert!(encoded(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\n0123456789\r\n"));
+        assert!(encoded(b"*2\r\n$1\r\n*\r\n$0\r\n\r\n"));
+        for other in [
+            &b"*3\rx$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"[..],
+            b"*3\r\n$3\rxSET\r\n$1\r\nk\r\n$1\r\nv\r\n",
+            b"*3\r\n$3\r\nSETxx$1\r\nk\r\n$1\r\nv\r\n",
+            b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nvxx",
+            b"SET k v\r\n",
+        ] {
+            assert!(!encoded(other), "{}", other.escape_ascii());
+        }
+        let mut buf = ArgsBuf::new();
+        let request = b"*2\r\n$1\r\na\r\n$1\r\nb\r\n";
+        crate::RequestParser::new().parse(request, &mut buf, &crate::ParseLimits::default()).unwrap();
+        assert!(buf.view(request).tail(1).as_encoded().is_none());
+        assert!(OwnedArgs::from_slices(&[b"*1\r\n$1\r\n", b"x"]).as_args().as_encoded().is_none());
     }
 
     #[test]

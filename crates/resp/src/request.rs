@@ -15,7 +15,7 @@ const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
 /// Longest argument before authentication: 16 KiB.
 const UNAUTHENTICATED_BULK_MAX: u64 = 16 * 1024;
 
-const LINE_END: &[u8] = b"\r\n";
+pub(crate) const LINE_END: &[u8] = b"\r\n";
 
 /// What a connection may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -123,6 +123,12 @@ fn try_beside(name: &str, job: impl FnOnce() + Send + 'static) -> Result<(), Str
     started.map(drop).map_err(|error| format!("no thread could be started: {error}"))
 }
 
+/// Called by threads with much to do, after each piece of it: where they share a core with the executor, that one need not
+/// wait for the end of their time slice to go on. On a core of its own a thread goes on at once.
+fn let_others_run() {
+    std::thread::yield_now();
+}
+
 /// The thread that frees what is large.
 pub fn start_free_thread() -> io::Result<Sender<Discarded>> {
     let (sender, receiver) = channel::<Discarded>();

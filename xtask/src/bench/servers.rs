@@ -43,7 +43,7 @@ pub fn pinned(program: &Path, core: usize) -> Command {
 }
 
 /// Which server.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The present code.
     Ours,
@@ -176,6 +176,16 @@ impl Server {
             // Without `taskset` the system chooses: the figures are then less even.
             let pid = self.child.id().to_string();
             let _ = Command::new("taskset").args(["-a", "-c", "-p", &core.to_string(), &pid]).output();
+        }
+    }
+
+    /// Sends its process a signal such as `STOP`.
+    pub fn signal(&self, signal: &str) -> Outcome<()> {
+        let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+        match sent {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("{}: kill -s {signal}: {status}", self.name)),
+            Err(error) => Err(format!("{}: kill -s {signal}: {error}", self.name)),
         }
     }
 

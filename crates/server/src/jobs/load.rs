@@ -13,7 +13,7 @@ use keyspace::Keyspace;
 use node::{Loaded, StreamPosition};
 use persist::rdb::{Crc64, LoadOptions, LoadReport, LoadWatch, load_into};
 
-use super::{Report, Reporter, beside_or_report};
+use super::{Report, Reporter, beside_or_report, let_others_run};
 use crate::files::path_of;
 use crate::{clock, files, memory, reason};
 
@@ -268,6 +268,7 @@ impl Read for Source {
             }
             self.piece = piece;
             self.at = 0;
+            let_others_run();
         }
         let count = buffer.len().min(self.piece.len() - self.at);
         buffer[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
