@@ -42,7 +42,7 @@ pub struct Meta {
     pub extra_categories: Categories,
     /// Where its keys stand.
     pub keys: &'static [KeySpec],
-    /// Where the first member of a sorted set stands that it looks for; 0: nowhere.
+    /// Where the first member or field stands that it looks for in the collection of its first key; 0: nowhere.
     pub member: u8,
     /// One line that says what it does.
     pub summary: &'static str,
@@ -92,7 +92,7 @@ impl Meta {
         self
     }
 
-    /// Says where the first member of a set or sorted set stands, so that it can be fetched ahead.
+    /// Says where the first member or field stands, so that it can be fetched ahead.
     pub const fn member(mut self, at: u8) -> Meta {
         self.member = at;
         self

@@ -5,7 +5,7 @@ use collections::Limits;
 
 use crate::db::WrongType;
 use crate::snapshot::Snapshot;
-use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
+use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory, prefetch_address};
 use crate::usage::UsageClock;
 use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
 
@@ -58,6 +58,17 @@ pub struct Stats {
     pub expired_fields: u64,
     /// Keys deleted because memory was short.
     pub evicted: u64,
+}
+
+/// The way to an element of a collection, which several can go in turns so that none waits for memory alone.
+pub struct Approach<'a>(collections::Approach<'a>);
+
+impl Approach<'_> {
+    /// Goes one step on: the processor is asked for what the next one reads. True if that was not the last step.
+    #[inline]
+    pub fn step(&mut self) -> bool {
+        self.0.step(prefetch_address)
+    }
 }
 
 /// All databases. Send, so that a new one can be built beside the executor and swapped in.
@@ -263,12 +274,16 @@ impl Keyspace {
         table.prefetch_insert(table.hash(key));
     }
 
-    /// Fetches where a member would stand in the sorted set that the key holds: some time after [`Keyspace::prefetch_entry`].
-    pub fn touch_member(&self, db: usize, hash: u64, key: &[u8], member: &[u8]) {
-        let Some(entry) = self.tables[db].find(hash, key) else { return };
-        if let ValueRef::ZSet(zset) = ValueRef::of(entry.payload()) {
-            zset.touch(member);
+    /// Sets out for an element of the collection that the key holds, if it is a large one: some time after
+    /// [`Keyspace::prefetch_entry`].
+    pub fn approach(&self, db: usize, hash: u64, key: &[u8], element: &[u8]) -> Option<Approach<'_>> {
+        match ValueRef::of(self.tables[db].find(hash, key)?.payload()) {
+            ValueRef::Set(set) => set.approach(element, prefetch_address),
+            ValueRef::Hash(hash) => hash.approach(element, prefetch_address),
+            ValueRef::ZSet(zset) => zset.approach(element, prefetch_address),
+            ValueRef::String(_) | ValueRef::List(_) | ValueRef::Stream(_) => None,
         }
+        .map(Approach)
     }
 
     /// Adds a key while loading: replaces what is there and records nothing.

@@ -22,7 +22,7 @@ pub use edit::Edit;
 pub use effects::{Effects, Touched, encode_command};
 pub use eviction::{Evictor, Order, Rule};
 pub use fields::Access;
-pub use keyspace::{Keyspace, Settings, Stats};
+pub use keyspace::{Approach, Keyspace, Settings, Stats};
 pub use snapshot::{Item, Snapshot};
 pub use usage::{Tracking, UsageClock};
 pub use value::{Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef};

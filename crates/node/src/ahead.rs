@@ -2,8 +2,9 @@
 //! run. Nothing here changes what a request does: it is judged and run when its turn comes.
 
 use commands::{Begin, Find, Meta};
-use keyspace::Keyspace;
+use keyspace::{Approach, Keyspace};
 use resp::{Args, ArgsBuf, ParseLimits, Parsed, ProtocolError, RequestParser};
+use smallvec::SmallVec;
 
 use crate::client::ConnId;
 use crate::node::Node;
@@ -20,6 +21,9 @@ const KEYS_MAX: usize = 64;
 
 /// An input longer than this is no single small request: its own requests are parsed ahead when its turn comes.
 const SINGLE_BYTES_MAX: usize = 1024;
+
+/// Steps taken at most towards an element: enough for millions in one collection.
+const STEPS_MAX: usize = 6;
 
 /// Whole requests at the front of an input, in order.
 #[derive(Default)]
@@ -144,7 +148,7 @@ impl Ahead {
             keyspace.prefetch_entry(db, *hash);
         }
         if self.count > 1 {
-            self.touch_members(input, table, keyspace, db);
+            self.approach_elements(input, table, keyspace, db);
         }
     }
 }
@@ -160,9 +164,10 @@ impl Request {
 }
 
 impl Ahead {
-    /// Goes to the members that the requests name, so that the walks through several collections, or several
-    /// parts of one, overlap.
-    fn touch_members(&self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {
+    /// Goes to the elements that the requests name, step by step in turns, so that the ways through several collections, or
+    /// several parts of one, overlap.
+    fn approach_elements(&self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {
+        let mut ways: SmallVec<[Approach<'_>; REQUESTS_MAX]> = SmallVec::new();
         for request in &self.requests[..self.count] {
             let Some(member) = request.id.map(|id| usize::from(table.get(id).member)) else { continue };
             let args = request.args.view(&input[request.start..request.end]);
@@ -170,7 +175,16 @@ impl Ahead {
                 && let Some(name) = args.get(member)
             {
                 let key = args.at(1);
-                keyspace.touch_member(db, keyspace.hash(db, key), key, name);
+                ways.extend(keyspace.approach(db, keyspace.hash(db, key), key, name));
+            }
+        }
+        for _ in 0..STEPS_MAX {
+            let mut more = false;
+            for way in &mut ways {
+                more |= way.step();
+            }
+            if !more {
+                break;
             }
         }
     }

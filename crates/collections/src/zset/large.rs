@@ -81,10 +81,6 @@ impl Large {
                 for index in start - first..start - first + here {
                     self.table.remove(leaf.get(index).0);
                 }
-                // Whoever takes from an end comes again for the next.
-                if start - first + here < leaf.len() {
-                    self.table.touch(leaf.get(start - first + here).0);
-                }
             }
             self.tree.edit(seek_rank::<ZLeaf>(start), |leaf| {
                 leaf.remove(start - first, here);

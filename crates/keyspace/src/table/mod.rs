@@ -24,6 +24,7 @@ pub use entry::{EntryRef, NewValue, OwnedValue, Payload};
 pub use reclaim::{Garbage, Reclaim};
 pub use snapshot::TableSnapshots;
 
+pub(crate) use block::prefetch_address;
 use block::{fill_max, slot_word, tag_of};
 use entry::Entry;
 use expires::Expires;
