@@ -88,6 +88,14 @@ impl ZSet {
         }
     }
 
+    /// Sets out for the member at a rank, as it is found by its name.
+    pub fn approach_rank(&self, rank: usize, fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+        match &self.0 {
+            Repr::Large(large) if rank < large.len() => self.approach(large.get(rank).0, fetch),
+            Repr::Packed(_) | Repr::Large(_) => None,
+        }
+    }
+
     /// Number of members.
     pub fn len(&self) -> usize {
         match &self.0 {

@@ -5,9 +5,9 @@ use collections::Limits;
 
 use crate::db::WrongType;
 use crate::snapshot::Snapshot;
-use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory, prefetch_address};
+use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
 use crate::usage::UsageClock;
-use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
+use crate::value::{Kind, Object, SharedString, Str, Value, ValueRef};
 
 /// The settings that the data commands obey.
 #[derive(Clone, Debug)]
@@ -60,24 +60,13 @@ pub struct Stats {
     pub evicted: u64,
 }
 
-/// The way to an element of a collection, which several can go in turns so that none waits for memory alone.
-pub struct Approach<'a>(collections::Approach<'a>);
-
-impl Approach<'_> {
-    /// Goes one step on: the processor is asked for what the next one reads. True if that was not the last step.
-    #[inline]
-    pub fn step(&mut self) -> bool {
-        self.0.step(prefetch_address)
-    }
-}
-
 /// All databases. Send, so that a new one can be built beside the executor and swapped in.
 pub struct Keyspace {
     pub(crate) tables: Vec<Table<Object>>,
-    reclaim: Reclaim<Object>,
+    pub(crate) reclaim: Reclaim<Object>,
     seed: [u64; 2],
     /// Whether a stream was ever put in: files are then written in a version that carries all of it.
-    had_streams: bool,
+    pub(crate) had_streams: bool,
     /// The settings of the data commands.
     pub settings: Settings,
     /// Counters.
@@ -274,16 +263,9 @@ impl Keyspace {
         table.prefetch_insert(table.hash(key));
     }
 
-    /// Sets out for an element of the collection that the key holds, if it is a large one: some time after
-    /// [`Keyspace::prefetch_entry`].
-    pub fn approach(&self, db: usize, hash: u64, key: &[u8], element: &[u8]) -> Option<Approach<'_>> {
-        match ValueRef::of(self.tables[db].find(hash, key)?.payload()) {
-            ValueRef::Set(set) => set.approach(element, prefetch_address),
-            ValueRef::Hash(hash) => hash.approach(element, prefetch_address),
-            ValueRef::ZSet(zset) => zset.approach(element, prefetch_address),
-            ValueRef::String(_) | ValueRef::List(_) | ValueRef::Stream(_) => None,
-        }
-        .map(Approach)
+    /// What a key holds, past its time or not; without a trace.
+    pub fn value(&self, db: usize, hash: u64, key: &[u8]) -> Option<ValueRef<'_>> {
+        Some(ValueRef::of(self.tables[db].find(hash, key)?.payload()))
     }
 
     /// Adds a key while loading: replaces what is there and records nothing.
@@ -353,17 +335,6 @@ impl Keyspace {
         let Some(mut entry) = self.tables[db].edit(&mut self.reclaim, hash, key) else { return false };
         entry.set_expire(expire);
         true
-    }
-
-    /// The collection of a key that is known to hold one of that type, to be changed.
-    pub(crate) fn collection_mut<T: Collection>(&mut self, db: usize, hash: u64, key: &[u8]) -> (&mut T, &Limits) {
-        let entry = self.tables[db].edit(&mut self.reclaim, hash, key).expect("the caller found the key");
-        let object = entry.into_object_mut().expect("the caller found a collection");
-        (T::peel_mut(object).expect("the caller found this type"), &self.settings.limits)
-    }
-
-    pub(crate) fn index_inner_deadline(&mut self, db: usize, hash: u64, before: Option<UnixMs>, after: Option<UnixMs>) {
-        self.tables[db].index_inner_deadline(hash, before.map(|at| at.0), after.map(|at| at.0));
     }
 
     pub(crate) fn edit_string<R>(

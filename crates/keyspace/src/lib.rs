@@ -4,6 +4,7 @@
 //!
 //! Nothing here knows of clients, sockets, replication or files.
 
+mod approach;
 mod db;
 mod edit;
 mod effects;
@@ -16,13 +17,14 @@ pub mod table;
 mod usage;
 mod value;
 
+pub use approach::Approach;
 pub use collections::set_hash_seed;
 pub use db::{Db, ExpiryMode, Ttl, WrongType};
 pub use edit::Edit;
 pub use effects::{Effects, Touched, encode_command};
 pub use eviction::{Evictor, Order, Rule};
 pub use fields::Access;
-pub use keyspace::{Approach, Keyspace, Settings, Stats};
+pub use keyspace::{Keyspace, Settings, Stats};
 pub use snapshot::{Item, Snapshot};
 pub use usage::{Tracking, UsageClock};
 pub use value::{Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef};

@@ -1,8 +1,8 @@
 //! Requests parsed ahead of their turn, so that what they will look up is on its way from memory while those before them
 //! run. Nothing here changes what a request does: it is judged and run when its turn comes.
 
-use commands::{Begin, Find, Meta};
-use keyspace::{Approach, Keyspace};
+use commands::{Begin, Find, Meta, Reach};
+use keyspace::{Approach, Keyspace, ValueRef};
 use resp::{Args, ArgsBuf, ParseLimits, Parsed, ProtocolError, RequestParser};
 use smallvec::SmallVec;
 
@@ -125,9 +125,19 @@ impl Ahead {
     /// at once.
     pub(crate) fn prefetch(&mut self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {
         self.hashes.clear();
+        let mut collection: &[u8] = b"";
         for request in &self.requests[..self.count] {
-            let Some(keys) = request.id.and_then(|id| table.get(id).keys) else { continue };
+            let Some(command) = request.id.map(|id| table.get(id)) else { continue };
+            let Some(keys) = command.keys else { continue };
             let args = request.args.view(&input[request.start..request.end]);
+            if command.reach != Reach::Unknown && self.count > 1 {
+                // Requests for parts of one collection often follow each other.
+                let key = args.get(1).unwrap_or_default();
+                if key == collection {
+                    continue;
+                }
+                collection = key;
+            }
             let count = args.len();
             let end = if keys.last < 0 {
                 count.saturating_sub(keys.last.unsigned_abs() as usize - 1)
@@ -168,15 +178,32 @@ impl Ahead {
     /// several parts of one, overlap.
     fn approach_elements(&self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {
         let mut ways: SmallVec<[Approach<'_>; REQUESTS_MAX]> = SmallVec::new();
+        // The collection of the request before, and how many of its elements at an end are spoken for.
+        let mut last: Option<(&[u8], Option<ValueRef<'_>>)> = None;
+        let mut from_end = 0;
         for request in &self.requests[..self.count] {
-            let Some(member) = request.id.map(|id| usize::from(table.get(id).member)) else { continue };
+            let Some(reach) = request.id.map(|id| table.get(id).reach).filter(|reach| *reach != Reach::Unknown) else {
+                continue;
+            };
             let args = request.args.view(&input[request.start..request.end]);
-            if member > 0
-                && let Some(name) = args.get(member)
-            {
-                let key = args.at(1);
-                ways.extend(keyspace.approach(db, keyspace.hash(db, key), key, name));
-            }
+            let Some(key) = args.get(1) else { continue };
+            let value = match last {
+                Some((last_key, value)) if last_key == key => value,
+                _ => {
+                    from_end = 0;
+                    keyspace.value(db, keyspace.hash(db, key), key)
+                }
+            };
+            last = Some((key, value));
+            let Some(value) = value else { continue };
+            ways.extend(match reach {
+                Reach::Unknown => None,
+                Reach::Named(at) => args.get(usize::from(at)).and_then(|name| Approach::named(value, name)),
+                Reach::Lowest | Reach::Highest => {
+                    from_end += 1;
+                    Approach::at_end(value, reach == Reach::Lowest, from_end - 1)
+                }
+            });
         }
         for _ in 0..STEPS_MAX {
             let mut more = false;
