@@ -2,15 +2,12 @@
 //! one reads. Taken in turns for several entries, their ways through memory overlap.
 
 use super::Table;
-use super::inner::{Child, Inner};
+use super::inner::{Child, Inner, LEVEL_BITS};
 use super::leaf::Leaf;
 use crate::hashing::hash_bytes;
 
 /// The distance from a leaf's first line to that with its offsets, and from an entry's first line to the next.
 const LINE: usize = 64;
-
-/// Directory nodes passed at the start without asking for them: few enough to be near if anything of the table is.
-const NEAR_LEVELS: usize = 2;
 
 /// Where one such way has come to.
 pub(crate) struct TableApproach<'a> {
@@ -30,14 +27,12 @@ impl<'a> TableApproach<'a> {
     #[inline]
     pub(crate) fn new(table: &'a Table, key: &[u8], mut fetch: impl FnMut(*const u8)) -> TableApproach<'a> {
         let hash = hash_bytes(key);
-        let (mut child, mut rest) = (&*table.root, hash);
-        for _ in 0..NEAR_LEVELS {
-            if let Child::Inner { inner, .. } = child {
-                child = inner.child(rest);
-                rest <<= super::inner::LEVEL_BITS;
-            }
-        }
-        TableApproach { hash, at: At::before(child, rest, &mut fetch) }
+        let at = match &*table.root {
+            // The root is near if anything of the table is.
+            Child::Inner { inner, .. } => At::before(inner.child(hash), hash << LEVEL_BITS, &mut fetch),
+            only => At::before(only, hash, &mut fetch),
+        };
+        TableApproach { hash, at }
     }
 
     /// Goes one step on: true if that was not the last.
@@ -69,6 +64,7 @@ impl<'a> At<'a> {
             }
             Child::Inner { inner, .. } => {
                 fetch(inner.address());
+                fetch(inner.likely_address(rest));
                 At::Inner(inner, rest)
             }
             Child::Moved => At::Entry,

@@ -238,6 +238,14 @@ impl Inner {
         std::ptr::from_ref(&self.0.header).cast()
     }
 
+    /// About where in memory the child of such a hash stands, without a look at the node: right if its slots are shared out
+    /// evenly.
+    #[inline]
+    pub(super) fn likely_address(&self, rest: u64) -> *const u8 {
+        let children = self.children();
+        children.as_ptr().wrapping_add(slot(rest, 0) as usize * children.len() / SLOTS as usize).cast()
+    }
+
     /// Puts other children in the place of `gone` of them.
     fn splice<const N: usize>(&mut self, starts: u64, index: usize, gone: usize, new: [Child; N]) {
         let old = self.children_mut();

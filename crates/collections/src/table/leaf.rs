@@ -437,7 +437,17 @@ impl Leaf {
     fn move_offsets_behind(&mut self, start: usize, by: isize) {
         let behind = start - self.entries_at();
         let (header, block) = self.parts();
-        for place in 0..header.count as usize {
+        let (slots, count) = (header.slots as usize, header.count as usize);
+        if header.offset_size as usize == NARROW {
+            // Without a branch for each, so that several go at once. Differences of 16 bits wrap as the offsets do.
+            let (behind, by) = (behind as u16, by as u16);
+            for bytes in block[slots..slots + count * NARROW].as_chunks_mut().0 {
+                let offset = u16::from_le_bytes(*bytes);
+                *bytes = offset.wrapping_add(if offset > behind { by } else { 0 }).to_le_bytes();
+            }
+            return;
+        }
+        for place in 0..count {
             let offset = read_offset(header, block, place);
             if offset > behind {
                 write_offset(header, block, place, offset.strict_add_signed(by));
