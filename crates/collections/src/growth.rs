@@ -2,7 +2,7 @@
 //! stays amortised (a block grows by at least an eighth).
 
 /// The smallest usual allocator class (multiples of 16, then four steps per doubling) that holds `len` bytes.
-fn size_class(len: usize) -> usize {
+pub(crate) fn size_class(len: usize) -> usize {
     if len <= 128 {
         return len.next_multiple_of(16).max(16);
     }

@@ -16,8 +16,8 @@ pub use live::LiveHash;
 use packed::{PAIR, TRIPLE};
 use timed::Timed;
 
-use crate::table::{Table, TimedTableIter};
-use crate::{Corrupt, Element, Limits, Listpack, ListpackIter};
+use crate::table::{Table, TableApproach, TimedTableIter};
+use crate::{Approach, Corrupt, Element, Limits, Listpack, ListpackIter};
 
 /// Fields with values, some of them with a deadline. A clone is O(1) and keeps what it was cloned from. Nothing here looks
 /// at a clock: a field whose deadline has passed stays until it is removed.
@@ -209,6 +209,16 @@ impl Hash {
     /// The hash as it is to be seen at a moment: without the fields whose deadlines are not after it.
     pub fn at(&self, now: UnixMs) -> LiveHash<'_> {
         LiveHash::new(self, now)
+    }
+
+    /// Sets out for a field, if the hash is large; `fetch` as in [`Approach::step`].
+    pub fn approach(&self, field: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+        let table = match &self.0 {
+            Repr::Packed(_) | Repr::PackedTimed(_) => return None,
+            Repr::Table(table) => table,
+            Repr::TableTimed(timed) => &timed.table,
+        };
+        Some(Approach::new(TableApproach::new(table, field, fetch)))
     }
 
     /// A command is about to set `fields` pairs: converts now if that alone is above the limit, as the peers do.

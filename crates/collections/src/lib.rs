@@ -6,6 +6,7 @@
 //! only the path to the node it touches. Start reading at [`Element`] and [`Limits`], then the collection you need;
 //! [`Listpack`] and [`Intset`] are the compact encodings, byte for byte those of Redis.
 
+mod approach;
 mod corrupt;
 mod element;
 mod growth;
@@ -24,6 +25,7 @@ mod tree;
 pub mod ziplist;
 mod zset;
 
+pub use approach::Approach;
 pub use corrupt::Corrupt;
 pub use element::Element;
 pub use hash::{Hash, HashEntries, HashEntry, HashIter, LiveHash};

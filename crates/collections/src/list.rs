@@ -310,15 +310,21 @@ impl List {
             Repr::Nodes(tree) => {
                 let limit = NodeLimit::new(limits);
                 let (mut rank, (node, mut start)) = (index, tree.leaf_at(index));
+                let mut has_room = node.has_room(element, limit);
                 // At a border the node before may have room, where another node would have to be made.
-                if index == start && start > 0 && !node.has_room(element, limit) {
+                if index == start && start > 0 && !has_room {
                     let (before, its_start) = tree.leaf_at(index - 1);
                     if before.has_room(element, limit) {
-                        (rank, start) = (index - 1, its_start);
+                        (rank, start, has_room) = (index - 1, its_start, true);
                     }
                 }
-                Arc::make_mut(tree)
-                    .edit(seek_rank::<Node>(rank), |node| ((), node.insert(index - start, element, limit)));
+                let tree = Arc::make_mut(tree);
+                if has_room {
+                    let new = tree.leaf_mut_at(rank, 1).insert(index - start, element, limit);
+                    debug_assert!(new.is_empty(), "the element was put into the node that had room");
+                    return;
+                }
+                tree.edit(seek_rank::<Node>(rank), |node| ((), node.insert(index - start, element, limit)));
             }
         }
     }
@@ -333,12 +339,15 @@ impl List {
                 Some(shown)
             }
             Repr::Nodes(tree) => {
-                let start = tree.leaf_at(index).1;
-                let shown = Arc::make_mut(tree).edit(seek_rank::<Node>(index), |node| {
-                    let shown = node.get(index - start).map(f);
-                    node.remove(index - start, 1);
-                    (shown, NewLeaves::<Node>::new())
-                });
+                let (node, start) = tree.leaf_at(index);
+                let is_last = node.len() == 1;
+                let shown = node.get(index - start).map(f);
+                let tree = Arc::make_mut(tree);
+                if is_last {
+                    tree.edit(seek_rank::<Node>(index), |node| (node.remove(0, 1), NewLeaves::<Node>::new()));
+                } else {
+                    tree.leaf_mut_at(index, -1).remove(index - start, 1);
+                }
                 self.shrink(limits);
                 shown
             }

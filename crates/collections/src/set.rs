@@ -3,8 +3,8 @@
 use triomphe::Arc;
 
 use crate::listpack::canonical;
-use crate::table::{Table, TableIter};
-use crate::{Corrupt, Element, Intset, Limits, Listpack, ListpackIter};
+use crate::table::{Table, TableApproach, TableIter};
+use crate::{Approach, Corrupt, Element, Intset, Limits, Listpack, ListpackIter};
 
 /// The peers keep no intset above this, whatever the setting.
 const INTSET_ENTRIES_MAX: usize = 1 << 30;
@@ -152,6 +152,14 @@ impl Set {
             Repr::Intset(intset) => base::numbers::parse_i64(member).is_some_and(|value| intset.contains(value)),
             Repr::Packed(listpack) => listpack.find(member, 1).is_some(),
             Repr::Table(table) => table.contains(member),
+        }
+    }
+
+    /// Sets out for a member, if the set is large; `fetch` as in [`Approach::step`].
+    pub fn approach(&self, member: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+        match &self.0 {
+            Repr::Intset(_) | Repr::Packed(_) => None,
+            Repr::Table(table) => Some(Approach::new(TableApproach::new(table, member, fetch))),
         }
     }
 

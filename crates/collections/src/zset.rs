@@ -14,7 +14,8 @@ use leaf::ZLeaf;
 use packed::Pairs;
 use score::read_score;
 
-use crate::{Corrupt, Element, Limits, Listpack};
+use crate::table::TableApproach;
+use crate::{Approach, Corrupt, Element, Limits, Listpack};
 
 /// Members ordered by (score, member). A clone is O(1) and keeps what it was cloned from.
 #[derive(Clone)]
@@ -79,10 +80,19 @@ impl ZSet {
         }
     }
 
-    /// Fetches the memory in which `member` would be looked for, without waiting for it.
-    pub fn touch(&self, member: &[u8]) {
-        if let Repr::Large(large) = &self.0 {
-            large.table.touch(member);
+    /// Sets out for a member, if the set is large; `fetch` as in [`Approach::step`].
+    pub fn approach(&self, member: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+        match &self.0 {
+            Repr::Packed(_) => None,
+            Repr::Large(large) => Some(Approach::new(TableApproach::new(&large.table, member, fetch))),
+        }
+    }
+
+    /// Sets out for the member at a rank, as it is found by its name.
+    pub fn approach_rank(&self, rank: usize, fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+        match &self.0 {
+            Repr::Large(large) if rank < large.len() => self.approach(large.get(rank).0, fetch),
+            Repr::Packed(_) | Repr::Large(_) => None,
         }
     }
 

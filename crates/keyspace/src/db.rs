@@ -320,15 +320,26 @@ impl<'a> Db<'a> {
     ) -> Result<i64, E> {
         let hash = self.keyspace.table(self.index).hash(key);
         let expired = self.expired_now(hash, key);
-        let found = self.keyspace.table(self.index).find(hash, key);
-        // One that only counts as expired is still there, and overwritten without its deadline.
-        let (live, is_new) = (found.filter(|_| !expired), found.is_none());
-        let expire = live.and_then(|entry| entry.expire_ms());
-        let number = change(live.map(|entry| ValueRef::of(entry.payload())))?;
-        self.keyspace.upsert(self.index, hash, key, NewValue::Int(number), expire);
-        if is_new {
-            self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
-        }
+        let Keyspace { tables, reclaim, clock, rng, .. } = &mut *self.keyspace;
+        let number = match tables[self.index].find_mut(hash, key) {
+            Ok(found) if !expired => {
+                let entry = found.as_ref();
+                let number = change(Some(ValueRef::of(entry.payload())))?;
+                entry.set_lru(clock.after_use(&entry, rng));
+                found.set_int(reclaim, number);
+                number
+            }
+            found => {
+                // One that only counts as expired is still there, and overwritten without its deadline.
+                let is_new = found.is_err();
+                let number = change(None)?;
+                self.keyspace.upsert(self.index, hash, key, NewValue::Int(number), None);
+                if is_new {
+                    self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
+                }
+                number
+            }
+        };
         self.effects.touch(self.index, key, event, 1);
         Ok(number)
     }
@@ -394,35 +405,22 @@ impl<'a> Db<'a> {
     }
 
     /// Opens a collection of the type asked for to change it; None if there is no such key.
-    pub fn edit<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Option<Edit<'e, 'a, T>>, WrongType> {
-        Ok(self.holds::<T>(key)?.map(|(hash, deadline)| Edit::existing(self, key, hash, deadline)))
+    pub fn edit<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Option<Edit<'e, T>>, WrongType> {
+        Ok(self.open(key)?.filter_existing())
     }
 
     /// Opens a collection to change it, an empty new one if there is no such key: it comes to be when an
     /// element is in it at the end.
-    pub fn edit_or_new<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Edit<'e, 'a, T>, WrongType> {
-        Ok(match self.holds::<T>(key)? {
-            Some((hash, deadline)) => Edit::existing(self, key, hash, deadline),
-            None => Edit::new(self, key),
-        })
+    pub fn edit_or_new<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Edit<'e, T>, WrongType> {
+        self.open(key)
     }
 
-    /// The hash of a live key that holds a `T`, and the earliest deadline of an element of that.
-    fn holds<T: Collection>(&mut self, key: &[u8]) -> Result<Option<(u64, Option<UnixMs>)>, WrongType> {
+    /// Looks for the key, once for the whole edit, and renews its idle time.
+    fn open<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Edit<'e, T>, WrongType> {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) {
-            return Ok(None);
-        }
-        match self.find_and_renew(hash, key) {
-            None => Ok(None),
-            Some(entry) => match entry.payload() {
-                crate::table::Payload::Object(object) => {
-                    let collection = T::peel(object).ok_or(WrongType)?;
-                    Ok(Some((hash, collection.next_deadline())))
-                }
-                _ => Err(WrongType),
-            },
-        }
+        // What only counts as expired is no collection to change, but the key is there, to be overwritten.
+        let hidden = self.expired_now(hash, key);
+        Edit::open(self, key, hash, hidden)
     }
 
     /// Finds a key that is to be changed, and renews its idle time.

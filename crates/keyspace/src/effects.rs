@@ -163,6 +163,7 @@ impl Effects {
     }
 
     /// Records that a key changed, and counts `changes` towards the save points.
+    #[inline]
     pub fn touch(&mut self, db: usize, key: &[u8], event: Event, changes: u64) {
         self.dirty += changes;
         self.note(db, key, Some(event));
@@ -180,6 +181,7 @@ impl Effects {
     }
 
     /// Records an event of a key without counting a change: `expired`, the `del` after a last element.
+    #[inline]
     pub fn note(&mut self, db: usize, key: &[u8], event: Option<Event>) {
         if self.touched_wanted {
             self.names.extend_from_slice(key);

@@ -7,7 +7,7 @@ use crate::db::WrongType;
 use crate::snapshot::Snapshot;
 use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
 use crate::usage::UsageClock;
-use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
+use crate::value::{Kind, Object, SharedString, Str, Value, ValueRef};
 
 /// The settings that the data commands obey.
 #[derive(Clone, Debug)]
@@ -63,10 +63,10 @@ pub struct Stats {
 /// All databases. Send, so that a new one can be built beside the executor and swapped in.
 pub struct Keyspace {
     pub(crate) tables: Vec<Table<Object>>,
-    reclaim: Reclaim<Object>,
+    pub(crate) reclaim: Reclaim<Object>,
     seed: [u64; 2],
     /// Whether a stream was ever put in: files are then written in a version that carries all of it.
-    had_streams: bool,
+    pub(crate) had_streams: bool,
     /// The settings of the data commands.
     pub settings: Settings,
     /// Counters.
@@ -263,12 +263,9 @@ impl Keyspace {
         table.prefetch_insert(table.hash(key));
     }
 
-    /// Fetches where a member would stand in the sorted set that the key holds: some time after [`Keyspace::prefetch_entry`].
-    pub fn touch_member(&self, db: usize, hash: u64, key: &[u8], member: &[u8]) {
-        let Some(entry) = self.tables[db].find(hash, key) else { return };
-        if let ValueRef::ZSet(zset) = ValueRef::of(entry.payload()) {
-            zset.touch(member);
-        }
+    /// What a key holds, past its time or not; without a trace.
+    pub fn value(&self, db: usize, hash: u64, key: &[u8]) -> Option<ValueRef<'_>> {
+        Some(ValueRef::of(self.tables[db].find(hash, key)?.payload()))
     }
 
     /// Adds a key while loading: replaces what is there and records nothing.
@@ -338,17 +335,6 @@ impl Keyspace {
         let Some(mut entry) = self.tables[db].edit(&mut self.reclaim, hash, key) else { return false };
         entry.set_expire(expire);
         true
-    }
-
-    /// The collection of a key that is known to hold one of that type, to be changed.
-    pub(crate) fn collection_mut<T: Collection>(&mut self, db: usize, hash: u64, key: &[u8]) -> (&mut T, &Limits) {
-        let entry = self.tables[db].edit(&mut self.reclaim, hash, key).expect("the caller found the key");
-        let object = entry.into_object_mut().expect("the caller found a collection");
-        (T::peel_mut(object).expect("the caller found this type"), &self.settings.limits)
-    }
-
-    pub(crate) fn index_inner_deadline(&mut self, db: usize, hash: u64, before: Option<UnixMs>, after: Option<UnixMs>) {
-        self.tables[db].index_inner_deadline(hash, before.map(|at| at.0), after.map(|at| at.0));
     }
 
     pub(crate) fn edit_string<R>(

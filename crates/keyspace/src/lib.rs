@@ -4,6 +4,7 @@
 //!
 //! Nothing here knows of clients, sockets, replication or files.
 
+mod approach;
 mod db;
 mod edit;
 mod effects;
@@ -16,6 +17,7 @@ pub mod table;
 mod usage;
 mod value;
 
+pub use approach::Approach;
 pub use collections::set_hash_seed;
 pub use db::{Db, ExpiryMode, Ttl, WrongType};
 pub use edit::Edit;

@@ -1,7 +1,7 @@
 //! All commands by name: the data commands of `commands` and the server commands of this crate, with what is
 //! counted for each.
 
-use commands::{DataRow, Error, Flags, Meta, Outcome, Row, is, quotable};
+use commands::{DataRow, Error, Flags, Meta, Outcome, Reach, Row, is, quotable};
 use resp::Args;
 
 use crate::ahead::KeyRange;
@@ -79,8 +79,8 @@ pub struct Command {
     pub is_brief: bool,
     /// Where its keys stand, if that is simple.
     pub(crate) keys: Option<KeyRange>,
-    /// Where the first member stands; 0: nowhere.
-    pub(crate) member: u8,
+    /// Which element it looks for.
+    pub(crate) reach: Reach,
 }
 
 /// Why a command can't have another name.
@@ -159,8 +159,8 @@ impl CommandTable {
             CommandRow::Data(row) => row.meta.flags.has(Flags::FAST) || row.meta.complexity == "O(1)",
             CommandRow::Server(row) => row.meta.flags.has(Flags::FAST),
         };
-        let (keys, member) = (KeyRange::of(row.meta()), row.meta().member);
-        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats, is_brief, keys, member });
+        let (keys, reach) = (KeyRange::of(row.meta()), row.meta().reach);
+        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats, is_brief, keys, reach });
         let subcommands = match row {
             CommandRow::Data(row) => row.subcommands.iter().map(CommandRow::Data).collect::<Vec<_>>(),
             CommandRow::Server(row) => row.subcommands.iter().map(CommandRow::Server).collect(),

@@ -44,6 +44,30 @@ impl<L: Leaf> Tree<L> {
         }
         result
     }
+
+    /// The leaf that holds `rank` (the last one for ranks beyond), to be changed by the caller, whose number of elements
+    /// will be so many more or fewer afterwards: neither none nor so many or few that the leaf should be split or joined.
+    #[inline]
+    pub(crate) fn leaf_mut_at(&mut self, mut rank: usize, change: isize) -> &mut L {
+        self.len = self.len.strict_add_signed(change);
+        let mut node = &mut self.root;
+        loop {
+            match node {
+                Node::Leaf(leaf) => return Arc::make_mut(leaf),
+                Node::Inner(slots) => {
+                    let slots = Arc::make_mut(slots);
+                    let mut index = 0;
+                    while index + 1 < slots.len() && rank >= slots[index].count {
+                        rank -= slots[index].count;
+                        index += 1;
+                    }
+                    let slot = &mut slots[index];
+                    slot.count = slot.count.strict_add_signed(change);
+                    node = &mut slot.node;
+                }
+            }
+        }
+    }
 }
 
 fn edit_node<L: Leaf, R>(

@@ -19,11 +19,12 @@ mod sync;
 mod tests;
 mod tree;
 
-pub use edit::EntryMut;
+pub use edit::{EntryMut, Found};
 pub use entry::{EntryRef, NewValue, OwnedValue, Payload};
 pub use reclaim::{Garbage, Reclaim};
 pub use snapshot::TableSnapshots;
 
+pub(crate) use block::prefetch_address;
 use block::{fill_max, slot_word, tag_of};
 use entry::Entry;
 use expires::Expires;
@@ -227,18 +228,29 @@ impl<V: Value> Table<V> {
     /// Removes a key; false if it was not there.
     pub fn remove(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> bool {
         self.begin(reclaim);
-        let Some((entry, needed)) = self.detach(reclaim, hash, key) else { return false };
-        // SAFETY: detached, so in no slot any more.
-        unsafe { reclaim.dispose_value(entry, needed, self.id, hash) };
+        let Some(place) = self.place(hash, key) else { return false };
+        // SAFETY: found just now.
+        unsafe { self.remove_at(reclaim, hash, place) };
         true
+    }
+
+    /// # Safety
+    /// `place` is where an entry of this hash stands.
+    unsafe fn remove_at(&mut self, reclaim: &mut Reclaim<V>, hash: u64, place: Place<V>) {
+        // SAFETY: the caller's promise; detached, so in no slot any more.
+        unsafe {
+            let (entry, needed) = self.detach(reclaim, hash, place);
+            reclaim.dispose_value(entry, needed, self.id, hash);
+        }
     }
 
     /// Removes a key and hands its value over.
     pub fn take(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<Taken<V>> {
         self.begin(reclaim);
-        let (entry, needed) = self.detach(reclaim, hash, key)?;
-        // SAFETY: detached, so in no slot any more; if no snapshot needs it it is ours to take apart.
+        let place = self.place(hash, key)?;
+        // SAFETY: found just now; detached, so in no slot any more; if no snapshot needs it it is ours to take apart.
         unsafe {
+            let (entry, needed) = self.detach(reclaim, hash, place);
             let (expire_ms, lru) = (entry.expire_ms(), entry.lru_cell().load(Ordering::Relaxed));
             let value = if needed {
                 let value = entry.clone_value();
@@ -254,17 +266,43 @@ impl<V: Value> Table<V> {
     /// Makes an entry writable.
     pub fn edit(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<EntryMut<'_, V>> {
         self.begin(reclaim);
-        let place = self.place(hash, key)?;
+        let mut place = self.place(hash, key)?;
+        // SAFETY: found just now, and writable after that.
+        unsafe {
+            self.make_writable(reclaim, hash, &mut place);
+            Some(EntryMut::new(self, place.block, place.at, hash, place.entry))
+        }
+    }
+
+    /// Finds a key to read, change or remove it; the table itself if it is not there.
+    #[inline]
+    pub fn find_mut(&mut self, hash: u64, key: &[u8]) -> Result<Found<'_, V>, &mut Table<V>> {
+        match self.place(hash, key) {
+            // SAFETY: found just now.
+            Some(place) => Ok(unsafe { Found::new(self, hash, place) }),
+            None => Err(self),
+        }
+    }
+
+    /// Makes the block and the entry of a place writable, by rules 1 and 2 of `reclaim.rs`; the place changes with them.
+    ///
+    /// # Safety
+    /// `place` is where an entry of this hash stands.
+    #[inline]
+    unsafe fn make_writable(&mut self, reclaim: &mut Reclaim<V>, hash: u64, place: &mut Place<V>) {
         let block = self.tree.writable(reclaim, self.id, hash);
-        let mut entry = place.entry;
         // SAFETY: the slot is at the same index of the writable block; rule 2 of `reclaim.rs`.
         unsafe {
-            if self.is_needed(reclaim, block, &place, hash) {
-                entry = place.entry.duplicate();
-                block.replace(place.at, slot_word(tag_of(hash), entry.address()));
-                reclaim.dispose_entry(place.entry, true, self.id, hash);
+            // A block copied just now has all its slots shared.
+            place.shared |= block != place.block;
+            if self.is_needed(reclaim, block, place, hash) {
+                let old = place.entry;
+                place.entry = old.duplicate();
+                place.shared = false;
+                block.replace(place.at, slot_word(tag_of(hash), place.entry.address()));
+                reclaim.dispose_entry(old, true, self.id, hash);
             }
-            Some(EntryMut::new(self, block, place.at, hash, entry))
+            place.block = block;
         }
     }
 
@@ -312,8 +350,10 @@ impl<V: Value> Table<V> {
     }
 
     /// Takes an entry out of its slot; the second is true if a snapshot may still need it.
-    fn detach(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<(Entry<V>, bool)> {
-        let place = self.place(hash, key)?;
+    ///
+    /// # Safety
+    /// `place` is where an entry of this hash stands.
+    unsafe fn detach(&mut self, reclaim: &mut Reclaim<V>, hash: u64, place: Place<V>) -> (Entry<V>, bool) {
         let block = self.tree.writable(reclaim, self.id, hash);
         // SAFETY: the slot is at the same index of the writable block.
         let needed = unsafe {
@@ -326,7 +366,7 @@ impl<V: Value> Table<V> {
         };
         self.len -= 1;
         self.tree.shrink(reclaim, self.id, hash);
-        Some((place.entry, needed))
+        (place.entry, needed)
     }
 
     /// Keeps the index of deadlines true.
