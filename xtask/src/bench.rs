@@ -6,8 +6,11 @@ mod counts;
 mod eviction;
 mod journal;
 mod load;
+mod loading;
+mod memory;
 mod page;
 mod servers;
+mod shapes;
 mod snapshot;
 mod throughput;
 
@@ -41,6 +44,8 @@ const ALL: &[(&str, Benchmark)] = &[
     ("counts", counts::run),
     ("eviction", eviction::run),
     ("journal", journal::run),
+    ("load", loading::run),
+    ("memory", memory::run),
     ("snapshot", snapshot::run),
     ("throughput", throughput::run),
 ];
