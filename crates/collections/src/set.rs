@@ -1,7 +1,5 @@
 //! A set: an intset while all members are integers, a listpack while small, a table when large.
 
-use triomphe::Arc;
-
 use crate::listpack::canonical;
 use crate::table::{Table, TableIter};
 use crate::{Corrupt, Element, Intset, Limits, Listpack, ListpackIter};
@@ -9,14 +7,14 @@ use crate::{Corrupt, Element, Intset, Limits, Listpack, ListpackIter};
 /// The peers keep no intset above this, whatever the setting.
 const INTSET_ENTRIES_MAX: usize = 1 << 30;
 
-/// Distinct members. A clone is O(1) and keeps what it was cloned from.
+/// Distinct members. A clone keeps what it was cloned from; it is O(1), or a copy of a small form.
 #[derive(Clone)]
 pub struct Set(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Intset(Arc<Intset>),
-    Packed(Arc<Listpack>),
+    Intset(Intset),
+    Packed(Listpack),
     Table(Table),
 }
 
@@ -72,7 +70,7 @@ fn draw(len: usize, count: usize, rng: &mut fastrand::Rng) -> Vec<bool> {
 impl Set {
     /// Without members.
     pub fn new() -> Set {
-        Set(Repr::Intset(Arc::new(Intset::new())))
+        Set(Repr::Intset(Intset::new()))
     }
 
     /// An empty set that a plain list of so many members is read into, in the form with which the peers begin: if an intset
@@ -84,7 +82,7 @@ impl Set {
 
     /// Takes an intset, converting it if it exceeds the limits.
     pub fn from_intset(intset: Intset, limits: &Limits) -> Set {
-        let mut set = Set(Repr::Intset(Arc::new(intset)));
+        let mut set = Set(Repr::Intset(intset));
         if set.len() > intset_entries_max(limits) {
             set.convert();
         }
@@ -96,7 +94,7 @@ impl Set {
         let fits = listpack.len() <= limits.set_max_listpack_entries
             && listpack.iter().all(|member| member.len() <= limits.set_max_listpack_value);
         if fits && !listpack.may_repeat(1) {
-            return Ok(Set(Repr::Packed(Arc::new(listpack))));
+            return Ok(Set(Repr::Packed(listpack)));
         }
         let mut table = Table::new();
         for member in listpack.iter() {
@@ -104,7 +102,7 @@ impl Set {
                 return Err(Corrupt("set listpack has a member twice"));
             }
         }
-        Ok(Set(if fits { Repr::Packed(Arc::new(listpack)) } else { Repr::Table(table) }))
+        Ok(Set(if fits { Repr::Packed(listpack) } else { Repr::Table(table) }))
     }
 
     /// The bytes of the form for integers.
@@ -161,9 +159,9 @@ impl Set {
         if self.is_empty() {
             let fits_listpack = members <= limits.set_max_listpack_entries;
             if base::numbers::parse_i64(first).is_some() && members <= limits.set_max_intset_entries {
-                self.0 = Repr::Intset(Arc::new(Intset::new()));
+                self.0 = Repr::Intset(Intset::new());
             } else if fits_listpack {
-                self.0 = Repr::Packed(Arc::new(Listpack::new()));
+                self.0 = Repr::Packed(Listpack::new());
             } else {
                 self.0 = Repr::Table(Table::new());
             }
@@ -187,7 +185,7 @@ impl Set {
                     if intset.contains(value) {
                         return false;
                     }
-                    Arc::make_mut(intset).insert(value);
+                    intset.insert(value);
                     if self.len() > intset_entries_max(limits) {
                         self.convert();
                     }
@@ -205,7 +203,7 @@ impl Set {
                 if !fits {
                     return self.convert().set(member, b"");
                 }
-                Arc::make_mut(listpack).push_back(member);
+                listpack.push_back(member);
                 true
             }
             Repr::Table(table) => table.set(member, b""),
@@ -217,12 +215,12 @@ impl Set {
         match &mut self.0 {
             Repr::Intset(intset) => {
                 let Some(value) = base::numbers::parse_i64(member) else { return false };
-                intset.contains(value) && Arc::make_mut(intset).remove(value)
+                intset.contains(value) && intset.remove(value)
             }
             Repr::Packed(listpack) => {
                 let Some(at) = listpack.find(member, 1) else { return false };
                 let end = listpack.read(at).1;
-                Arc::make_mut(listpack).remove_between(at..end, 1);
+                listpack.remove_between(at..end, 1);
                 true
             }
             Repr::Table(table) => table.remove(member),
@@ -298,8 +296,8 @@ impl Set {
     /// Estimate of the bytes allocated.
     pub fn memory_bytes(&self) -> usize {
         match &self.0 {
-            Repr::Intset(intset) => intset.memory_bytes() + size_of::<usize>(),
-            Repr::Packed(listpack) => listpack.memory_bytes() + size_of::<usize>(),
+            Repr::Intset(intset) => intset.memory_bytes(),
+            Repr::Packed(listpack) => listpack.memory_bytes(),
             Repr::Table(table) => table.memory_bytes(),
         }
     }
@@ -307,8 +305,7 @@ impl Set {
     /// True if a clone shares nodes with this, so that the next write copies some.
     pub fn is_shared(&self) -> bool {
         match &self.0 {
-            Repr::Intset(intset) => !intset.is_unique(),
-            Repr::Packed(listpack) => !listpack.is_unique(),
+            Repr::Intset(_) | Repr::Packed(_) => false,
             Repr::Table(table) => table.is_shared(),
         }
     }
@@ -329,7 +326,7 @@ impl Set {
             listpack.insert_at(listpack.end(), Element::Int(value));
         }
         listpack.insert_at(listpack.end(), canonical(member));
-        self.0 = Repr::Packed(Arc::new(listpack));
+        self.0 = Repr::Packed(listpack);
         true
     }
 
