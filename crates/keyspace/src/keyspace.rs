@@ -63,10 +63,10 @@ pub struct Stats {
 /// All databases. Send, so that a new one can be built beside the executor and swapped in.
 pub struct Keyspace {
     pub(crate) tables: Vec<Table<Object>>,
-    reclaim: Reclaim<Object>,
+    pub(crate) reclaim: Reclaim<Object>,
     seed: [u64; 2],
     /// Whether a stream was ever put in: files are then written in a version that carries all of it.
-    had_streams: bool,
+    pub(crate) had_streams: bool,
     /// The settings of the data commands.
     pub settings: Settings,
     /// Counters.
@@ -255,12 +255,6 @@ impl Keyspace {
     #[inline]
     pub fn prefetch_entry(&self, db: usize, hash: u64) {
         self.tables[db].prefetch_entry(hash);
-    }
-
-    /// Asks the processor to fetch what [`Keyspace::load`] of this key will need: worth it some keys before.
-    pub fn prefetch_load(&self, db: usize, key: &[u8]) {
-        let table = &self.tables[db];
-        table.prefetch_insert(table.hash(key));
     }
 
     /// Fetches where a member would stand in the sorted set that the key holds: some time after [`Keyspace::prefetch_entry`].

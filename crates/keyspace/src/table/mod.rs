@@ -11,6 +11,7 @@ mod chunk;
 mod edit;
 mod entry;
 mod expires;
+mod prepared;
 mod reclaim;
 mod scan;
 mod snapshot;
@@ -21,16 +22,14 @@ mod tree;
 
 pub use edit::EntryMut;
 pub use entry::{EntryRef, NewValue, OwnedValue, Payload};
+pub use prepared::{KeyHasher, Prepared};
 pub use reclaim::{Garbage, Reclaim};
 pub use snapshot::TableSnapshots;
 
 use block::{fill_max, slot_word, tag_of};
 use entry::Entry;
 use expires::Expires;
-use foldhash::SharedSeed;
-use foldhash::quality::FoldHasher;
 use reclaim::Domain;
-use std::hash::Hasher;
 use sync::{Arc, Ordering};
 use tree::{Place, Tree};
 
@@ -83,8 +82,7 @@ pub struct Table<V> {
     /// Deadlines inside objects: the earliest of each object that has one.
     inner_expires: Expires,
     id: u32,
-    seed: u64,
-    shared_seed: SharedSeed,
+    hasher: KeyHasher,
     domain: Arc<Domain<V>>,
 }
 
@@ -99,8 +97,7 @@ impl<V: Value> Table<V> {
             expires: Expires::default(),
             inner_expires: Expires::default(),
             id: domain.table_id(),
-            seed: seed[0],
-            shared_seed: SharedSeed::from_u64(seed[1]),
+            hasher: KeyHasher::new(seed),
             domain,
         }
     }
@@ -135,9 +132,12 @@ impl<V: Value> Table<V> {
     /// The hash of a key, wanted by most calls; never show it to a client.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared_seed);
-        hasher.write(key);
-        hasher.finish()
+        self.hasher.hash(key)
+    }
+
+    /// What makes the hashes of this table.
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher.clone()
     }
 
     /// Asks the processor to load the block line of this hash.
@@ -194,7 +194,10 @@ impl<V: Value> Table<V> {
             NewValue::Bytes(_) | NewValue::Int(_) => None,
         };
         let Some(place) = self.place(hash, key) else {
-            self.insert(reclaim, hash, Entry::new(key, value, expire_ms, lru));
+            let entry = Entry::new(key, value, expire_ms, lru);
+            // SAFETY: made just now.
+            let allocation = unsafe { entry.allocation() };
+            self.insert(reclaim, hash, entry, allocation);
             self.index_deadline(hash, None, expire_ms);
             self.index_inner_deadline(hash, None, inner);
             return true;
@@ -222,6 +225,21 @@ impl<V: Value> Table<V> {
             self.index_inner_deadline(hash, inner_before, inner);
         }
         false
+    }
+
+    /// Puts in a key that must be new: it is handed back if it is there.
+    pub fn insert_prepared(&mut self, reclaim: &mut Reclaim<V>, prepared: Prepared<V>) -> Result<(), Prepared<V>> {
+        self.begin(reclaim);
+        let hash = prepared.hash();
+        // SAFETY: the tree hands out live entries. The prepared one is read only where a tag is the same.
+        if self.tree.find(hash, |entry| unsafe { entry.key() } == prepared.key()).is_some() {
+            return Err(prepared);
+        }
+        let Prepared { allocation, expire_ms, inner_expire_ms, .. } = prepared;
+        self.insert(reclaim, hash, prepared.into_entry(), allocation);
+        self.index_deadline(hash, None, expire_ms);
+        self.index_inner_deadline(hash, None, inner_expire_ms);
+        Ok(())
     }
 
     /// Removes a key; false if it was not there.
@@ -290,7 +308,7 @@ impl<V: Value> Table<V> {
         (place.shared || block != place.block) && reclaim.newest_ahead(self.id, hash) != 0
     }
 
-    fn insert(&mut self, reclaim: &mut Reclaim<V>, hash: u64, entry: Entry<V>) {
+    fn insert(&mut self, reclaim: &mut Reclaim<V>, hash: u64, entry: Entry<V>, allocation: usize) {
         // SAFETY: the tree hands out live blocks; `writable` makes the block ours, `fill_max` leaves a free slot.
         unsafe {
             loop {
@@ -298,15 +316,11 @@ impl<V: Value> Table<V> {
                 if block.count() < fill_max(block.lines()) {
                     break;
                 }
-                self.tree.grow(reclaim, self.id, hash, self.len, |key| {
-                    let mut hasher = FoldHasher::with_seed(self.seed, &self.shared_seed);
-                    hasher.write(key);
-                    hasher.finish()
-                });
+                self.tree.grow(reclaim, self.id, hash, self.len, |key| self.hasher.hash(key));
             }
             let block = self.tree.writable(reclaim, self.id, hash);
             block.insert(slot_word(tag_of(hash), entry.address()));
-            self.entry_bytes += entry.allocation();
+            self.entry_bytes += allocation;
         }
         self.len += 1;
     }

@@ -11,8 +11,9 @@ use base::UnixMs;
 use config::Config;
 use keyspace::Keyspace;
 use node::{Loaded, StreamPosition};
-use persist::rdb::{Crc64, LoadOptions, LoadReport, LoadWatch, load_into};
+use persist::rdb::{Crc64, LoadOptions, LoadReport, LoadWatch};
 
+use super::two_threads::load_into;
 use super::{Report, Reporter, beside_or_report};
 use crate::files::path_of;
 use crate::{clock, files, memory, reason};

@@ -1,68 +1,43 @@
-//! Keys on their way from the file into the keyspace: held back for a moment, so that the processor has time to fetch
-//! the places that they go to. Without that, most of a load is waiting for memory.
+//! Keys on their way from the file into the keyspace: read, hashed and laid out as the table keeps them.
 
-use base::UnixMs;
-use keyspace::{Keyspace, Value};
+use keyspace::{Keyspace, LoadKey};
 
-use crate::rdb::decode::KeyEvent;
 use crate::rdb::error::{DecodeError, Fault};
 
-/// Keys held back at most: enough to hide the way to memory, few enough to stay in the nearest cache.
-const KEYS_MAX: usize = 24;
-/// Bytes of names above which nothing more is held back.
-const NAME_BYTES_MAX: usize = 64 * 1024;
+/// Keys in a batch at most: enough that handing it to another thread costs little for each, few enough that the batch itself
+/// stays in the second cache.
+const KEYS_MAX: usize = 256;
+/// Bytes of the file after which a batch ends.
+const BYTES_MAX: u64 = 256 * 1024;
 
-/// The keys held back.
+/// Keys that are not in the keyspace yet.
 #[derive(Default)]
-pub(super) struct Batch {
-    names: Vec<u8>,
-    keys: Vec<Held>,
-}
-
-/// One key that is not in the keyspace yet; its name is the piece of `Batch::names` before `name_end`.
-struct Held {
-    db: usize,
-    name_end: usize,
-    value: Value,
-    expire_at: Option<UnixMs>,
-    lru: u32,
-    /// Where in the file it was found.
-    position: u64,
+pub struct Batch {
+    keys: Vec<LoadKey>,
 }
 
 impl Batch {
-    /// Takes a key, and passes on those held back if they are enough.
-    pub(super) fn push(
-        &mut self,
-        keyspace: &mut Keyspace,
-        found: KeyEvent<'_>,
-        lru: u32,
-        position: u64,
-    ) -> Result<(), DecodeError> {
-        let KeyEvent { db, key, value, expire_at, .. } = found;
-        keyspace.prefetch_load(db, key);
-        self.names.extend_from_slice(key);
-        self.keys.push(Held { db, name_end: self.names.len(), value, expire_at, lru, position });
-        if self.keys.len() == KEYS_MAX || self.names.len() > NAME_BYTES_MAX {
-            self.flush(keyspace)?;
-        }
-        Ok(())
+    /// Puts the keys in.
+    pub fn insert(self, keyspace: &mut Keyspace) -> Result<(), DecodeError> {
+        keyspace.load_all(self.keys).map_err(|twice| DecodeError {
+            position: twice.position,
+            db: Some(twice.db),
+            key: Some(twice.name().to_vec()),
+            fault: Fault::Corrupt("the key stands twice in the file"),
+        })
     }
 
-    /// Passes on all that is held back.
-    pub(super) fn flush(&mut self, keyspace: &mut Keyspace) -> Result<(), DecodeError> {
-        let mut start = 0;
-        for held in self.keys.drain(..) {
-            let Held { db, name_end, value, expire_at, lru, position } = held;
-            let key = &self.names[start..name_end];
-            start = name_end;
-            if !keyspace.load(db, key, value, expire_at, lru) {
-                let fault = Fault::Corrupt("the key stands twice in the file");
-                return Err(DecodeError { position, db: Some(db), key: Some(key.to_vec()), fault });
-            }
+    /// Takes a key that was found at this place of the file.
+    pub(super) fn push(&mut self, mut key: LoadKey, position: u64) {
+        if self.keys.is_empty() {
+            self.keys.reserve_exact(KEYS_MAX);
         }
-        self.names.clear();
-        self.names.shrink_to(NAME_BYTES_MAX);
-        Ok(())
+        key.position = position;
+        self.keys.push(key);
+    }
+
+    /// Whether the batch, for which so many bytes were read, is to go.
+    pub(super) fn is_full(&self, bytes: u64) -> bool {
+        self.keys.len() == KEYS_MAX || bytes >= BYTES_MAX
     }
 }
