@@ -5,7 +5,7 @@ use collections::Limits;
 
 use crate::db::WrongType;
 use crate::snapshot::Snapshot;
-use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
+use crate::table::{Garbage, KeyHasher, NewValue, OwnedValue, Reclaim, Table, TableMemory};
 use crate::usage::UsageClock;
 use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
 
@@ -244,6 +244,11 @@ impl Keyspace {
         let hash = table.hash(key);
         table.prefetch(hash);
         hash
+    }
+
+    /// What makes the hashes of keys, in all databases.
+    pub fn hasher(&self) -> KeyHasher {
+        self.tables.first().expect("there is a database").hasher()
     }
 
     /// The hash of a key in a database; never to be shown to clients.

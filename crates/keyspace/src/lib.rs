@@ -24,7 +24,7 @@ pub use effects::{Effects, Touched, encode_command};
 pub use eviction::{Evictor, Order, Rule};
 pub use fields::Access;
 pub use keyspace::{Keyspace, Settings, Stats};
-pub use load::{LoadKey, new_string};
+pub use load::{Builder, LoadBatch, Twice, new_string};
 pub use snapshot::{Item, Snapshot};
 pub use usage::{Tracking, UsageClock};
 pub use value::{Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef};

@@ -164,6 +164,7 @@ impl<'a> AofLoad<'a> {
             now: self.now,
             drop_expired: false,
             verify_checksum: self.config.rdbchecksum,
+            keys_max: LoadOptions::keys_in(self.folder.size(name).unwrap_or(0)),
             ..LoadOptions::default()
         };
         let report =

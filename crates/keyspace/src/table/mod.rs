@@ -235,11 +235,30 @@ impl<V: Value> Table<V> {
         if self.tree.find(hash, |entry| unsafe { entry.key() } == prepared.key()).is_some() {
             return Err(prepared);
         }
-        let Prepared { allocation, expire_ms, inner_expire_ms, .. } = prepared;
+        let allocation = prepared.allocation;
         self.insert(reclaim, hash, prepared.into_entry(), allocation);
-        self.index_deadline(hash, None, expire_ms);
-        self.index_inner_deadline(hash, None, inner_expire_ms);
         Ok(())
+    }
+
+    /// Puts the deadlines of prepared entries, and those inside their objects, into the indexes: pairs of a deadline in Unix
+    /// milliseconds and the key's hash, best in order.
+    pub fn index_deadlines(&mut self, deadlines: &[(i64, u64)], inner: &[(i64, u64)]) {
+        deadlines.iter().for_each(|due| self.expires.insert(*due));
+        inner.iter().for_each(|due| self.inner_expires.insert(*due));
+    }
+
+    /// Makes room for about so many keys in all, unless there are some already. It saves the work of growing, nothing else.
+    pub fn reserve(&mut self, reclaim: &mut Reclaim<V>, keys: usize) {
+        self.begin(reclaim);
+        if self.len == 0 && reclaim.is_unwatched() {
+            self.tree = Tree::with_room(keys, reclaim.current());
+        }
+    }
+
+    /// Gives room back that was made for keys which did not come.
+    pub fn settle(&mut self, reclaim: &mut Reclaim<V>) {
+        self.begin(reclaim);
+        self.tree.settle(reclaim, self.id, self.len);
     }
 
     /// Removes a key; false if it was not there.

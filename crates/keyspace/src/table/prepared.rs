@@ -38,25 +38,19 @@ pub struct Prepared<V> {
     /// The key's hash, by the hasher of the table.
     hash: u64,
     pub(super) allocation: usize,
-    pub(super) expire_ms: Option<i64>,
-    /// The earliest deadline inside the object.
-    pub(super) inner_expire_ms: Option<i64>,
 }
 
 // SAFETY: the entry holds key bytes and a V, and nobody else knows it.
 unsafe impl<V: Send> Send for Prepared<V> {}
 
 impl<V: Value> Prepared<V> {
-    /// Makes an entry. `hash` is that of the key in the table that it will be put into.
+    /// Makes an entry. `hash` is that of the key in the table that it will be put into. Its deadlines are not in the
+    /// indexes until [`Table::index_deadlines`](super::Table::index_deadlines) puts them there.
     pub fn new(hash: u64, key: &[u8], value: NewValue<'_, V>, expire_ms: Option<i64>, lru: u32) -> Prepared<V> {
-        let inner_expire_ms = match &value {
-            NewValue::Object(object) => object.inner_deadline_ms(),
-            NewValue::Bytes(_) | NewValue::Int(_) => None,
-        };
         let entry = Entry::new(key, value, expire_ms, lru);
         // SAFETY: made just now.
         let allocation = unsafe { entry.allocation() };
-        Prepared { entry, hash, allocation, expire_ms, inner_expire_ms }
+        Prepared { entry, hash, allocation }
     }
 }
 

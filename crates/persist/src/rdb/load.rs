@@ -1,17 +1,17 @@
 //! Loading a whole file into a keyspace.
 
-mod batch;
+mod part;
 
 use std::io::Read;
 
 use base::{ReplId, UnixMs};
 use keyspace::table::{KeyHasher, NewValue};
-use keyspace::{Keyspace, LoadKey, UsageClock, new_string};
+use keyspace::{Keyspace, UsageClock, new_string};
 
 use super::decode::{Checksum, Content, Decoder, DecoderOptions, Event, Found, FoundKey};
 use super::error::{DecodeError, Fault};
 use super::options::ReplicationInfo;
-pub use batch::Batch;
+pub use part::{Building, Part};
 
 /// How a file is loaded.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,18 @@ pub struct LoadOptions {
     /// Whether the caller takes function libraries from the report. A file that has some is refused otherwise, so that
     /// none is lost without a word.
     pub take_functions: bool,
+    /// For so many keys in one database room is made if the file says that they come: more than a file of its size can
+    /// have need not be believed.
+    pub keys_max: u64,
     /// After how many bytes progress is reported, roughly: never within a value.
     pub progress_bytes: u64,
+}
+
+impl LoadOptions {
+    /// How many keys a file of so many bytes can have, unless their names are very short: for `keys_max`.
+    pub fn keys_in(bytes: u64) -> u64 {
+        bytes / 10
+    }
 }
 
 impl Default for LoadOptions {
@@ -36,6 +46,7 @@ impl Default for LoadOptions {
             drop_expired: false,
             verify_checksum: true,
             take_functions: false,
+            keys_max: 1 << 20,
             progress_bytes: 2 << 20,
         }
     }
@@ -107,13 +118,15 @@ pub fn load_into<R: Read>(
     watch: &mut (impl LoadWatch + ?Sized),
 ) -> Result<LoadReport, DecodeError> {
     let mut loader = Loader::new(keyspace, reader, options);
-    while let Some(batch) = loader.next_batch(watch)? {
-        batch.insert(keyspace)?;
+    let mut building = Building::new(keyspace);
+    while let Some(part) = loader.next_part(watch)? {
+        building.add(part)?;
     }
+    building.finish()?;
     Ok(loader.into_report())
 }
 
-/// Reads a file batch by batch, so that another thread can put one into the keyspace while the next is read. What has been
+/// Reads a file part by part, so that another thread can put one into the keyspace while the next is read. What has been
 /// read is worth nothing until the end has been seen.
 pub struct Loader<R> {
     decoder: Decoder<R>,
@@ -122,6 +135,8 @@ pub struct Loader<R> {
     databases: usize,
     clock: UsageClock,
     hasher: KeyHasher,
+    /// The database to which the next keys belong.
+    db: usize,
     fields: AuxFields,
     keys_loaded: u64,
     keys_expired: u64,
@@ -131,7 +146,7 @@ pub struct Loader<R> {
 }
 
 impl<R: Read> Loader<R> {
-    /// For this keyspace: a batch must go into no other.
+    /// For this keyspace: a part must go into no other.
     pub fn new(keyspace: &Keyspace, reader: R, options: &LoadOptions) -> Loader<R> {
         let limits = keyspace.settings.limits.clone();
         let decoder = Decoder::new(reader, DecoderOptions { limits, verify_checksum: options.verify_checksum });
@@ -141,6 +156,7 @@ impl<R: Read> Loader<R> {
             databases: keyspace.count(),
             clock: keyspace.clock,
             hasher: keyspace.hasher(),
+            db: 0,
             fields: AuxFields::default(),
             keys_loaded: 0,
             keys_expired: 0,
@@ -151,13 +167,13 @@ impl<R: Read> Loader<R> {
     }
 
     /// The next keys, None at the end.
-    pub fn next_batch(&mut self, watch: &mut (impl LoadWatch + ?Sized)) -> Result<Option<Batch>, DecodeError> {
+    pub fn next_part(&mut self, watch: &mut (impl LoadWatch + ?Sized)) -> Result<Option<Part>, DecodeError> {
         if self.checksum.is_some() {
             return Ok(None);
         }
-        let mut batch = Batch::default();
+        let mut part = Part::new(self.db);
         let start = self.decoder.position();
-        while !batch.is_full(self.decoder.position() - start) && self.checksum.is_none() {
+        while !part.is_full(self.decoder.position() - start) && self.checksum.is_none() {
             let position = self.decoder.position();
             if position >= self.next_progress {
                 watch.progress(position, self.keys_loaded);
@@ -168,19 +184,28 @@ impl<R: Read> Loader<R> {
                     watch.expired(db, key);
                     self.keys_expired += 1;
                 }
-                Found::Key(FoundKey { db, key, content, prefix }) => {
+                Found::Key(FoundKey { key, content, prefix, .. }) => {
                     let lru = self.clock.word_of(prefix.idle_s, prefix.frequency);
                     let value = match content {
                         Content::Text(text) => new_string(text),
                         Content::Object(object) => NewValue::Object(object),
                     };
-                    batch.push(LoadKey::new(&self.hasher, db, key, value, prefix.expire_at, lru), position);
+                    part.keys.push(&self.hasher, position, key, value, prefix.expire_at, lru);
                     self.keys_loaded += 1;
+                }
+                Found::Other(Event::ResizeDb { keys, .. }) => part.expected = Some(keys.min(self.options.keys_max)),
+                Found::Other(Event::SelectDb(db)) if db < self.databases => {
+                    self.db = db;
+                    if part.is_empty() {
+                        part = Part::new(db);
+                    } else {
+                        break;
+                    }
                 }
                 Found::Other(event) => self.take_event(event, position, watch)?,
             }
         }
-        Ok(Some(batch))
+        Ok(Some(part))
     }
 
     /// Takes in what is no key.
@@ -198,7 +223,6 @@ impl<R: Read> Loader<R> {
                     watch.used_memory(self.fields.info.used_memory.unwrap_or(0));
                 }
             }
-            Event::SelectDb(db) if db < self.databases => {}
             Event::SelectDb(db) => {
                 return Err(refusal(position, Fault::DbOutOfRange { db: db as u64, count: self.databases }));
             }

@@ -27,9 +27,10 @@ pub fn load_file(path: PathBuf, mut keyspace: Box<Keyspace>, config: &Config, re
     let sender = reporter.clone();
     let load = move || {
         let mut watch = Watch { reporter: Some(sender.clone()), expired: Vec::new() };
-        let result = File::open(&path)
-            .map_err(|error| error.to_string())
-            .and_then(|file| load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string()));
+        let result = File::open(&path).map_err(|error| error.to_string()).and_then(|file| {
+            let options = LoadOptions { keys_max: keys_in(&file), ..options };
+            load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string())
+        });
         let result = result
             .map(|report| loaded(*keyspace, &report, watch.expired))
             .map_err(|reason| format!("{}: {reason}. The file is left as it is.", path.display()));
@@ -40,11 +41,16 @@ pub fn load_file(path: PathBuf, mut keyspace: Box<Keyspace>, config: &Config, re
 
 /// Loads the file of the data set before it returns: DEBUG RELOAD.
 pub fn load_now(mut keyspace: Keyspace, config: &Config, now: UnixMs) -> Result<Keyspace, String> {
-    let options = LoadOptions { now, ..options(config, config.replicaof.is_none()) };
     let path = path_of(&config.dbfilename);
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let options = options(config, config.replicaof.is_none());
+    let options = LoadOptions { now, keys_max: keys_in(&file), ..options };
     load_into(&mut keyspace, file, &options, &mut ()).map_err(|error| error.to_string())?;
     Ok(keyspace)
+}
+
+fn keys_in(file: &File) -> u64 {
+    LoadOptions::keys_in(file.metadata().map_or(0, |found| found.len()))
 }
 
 fn options(config: &Config, drop_expired: bool) -> LoadOptions {
@@ -195,7 +201,8 @@ impl Staging {
             watch.reporter = Some(self.reporter.clone());
         }
         file.rewind().map_err(failed)?;
-        let report = load_into(&mut keyspace, file, options, &mut watch).map_err(|error| error.to_string())?;
+        let options = LoadOptions { keys_max: keys_in(&file), ..*options };
+        let report = load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string())?;
         if !report.rest.is_empty() {
             return Err("there are bytes behind the end of the data set".to_owned());
         }

@@ -5,10 +5,10 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use keyspace::Keyspace;
-use persist::rdb::{Batch, DecodeError, LoadOptions, LoadReport, LoadWatch, Loader};
+use persist::rdb::{Building, DecodeError, LoadOptions, LoadReport, LoadWatch, Loader, Part};
 
-/// Batches on their way to the other thread at most.
-const BATCHES_WAITING_MAX: usize = 16;
+/// Parts on their way to the other thread at most.
+const PARTS_WAITING_MAX: usize = 16;
 
 /// Does what `persist::rdb::load_into` does. After an error the keyspace holds a part: drop it.
 pub fn load_into<R: Read>(
@@ -19,19 +19,22 @@ pub fn load_into<R: Read>(
 ) -> Result<LoadReport, DecodeError> {
     let mut loader = Loader::new(keyspace, reader, options);
     let done = thread::scope(|scope| {
-        let (sender, receiver) = sync_channel::<Batch>(BATCHES_WAITING_MAX);
-        let keyspace = &mut *keyspace;
-        let insert = move || receiver.into_iter().try_for_each(|batch| batch.insert(keyspace));
+        let (sender, receiver) = sync_channel::<Part>(PARTS_WAITING_MAX);
+        let mut building = Building::new(keyspace);
+        let insert = move || {
+            receiver.into_iter().try_for_each(|part| building.add(part))?;
+            building.finish()
+        };
         let Ok(inserter) = thread::Builder::new().name("load-keys".to_owned()).spawn_scoped(scope, insert) else {
             return Ok(false);
         };
         let read = loop {
-            let batch = match loader.next_batch(watch) {
-                Ok(Some(batch)) => batch,
+            let part = match loader.next_part(watch) {
+                Ok(Some(part)) => part,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
-            if sender.send(batch).is_err() {
+            if sender.send(part).is_err() {
                 break Ok(()); // The thread that has ended says why below.
             }
         };
@@ -41,8 +44,12 @@ pub fn load_into<R: Read>(
         read.map(|()| true)
     })?;
     // The system starts no further thread: then this one does it all.
-    while !done && let Some(batch) = loader.next_batch(watch)? {
-        batch.insert(keyspace)?;
+    if !done {
+        let mut building = Building::new(keyspace);
+        while let Some(part) = loader.next_part(watch)? {
+            building.add(part)?;
+        }
+        building.finish()?;
     }
     Ok(loader.into_report())
 }
