@@ -33,7 +33,7 @@ use reclaim::Domain;
 use sync::{Arc, Ordering};
 use tree::{Place, Tree};
 
-/// What an object must be: O(1) to clone (a write beside a snapshot clones it), droppable on any thread, aligned to 8.
+/// What an object must be: O(1) to clone or small (a write beside a snapshot clones it), droppable on any thread, aligned to 8.
 pub trait Value: Clone + Send + Sync + 'static {
     /// The earliest deadline of what is inside, in Unix milliseconds: of the fields of a hash. O(1).
     fn inner_deadline_ms(&self) -> Option<i64> {

@@ -67,7 +67,7 @@ impl<V> Tree<V> {
         let chunk = || {
             let chunk = Chunk::new(root_depth, bits, epoch, |_| Block::new(lines, depth, epoch));
             // SAFETY: fresh.
-            bytes += unsafe { chunk.allocation() } + (lines * 64 << bits);
+            bytes += unsafe { chunk.allocation() } + ((lines * 64) << bits);
             chunk
         };
         let root = std::iter::repeat_with(chunk).take(1 << root_depth).collect();
@@ -345,8 +345,9 @@ impl<V: Value> Tree<V> {
 
     /// Merges what is nearly empty because room was made for many more than the `len` keys of the table.
     pub(super) fn settle(&mut self, reclaim: &mut Reclaim<V>, table: u32, len: usize) {
-        let blocks: usize = self.root.len() << BITS_MAX;
-        if len > 0 && blocks / 16 < len / ROOMY_BLOCK_MAX {
+        // At least as many as there are.
+        let blocks = self.root.len() << BITS_MAX;
+        if len >= blocks * (MERGE_MAX / 2) {
             return;
         }
         let mut next = Some(0);

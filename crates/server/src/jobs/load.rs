@@ -18,6 +18,9 @@ use super::{Report, Reporter, beside_or_report};
 use crate::files::path_of;
 use crate::{clock, files, memory, reason};
 
+/// For so many keys room is made if a master says that they come: about 190 MiB.
+const KEYS_BELIEVED_MAX: u64 = 1 << 24;
+
 /// How many bytes may wait for the loading thread before the master's socket is left alone.
 const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -171,7 +174,9 @@ fn build_from_socket(
     options: &LoadOptions,
 ) -> Result<Box<Loaded>, String> {
     let mut watch = Watch { reporter: None, expired: Vec::new() };
-    let report = load_into(&mut keyspace, &mut source, options, &mut watch).map_err(|error| error.to_string())?;
+    // How much will come nobody knows; room that is not needed is given back.
+    let options = LoadOptions { keys_max: KEYS_BELIEVED_MAX, ..*options };
+    let report = load_into(&mut keyspace, &mut source, &options, &mut watch).map_err(|error| error.to_string())?;
     source.read_end()?;
     Ok(loaded(*keyspace, &report, watch.expired))
 }
