@@ -65,7 +65,7 @@ fn write_file(programs: &Programs, keys: u64, file: &Path) -> Outcome<u64> {
     fill(&server, keys, shape_of)?;
     server.connect()?.call(&[b"SAVE"]).map_err(|error| format!("{}: SAVE: {error}", server.name))?;
     let shown = |error: std::io::Error| format!("{}: {error}", file.display());
-    std::fs::rename(server.folder().join(FILE), file).map_err(shown)?;
+    std::fs::rename(server.directory().join(FILE), file).map_err(shown)?;
     Ok(std::fs::metadata(file).map_err(shown)?.len())
 }
 
@@ -90,7 +90,7 @@ fn shape_of(random: u64) -> (Shape, bool) {
 /// Starts a server with the file in its folder.
 fn start_with(programs: &Programs, kind: Kind, file: &Path, keys: u64) -> Outcome<(String, Run)> {
     let mut server = programs.start(kind, &[])?;
-    std::fs::hard_link(file, server.folder().join(FILE)).map_err(|error| format!("{}: {error}", file.display()))?;
+    std::fs::hard_link(file, server.directory().join(FILE)).map_err(|error| format!("{}: {error}", file.display()))?;
     let seconds = server.restart()?.as_secs_f64();
     let run = Run { seconds, cpu_seconds: server.cpu_seconds(), resident: server.memory().resident };
     let reply = server.connect()?.call(&[b"DBSIZE"]).map_err(|error| format!("{}: DBSIZE: {error}", server.name))?;

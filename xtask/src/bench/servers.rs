@@ -209,7 +209,7 @@ impl Server {
     }
 
     /// Where its files are.
-    pub fn folder(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         &self.folder
     }
 
