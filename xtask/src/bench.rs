@@ -6,9 +6,12 @@ mod counts;
 mod eviction;
 mod journal;
 mod load;
+mod loading;
+mod memory;
 mod page;
 mod replication;
 mod servers;
+mod shapes;
 mod snapshot;
 mod throughput;
 
@@ -42,6 +45,8 @@ const ALL: &[(&str, Benchmark)] = &[
     ("counts", counts::run),
     ("eviction", eviction::run),
     ("journal", journal::run),
+    ("load", loading::run),
+    ("memory", memory::run),
     ("replication", replication::run),
     ("snapshot", snapshot::run),
     ("throughput", throughput::run),

@@ -38,6 +38,30 @@ pub(crate) fn resize_gap(bytes: &mut Vec<u8>, at: usize, old_len: usize, new_len
     }
 }
 
+/// A block of bytes that knows its room, two words wide: a vector whose length stands elsewhere, in the bytes themselves.
+pub(crate) type Block = Box<[u8]>;
+
+/// As [`resize_gap`] with a block of which the first `len` bytes are used. Behind them is room.
+pub(crate) fn resize_block(block: &mut Block, len: usize, at: usize, old_len: usize, new_len: usize) {
+    let wanted = len - old_len + new_len;
+    if wanted > block.len() {
+        set_room(block, size_class(wanted));
+    }
+    if old_len != new_len {
+        block.copy_within(at + old_len..len, at + new_len);
+    }
+    if block.len() > 64 && wanted < block.len() / 2 {
+        set_room(block, size_class(wanted));
+    }
+}
+
+fn set_room(block: &mut Block, room: usize) {
+    let mut bytes = std::mem::take(block).into_vec();
+    bytes.reserve_exact(room.saturating_sub(bytes.len()));
+    bytes.resize(room, 0);
+    *block = bytes.into_boxed_slice();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +75,17 @@ mod tests {
         }
         assert_eq!(size_class(129), 160);
         assert_eq!(size_class(1025), 1280);
+    }
+
+    #[test]
+    fn a_block_keeps_room_when_it_grows_and_gives_it_back_when_little_is_used() {
+        let mut block: Block = b"abcdef".to_vec().into_boxed_slice();
+        resize_block(&mut block, 6, 2, 1, 3);
+        assert_eq!((&block[..2], &block[5..8], block.len()), (&b"ab"[..], &b"def"[..], 16));
+        resize_block(&mut block, 8, 2, 3, 200);
+        assert_eq!((&block[..2], &block[202..205], block.len()), (&b"ab"[..], &b"def"[..], 224));
+        resize_block(&mut block, 205, 2, 200, 0);
+        assert_eq!((&block[..5], block.len()), (&b"abdef"[..], 16));
     }
 
     #[test]

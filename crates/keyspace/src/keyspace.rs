@@ -5,7 +5,7 @@ use collections::Limits;
 
 use crate::db::WrongType;
 use crate::snapshot::Snapshot;
-use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
+use crate::table::{Garbage, KeyHasher, NewValue, OwnedValue, Reclaim, Table, TableMemory};
 use crate::usage::UsageClock;
 use crate::value::{Kind, Object, SharedString, Str, Value, ValueRef};
 
@@ -246,6 +246,11 @@ impl Keyspace {
         hash
     }
 
+    /// What makes the hashes of keys, in all databases.
+    pub fn hasher(&self) -> KeyHasher {
+        self.tables.first().expect("there is a database").hasher()
+    }
+
     /// The hash of a key in a database; never to be shown to clients.
     pub fn hash(&self, db: usize, key: &[u8]) -> u64 {
         self.tables[db].hash(key)
@@ -255,12 +260,6 @@ impl Keyspace {
     #[inline]
     pub fn prefetch_entry(&self, db: usize, hash: u64) {
         self.tables[db].prefetch_entry(hash);
-    }
-
-    /// Asks the processor to fetch what [`Keyspace::load`] of this key will need: worth it some keys before.
-    pub fn prefetch_load(&self, db: usize, key: &[u8]) {
-        let table = &self.tables[db];
-        table.prefetch_insert(table.hash(key));
     }
 
     /// What a key holds, past its time or not; without a trace.

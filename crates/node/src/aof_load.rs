@@ -8,7 +8,7 @@ use base::UnixMs;
 use config::Config;
 use keyspace::Keyspace;
 use persist::aof::{Damage, Header, Manifest, parse_ids};
-use persist::rdb::{LoadOptions, LoadReport, LoadWatch, load_into};
+use persist::rdb::{DecodeError, LoadOptions, LoadReport, LoadWatch, load_into};
 
 use crate::aof::{FoundPart, LoadedFiles};
 use crate::host::StreamPosition;
@@ -19,6 +19,16 @@ use crate::replay::{FileReplayed, Replay, ReplayError};
 pub trait AofFolder {
     /// Opens a file to read it from a place on.
     fn open(&self, name: &str, from: u64) -> io::Result<Box<dyn Read>>;
+    /// Loads a base that is an RDB file: by one thread, or more where there are some.
+    fn load(
+        &self,
+        keyspace: &mut Keyspace,
+        base: Box<dyn Read>,
+        options: &LoadOptions,
+        watch: &mut dyn LoadWatch,
+    ) -> Result<LoadReport, DecodeError> {
+        load_into(keyspace, base, options, watch)
+    }
     /// Its size in bytes.
     fn size(&self, name: &str) -> io::Result<u64>;
     /// Cuts it to this length, for good.
@@ -154,9 +164,11 @@ impl<'a> AofLoad<'a> {
             now: self.now,
             drop_expired: false,
             verify_checksum: self.config.rdbchecksum,
+            keys_max: LoadOptions::keys_in(self.folder.size(name).unwrap_or(0)),
             ..LoadOptions::default()
         };
-        let report = load_into(keyspace, file, &options, &mut Watch(self.tell)).map_err(|error| shown(&error))?;
+        let report =
+            self.folder.load(keyspace, file, &options, &mut Watch(self.tell)).map_err(|error| shown(&error))?;
         Ok(Some(report))
     }
 

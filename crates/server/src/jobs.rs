@@ -7,6 +7,7 @@ mod journal_files;
 mod load;
 mod save;
 mod sync;
+mod two_threads;
 
 use std::io;
 use std::net::SocketAddr;

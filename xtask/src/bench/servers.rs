@@ -218,6 +218,11 @@ impl Server {
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where it listens on the loopback address.
     pub fn port(&self) -> &str {
         self.address.rsplit(':').next().unwrap_or_default()

@@ -11,6 +11,7 @@ mod chunk;
 mod edit;
 mod entry;
 mod expires;
+mod prepared;
 mod reclaim;
 mod scan;
 mod snapshot;
@@ -21,6 +22,7 @@ mod tree;
 
 pub use edit::{EntryMut, Found};
 pub use entry::{EntryRef, NewValue, OwnedValue, Payload};
+pub use prepared::{KeyHasher, Prepared};
 pub use reclaim::{Garbage, Reclaim};
 pub use snapshot::TableSnapshots;
 
@@ -28,14 +30,11 @@ pub(crate) use block::prefetch_address;
 use block::{fill_max, slot_word, tag_of};
 use entry::Entry;
 use expires::Expires;
-use foldhash::SharedSeed;
-use foldhash::quality::FoldHasher;
 use reclaim::Domain;
-use std::hash::Hasher;
 use sync::{Arc, Ordering};
 use tree::{Place, Tree};
 
-/// What an object must be: O(1) to clone (a write beside a snapshot clones it), droppable on any thread, aligned to 8.
+/// What an object must be: O(1) to clone or small (a write beside a snapshot clones it), droppable on any thread, aligned to 8.
 pub trait Value: Clone + Send + Sync + 'static {
     /// The earliest deadline of what is inside, in Unix milliseconds: of the fields of a hash. O(1).
     fn inner_deadline_ms(&self) -> Option<i64> {
@@ -84,8 +83,7 @@ pub struct Table<V> {
     /// Deadlines inside objects: the earliest of each object that has one.
     inner_expires: Expires,
     id: u32,
-    seed: u64,
-    shared_seed: SharedSeed,
+    hasher: KeyHasher,
     domain: Arc<Domain<V>>,
 }
 
@@ -100,8 +98,7 @@ impl<V: Value> Table<V> {
             expires: Expires::default(),
             inner_expires: Expires::default(),
             id: domain.table_id(),
-            seed: seed[0],
-            shared_seed: SharedSeed::from_u64(seed[1]),
+            hasher: KeyHasher::new(seed),
             domain,
         }
     }
@@ -136,9 +133,12 @@ impl<V: Value> Table<V> {
     /// The hash of a key, wanted by most calls; never show it to a client.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared_seed);
-        hasher.write(key);
-        hasher.finish()
+        self.hasher.hash(key)
+    }
+
+    /// What makes the hashes of this table.
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher.clone()
     }
 
     /// Asks the processor to load the block line of this hash.
@@ -195,7 +195,10 @@ impl<V: Value> Table<V> {
             NewValue::Bytes(_) | NewValue::Int(_) => None,
         };
         let Some(place) = self.place(hash, key) else {
-            self.insert(reclaim, hash, Entry::new(key, value, expire_ms, lru));
+            let entry = Entry::new(key, value, expire_ms, lru);
+            // SAFETY: made just now.
+            let allocation = unsafe { entry.allocation() };
+            self.insert(reclaim, hash, entry, allocation);
             self.index_deadline(hash, None, expire_ms);
             self.index_inner_deadline(hash, None, inner);
             return true;
@@ -223,6 +226,40 @@ impl<V: Value> Table<V> {
             self.index_inner_deadline(hash, inner_before, inner);
         }
         false
+    }
+
+    /// Puts in a key that must be new: it is handed back if it is there.
+    pub fn insert_prepared(&mut self, reclaim: &mut Reclaim<V>, prepared: Prepared<V>) -> Result<(), Prepared<V>> {
+        self.begin(reclaim);
+        let hash = prepared.hash();
+        // SAFETY: the tree hands out live entries. The prepared one is read only where a tag is the same.
+        if self.tree.find(hash, |entry| unsafe { entry.key() } == prepared.key()).is_some() {
+            return Err(prepared);
+        }
+        let allocation = prepared.allocation;
+        self.insert(reclaim, hash, prepared.into_entry(), allocation);
+        Ok(())
+    }
+
+    /// Puts the deadlines of prepared entries, and those inside their objects, into the indexes: pairs of a deadline in Unix
+    /// milliseconds and the key's hash, best in order.
+    pub fn index_deadlines(&mut self, deadlines: &[(i64, u64)], inner: &[(i64, u64)]) {
+        deadlines.iter().for_each(|due| self.expires.insert(*due));
+        inner.iter().for_each(|due| self.inner_expires.insert(*due));
+    }
+
+    /// Makes room for about so many keys in all, unless there are some already. It saves the work of growing, nothing else.
+    pub fn reserve(&mut self, reclaim: &mut Reclaim<V>, keys: usize) {
+        self.begin(reclaim);
+        if self.len == 0 && reclaim.is_unwatched() {
+            self.tree = Tree::with_room(keys, reclaim.current());
+        }
+    }
+
+    /// Gives room back that was made for keys which did not come.
+    pub fn settle(&mut self, reclaim: &mut Reclaim<V>) {
+        self.begin(reclaim);
+        self.tree.settle(reclaim, self.id, self.len);
     }
 
     /// Removes a key; false if it was not there.
@@ -328,7 +365,7 @@ impl<V: Value> Table<V> {
         (place.shared || block != place.block) && reclaim.newest_ahead(self.id, hash) != 0
     }
 
-    fn insert(&mut self, reclaim: &mut Reclaim<V>, hash: u64, entry: Entry<V>) {
+    fn insert(&mut self, reclaim: &mut Reclaim<V>, hash: u64, entry: Entry<V>, allocation: usize) {
         // SAFETY: the tree hands out live blocks; `writable` makes the block ours, `fill_max` leaves a free slot.
         unsafe {
             loop {
@@ -336,15 +373,11 @@ impl<V: Value> Table<V> {
                 if block.count() < fill_max(block.lines()) {
                     break;
                 }
-                self.tree.grow(reclaim, self.id, hash, self.len, |key| {
-                    let mut hasher = FoldHasher::with_seed(self.seed, &self.shared_seed);
-                    hasher.write(key);
-                    hasher.finish()
-                });
+                self.tree.grow(reclaim, self.id, hash, self.len, |key| self.hasher.hash(key));
             }
             let block = self.tree.writable(reclaim, self.id, hash);
             block.insert(slot_word(tag_of(hash), entry.address()));
-            self.entry_bytes += entry.allocation();
+            self.entry_bytes += allocation;
         }
         self.len += 1;
     }

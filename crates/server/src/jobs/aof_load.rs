@@ -10,6 +10,7 @@ use config::Config;
 use keyspace::Keyspace;
 use node::{AofFolder, AofLoad, AofLoadNote, FoundPart, SPARE_ENDING};
 use persist::aof::{FileInfo, Header, Manifest};
+use persist::rdb::{DecodeError, LoadOptions, LoadReport, LoadWatch};
 
 use super::aof::AofFiles;
 use super::{Report, Reporter, beside};
@@ -112,6 +113,16 @@ impl AofFolder for AofFiles {
         let mut file = File::open(self.directory().join(name))?;
         file.seek(SeekFrom::Start(from))?;
         Ok(Box::new(file))
+    }
+
+    fn load(
+        &self,
+        keyspace: &mut Keyspace,
+        base: Box<dyn Read>,
+        options: &LoadOptions,
+        watch: &mut dyn LoadWatch,
+    ) -> Result<LoadReport, DecodeError> {
+        super::two_threads::load_into(keyspace, base, options, watch)
     }
 
     fn size(&self, name: &str) -> io::Result<u64> {
