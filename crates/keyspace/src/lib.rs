@@ -25,4 +25,6 @@ pub use fields::Access;
 pub use keyspace::{Keyspace, Settings, Stats};
 pub use snapshot::{Item, Snapshot};
 pub use usage::{Tracking, UsageClock};
-pub use value::{Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef};
+pub use value::{
+    Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef, fill_with_zeros, reserve,
+};
