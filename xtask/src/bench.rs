@@ -2,6 +2,7 @@
 //! benchmark; what they share: the servers (`bench/servers.rs`), the load and the probe (`bench/load.rs`), the page
 //! (`bench/page.rs`).
 
+mod bigvalues;
 mod counts;
 mod eviction;
 mod journal;
@@ -42,6 +43,7 @@ type Benchmark = fn(&Options) -> Outcome<()>;
 
 /// The benchmarks by name.
 const ALL: &[(&str, Benchmark)] = &[
+    ("bigvalues", bigvalues::run),
     ("counts", counts::run),
     ("eviction", eviction::run),
     ("journal", journal::run),

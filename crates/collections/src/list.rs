@@ -181,9 +181,13 @@ impl List {
                 while left > 0 {
                     let (node, first) = tree.leaf_at(start);
                     let here = left.min(first + node.len() - start);
-                    tree.edit(seek_rank::<Node>(start), |node| {
-                        (node.remove(start - first, here), NewLeaves::<Node>::new())
-                    });
+                    if here == node.len() {
+                        tree.remove_leaf(seek_rank::<Node>(start));
+                    } else {
+                        tree.edit(seek_rank::<Node>(start), |node| {
+                            (node.remove(start - first, here), NewLeaves::<Node>::new())
+                        });
+                    }
                     left -= here;
                 }
                 self.shrink(limits);

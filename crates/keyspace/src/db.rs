@@ -10,7 +10,7 @@ use crate::keyspace::{Keyspace, Settings};
 use crate::notify::{Class, Event};
 use crate::table::{EntryRef, NewValue};
 use crate::usage::UsageClock;
-use crate::value::{Collection, Kind, Object, Str, Value, ValueRef};
+use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
 
 /// What a command meets when a key is past its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -299,11 +299,16 @@ impl<'a> Db<'a> {
         match base::numbers::parse_i64(value) {
             Some(number) => self.put(key, NewValue::Int(number), ttl, event),
             None if value.len() >= crate::value::SHARED_STRING_MIN => {
-                let shared = crate::value::SharedString::new(value.to_vec());
+                let shared = SharedString::new(value.to_vec());
                 self.put(key, NewValue::Object(Object::String(shared)), ttl, event);
             }
             None => self.put(key, NewValue::Bytes(value), ttl, event),
         }
+    }
+
+    /// As [`Db::set_string`], of a long string that is shared instead of copied.
+    pub fn set_shared(&mut self, key: &[u8], value: SharedString, ttl: Ttl, event: Event) {
+        self.put(key, NewValue::Object(Object::String(value)), ttl, event);
     }
 
     /// Sets a key to an integer.
@@ -464,7 +469,7 @@ impl<'a> Db<'a> {
         let mut bytes = Vec::new();
         let (result, changed) = change(&mut bytes);
         if changed {
-            let object = Object::String(crate::value::SharedString::new(bytes));
+            let object = Object::String(SharedString::new(bytes));
             self.keyspace.upsert(self.index, hash, key, NewValue::Object(object), None);
             self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
             self.effects.touch(self.index, key, event, 1);

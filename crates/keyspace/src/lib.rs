@@ -29,4 +29,6 @@ pub use keyspace::{Keyspace, Settings, Stats};
 pub use load::{Builder, LoadBatch, Twice, new_string};
 pub use snapshot::{Item, Snapshot};
 pub use usage::{Tracking, UsageClock};
-pub use value::{Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef};
+pub use value::{
+    Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef, fill_with_zeros, reserve,
+};

@@ -104,6 +104,18 @@ impl Ahead {
         Stop::Full
     }
 
+    /// Has the requests from position `from` on parsed again when their turn comes.
+    pub(crate) fn take_back(&mut self, parser: &mut RequestParser, from: usize) {
+        let held = self.requests[..self.count].iter_mut().find(|request| request.start == from);
+        match held {
+            // Only the first request of an input has such arguments, so that nothing follows in `parser`.
+            Some(request) if request.args.has_large() => {
+                parser.take_back(&mut request.args, request.end - request.start);
+            }
+            _ => parser.restart(),
+        }
+    }
+
     /// Forgets the requests, which have run, and gives back the memory of large ones.
     pub(crate) fn clear(&mut self) {
         self.requests[..self.count].iter_mut().for_each(|request| request.args.clear());

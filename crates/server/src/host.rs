@@ -176,6 +176,7 @@ impl Host for ServerHost {
                 }
             }
             "loglevel" => self.logger.set_level(crate::log_level(config)),
+            "jemalloc-bg-thread" => crate::memory::set_background_thread(config.jemalloc_bg_thread)?,
             "dir" => std::env::set_current_dir(path_of(&config.dir)).map_err(|error| reason(&error))?,
             "maxclients" => {
                 let possible = limits::clients_possible(config.maxclients, &self.logger);

@@ -258,6 +258,20 @@ impl Server {
         value.trim().parse().map_err(|_| format!("{}: {field} is `{value}`", self.name))
     }
 
+    /// From now on the most memory that is resident counts anew. Returns what is resident now, in bytes.
+    pub fn reset_peak(&self) -> u64 {
+        // Where the system does not allow it the peak is that since the start.
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+        self.memory().resident
+    }
+
+    /// The most that was resident since the last [`Server::reset_peak`], in bytes.
+    pub fn peak(&self) -> u64 {
+        let status = read(&format!("/proc/{}/status", self.child.id()));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+
     /// The memory of the process itself and, of a process that it forked, the pages which the two no longer share.
     pub fn memory(&self) -> Memory {
         let pid = self.child.id();

@@ -11,7 +11,7 @@ pub(super) fn clients(node: &Node, out: &mut Fields) {
     out.put("connected_clients", all().filter(|client| client.kind == Kind::Normal).count() + link);
     out.put("cluster_connections", 0);
     out.put("maxclients", node.config.maxclients);
-    out.put("client_recent_max_input_buffer", all().map(|client| client.inbox.capacity()).max().unwrap_or(0));
+    out.put("client_recent_max_input_buffer", all().map(|client| client.input_memory()).max().unwrap_or(0));
     out.put("client_recent_max_output_buffer", all().map(|client| client.outbox.memory_bytes()).max().unwrap_or(0));
     out.put("blocked_clients", all().filter(|client| client.blocked.is_some()).count());
     out.put("tracking_clients", 0);
