@@ -100,11 +100,14 @@ impl Node {
 
     /// Ends the append-only file; what is on disk stays.
     fn end_aof(&mut self) {
-        self.finish_aof();
+        if let Err(reason) = self.bring_to_disk() {
+            self.log(LogLevel::Warning, &format!("The append-only file could not be synced: {reason}"));
+        }
         self.aof.state = State::Off;
         self.aof.rewrite = None;
         self.aof.switch = None;
         self.aof.has_file = false;
+        self.forget_sync();
         self.aof.id_changes.clear();
         self.aof.rewrite_wanted = false;
         self.aof.write_error = None;
@@ -160,27 +163,38 @@ impl Node {
 
     /// Brings everything to disk before the program ends. False: that failed.
     pub(crate) fn finish_aof(&mut self) -> bool {
+        if let Err(reason) = self.bring_to_disk() {
+            self.log(LogLevel::Warning, &format!("The append-only file could not be synced: {reason}"));
+            return false;
+        }
+        !self.aof.is_on() || !self.aof.has_file || self.aof.written >= self.aof.write_limit(self.replication.offset())
+    }
+
+    /// Writes to the file in use what belongs there, and syncs it before it returns.
+    fn bring_to_disk(&mut self) -> Result<(), String> {
         // Also if the file was given up: what the thread reports must not come when there is another, or none.
         if self.aof.writing {
             let (count, result) = self.host.await_journal_write();
             self.journal_written(count, result);
         }
         if !self.aof.is_on() || !self.aof.has_file {
-            return true;
+            return Ok(());
         }
-        self.aof.syncing = None;
+        self.forget_sync();
         self.aof.retry_at = self.now;
-        self.persist_stream();
-        let complete = self.aof.written >= self.aof.write_limit(self.replication.offset());
-        match self.host.sync_journal() {
-            Ok(()) => {
-                self.aof.synced = self.aof.written;
-                complete
-            }
-            Err(reason) => {
-                self.log(LogLevel::Warning, &format!("The append-only file could not be synced: {reason}"));
-                false
-            }
+        let end = self.replication.offset();
+        if self.aof.written < end {
+            self.write_stream(end);
         }
+        self.host.sync_journal()?;
+        self.aof.synced = self.aof.written;
+        self.aof.header_unsynced = false;
+        Ok(())
+    }
+
+    /// What a thread that syncs will report is no matter any more.
+    fn forget_sync(&mut self) {
+        self.aof.syncing = None;
+        self.aof.sync_ticket += 1;
     }
 }

@@ -46,7 +46,7 @@ impl Node {
         self.release_durable();
     }
 
-    fn write_stream(&mut self, end: u64) {
+    pub(super) fn write_stream(&mut self, end: u64) {
         let limit = self.aof.write_limit(end);
         if !self.aof.has_file || self.aof.writing || self.aof.written >= limit {
             return;
