@@ -24,6 +24,11 @@ fn sleep(session: &mut Session, ms: u64) {
     session.taken();
 }
 
+/// What a disk in trouble says.
+fn trouble() -> Option<String> {
+    Some("Input/output error".to_owned())
+}
+
 #[test]
 fn a_sync_that_fails_after_appendonly_no_does_not_bring_the_file_back() {
     let mut session = session();
@@ -39,4 +44,22 @@ fn a_sync_that_fails_after_appendonly_no_does_not_bring_the_file_back() {
     assert_eq!(info(&mut session, "aof_enabled"), "0");
     assert_eq!(session.send('a', &["SET k w"]), ["a: +OK"]);
     assert_eq!(info(&mut session, "aof_rewrites"), "1");
+}
+
+#[test]
+fn a_sync_that_fails_at_the_end_has_a_new_base_written() {
+    let mut session = session();
+    sleep(&mut session, 2000);
+    session.aof.hold_syncs.set(true);
+    session.send('a', &["SET k v"]);
+    session.aof.sync_fault.replace(trouble());
+    let failed = "a: -ERR Errors trying to SHUTDOWN. Check logs.";
+    assert_eq!(session.send('a', &["SHUTDOWN NOSAVE"]), [failed]);
+    assert_eq!(session.exit_code(), None);
+    // The system tells of each fault once.
+    session.aof.sync_fault.replace(None);
+    session.finish_syncs(Ok(()));
+    assert_eq!(info(&mut session, "aof_rewrites"), "2");
+    session.send('a', &["SHUTDOWN NOSAVE"]);
+    assert_eq!(session.exit_code(), Some(0));
 }

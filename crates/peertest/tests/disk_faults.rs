@@ -334,6 +334,26 @@ fn a_file_that_cannot_be_synced_refuses_writes_as_a_peer_does_until_there_is_a_n
     assert_eq!(seen[0], seen[2]);
 }
 
+/// One fault, of which the system tells whoever syncs next, and nobody after that.
+#[test]
+fn a_sync_that_fails_at_the_end_is_not_forgotten() {
+    let sync = FailingSync::build();
+    let mut server = sync.start(Peer::Ours, "everysec");
+    server.run("SET k0 v");
+    let bases = server.info().number("aof_rewrites");
+    sync.begin();
+    server.run("SET k1 v");
+    assert!(server.call("SHUTDOWN NOSAVE").as_error().is_some());
+    sync.end();
+    let synced = server.call("WAITAOF 1 0 0");
+    assert_eq!(synced, Value::Array(vec![Value::Int(1), Value::Int(0)]));
+    assert!(server.info().number("aof_rewrites") > bases, "only a new base is to be trusted");
+    server.terminate();
+    server.start_again(&[]);
+    wait_until("the files to be loaded", LONG, || server.call("EXISTS k0").as_int().is_some());
+    assert_eq!(count(&mut server.client(), 0..2), 2);
+}
+
 /// Real servers end here.
 #[test]
 fn with_always_a_write_whose_sync_failed_is_answered_when_a_new_base_has_it() {

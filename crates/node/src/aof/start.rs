@@ -164,10 +164,17 @@ impl Node {
     /// Brings everything to disk before the program ends. False: that failed.
     pub(crate) fn finish_aof(&mut self) -> bool {
         if let Err(reason) = self.bring_to_disk() {
-            self.log(LogLevel::Warning, &format!("The append-only file could not be synced: {reason}"));
+            // The system tells of a fault once: the next sync may succeed, and would say nothing about what was lost.
+            self.distrust_files(reason);
             return false;
         }
-        !self.aof.is_on() || !self.aof.has_file || self.aof.written >= self.aof.write_limit(self.replication.offset())
+        if !self.aof.is_on() || !self.aof.has_file {
+            return true;
+        }
+        self.aof.synced = self.aof.written;
+        self.aof.header_unsynced = false;
+        self.finish_waits();
+        self.aof.written >= self.aof.write_limit(self.replication.offset())
     }
 
     /// Writes to the file in use what belongs there, and syncs it before it returns.
@@ -186,10 +193,7 @@ impl Node {
         if self.aof.written < end {
             self.write_stream(end);
         }
-        self.host.sync_journal()?;
-        self.aof.synced = self.aof.written;
-        self.aof.header_unsynced = false;
-        Ok(())
+        self.host.sync_journal()
     }
 
     /// What a thread that syncs will report is no matter any more.
