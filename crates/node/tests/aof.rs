@@ -63,3 +63,39 @@ fn a_sync_that_fails_at_the_end_has_a_new_base_written() {
     session.send('a', &["SHUTDOWN NOSAVE"]);
     assert_eq!(session.exit_code(), Some(0));
 }
+
+#[test]
+fn a_shutdown_waits_for_the_file_that_a_new_id_begins() {
+    let mut session = session();
+    session.aof.hold_files.set(true);
+    let end = ["REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "SET late 1", "SHUTDOWN NOSAVE"];
+    session.send('a', &end);
+    assert_eq!(session.exit_code(), None, "the write is in no file yet");
+    session.finish_file_tasks();
+    assert_eq!(session.exit_code(), Some(0));
+    let content = session.aof.content.borrow();
+    assert!(content.windows(4).any(|window| window == b"late"));
+}
+
+#[test]
+fn a_shutdown_waits_for_the_first_base_if_a_write_does() {
+    let mut session = Session::with_append_only_file(true);
+    session.send('a', &["SET late 1", "SHUTDOWN NOSAVE NOW"]);
+    assert_eq!(session.exit_code(), None);
+    session.finish_file_tasks();
+    assert_eq!(session.exit_code(), Some(0));
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_ever_for_a_file() {
+    let mut session = session();
+    session.aof.hold_files.set(true);
+    let end = ["REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "SET late 1"];
+    session.send('a', &end);
+    session.send('b', &["SHUTDOWN NOSAVE"]);
+    session.act(&Action::Sleep(10_000));
+    assert_eq!(session.taken(), ["b: -ERR Errors trying to SHUTDOWN. Check logs."]);
+    session.send('b', &["SHUTDOWN NOSAVE FORCE"]);
+    session.act(&Action::Sleep(10_000));
+    assert_eq!(session.exit_code(), Some(0));
+}

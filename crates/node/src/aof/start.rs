@@ -161,6 +161,27 @@ impl Node {
         self.snapshot_facts().history.expect("with an append-only file the stream is kept")
     }
 
+    /// Whether nothing that was executed waits for a file to be created or for the first base: an end of the program need
+    /// not wait. A disk in trouble is not waited for.
+    pub(crate) fn files_are_settled(&self) -> bool {
+        match &self.aof.state {
+            State::On => self.aof.write_error.is_some() || self.has_place_for_all(),
+            State::Starting { hold: true, refuse: None } => self.data_is_incomplete() || self.nothing_is_new(),
+            State::Starting { .. } | State::Off => true,
+        }
+    }
+
+    /// Whether the whole stream is in the file in use, or goes there.
+    fn has_place_for_all(&self) -> bool {
+        let end = self.replication.offset();
+        self.aof.written >= end || self.aof.has_file && self.aof.write_limit(end) >= end
+    }
+
+    /// Whether a start that has no base yet would find everything: nothing was executed since the last one.
+    fn nothing_is_new(&self) -> bool {
+        self.replication.offset() <= self.aof.released
+    }
+
     /// Brings everything to disk before the program ends. False: that failed.
     pub(crate) fn finish_aof(&mut self) -> bool {
         if let Err(reason) = self.bring_to_disk() {
@@ -168,13 +189,17 @@ impl Node {
             self.distrust_files(reason);
             return false;
         }
-        if !self.aof.is_on() || !self.aof.has_file {
-            return true;
+        match &self.aof.state {
+            State::On => {}
+            State::Starting { hold: true, refuse: None } => return self.data_is_incomplete() || self.nothing_is_new(),
+            State::Starting { .. } | State::Off => return true,
         }
-        self.aof.synced = self.aof.written;
-        self.aof.header_unsynced = false;
-        self.finish_waits();
-        self.aof.written >= self.aof.write_limit(self.replication.offset())
+        if self.aof.has_file {
+            self.aof.synced = self.aof.written;
+            self.aof.header_unsynced = false;
+            self.finish_waits();
+        }
+        self.aof.written >= self.replication.offset()
     }
 
     /// Writes to the file in use what belongs there, and syncs it before it returns.
@@ -184,7 +209,8 @@ impl Node {
             let (count, result) = self.host.await_journal_write();
             self.journal_written(count, result);
         }
-        if !self.aof.is_on() || !self.aof.has_file {
+        // Files of a base that is not complete are no matter to a restart.
+        if self.aof.state != State::On || !self.aof.has_file {
             return Ok(());
         }
         self.forget_sync();

@@ -44,6 +44,7 @@ impl Node {
         }
         self.sync_if_due();
         self.release_durable();
+        self.check_shutdown();
     }
 
     pub(super) fn write_stream(&mut self, end: u64) {
