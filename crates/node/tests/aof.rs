@@ -99,3 +99,28 @@ fn a_shutdown_does_not_wait_for_ever_for_a_file() {
     session.act(&Action::Sleep(10_000));
     assert_eq!(session.exit_code(), Some(0));
 }
+
+#[test]
+fn bgrewriteaof_tries_at_once_what_waits_after_failures() {
+    let mut session = session();
+    session.aof.base_fault.replace(trouble());
+    session.send('a', &["CONFIG SET appendonly no"]);
+    session.send('a', &["CONFIG SET appendonly yes"]);
+    for _ in 0..5 {
+        sleep(&mut session, 100_000);
+    }
+    assert_eq!(info(&mut session, "aof_rewrite_scheduled"), "1");
+    session.aof.base_fault.replace(None);
+    assert_eq!(session.send('a', &["BGREWRITEAOF"]), ["a: +Background append only file rewriting started"]);
+    assert_eq!(info(&mut session, "aof_rewrites"), "2");
+    assert_eq!(info(&mut session, "aof_rewrite_scheduled"), "0");
+}
+
+#[test]
+fn a_second_bgrewriteaof_is_refused_while_the_first_is_under_way() {
+    let mut session = session();
+    session.aof.hold_files.set(true);
+    session.send('a', &["BGREWRITEAOF"]);
+    let refused = "a: -ERR Background append only file rewriting already in progress";
+    assert_eq!(session.send('a', &["BGREWRITEAOF"]), [refused]);
+}

@@ -23,7 +23,9 @@ const BGREWRITEAOF: ServerRow = Row {
 };
 
 fn bgrewriteaof(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
-    if node.aof.rewriting_since().is_some() || node.aof.rewrite_wanted {
+    // One that waits after a failure is tried at once.
+    let scheduled = node.aof.rewrite_wanted && node.aof.rewrite_not_before <= node.now;
+    if node.aof.rewriting_since().is_some() || scheduled {
         return Err(Error::text("ERR Background append only file rewriting already in progress"));
     }
     node.want_rewrite();
