@@ -124,3 +124,38 @@ fn a_second_bgrewriteaof_is_refused_while_the_first_is_under_way() {
     let refused = "a: -ERR Background append only file rewriting already in progress";
     assert_eq!(session.send('a', &["BGREWRITEAOF"]), [refused]);
 }
+
+#[test]
+fn bases_that_fail_leave_no_files() {
+    let mut session = session();
+    session.send('a', &["SET k v", "CONFIG SET appendonly no"]);
+    session.aof.base_fault.replace(trouble());
+    let before = session.aof.names.borrow().clone();
+    session.send('a', &["CONFIG SET appendonly yes"]);
+    for _ in 0..4 {
+        sleep(&mut session, 100_000);
+        session.send('a', &["INCR n"]);
+    }
+    assert_eq!(info(&mut session, "aof_rewrites_consecutive_failures"), "5");
+    assert_eq!(*session.aof.names.borrow(), before);
+    session.aof.base_fault.replace(None);
+    session.send('a', &["BGREWRITEAOF"]);
+    assert_eq!(session.aof.with_ending(".base.rdb").len(), 1);
+    assert_eq!(session.aof.with_ending(".incr.aof").len(), 1);
+}
+
+#[test]
+fn a_base_that_is_complete_too_late_is_deleted() {
+    for turn_off in [false, true] {
+        let mut session = session();
+        let before = session.aof.with_ending(".base.rdb");
+        session.aof.hold_bases.set(true);
+        session.send('a', &["BGREWRITEAOF"]);
+        let wish = if turn_off { "CONFIG SET appendonly no" } else { "PING" };
+        session.send('a', &[wish]);
+        session.finish_bases();
+        let after = session.aof.with_ending(".base.rdb");
+        assert_eq!(after.len(), 1);
+        assert_eq!(after == before, turn_off);
+    }
+}

@@ -103,14 +103,10 @@ impl Node {
         if let Err(reason) = self.bring_to_disk() {
             self.log(LogLevel::Warning, &format!("The append-only file could not be synced: {reason}"));
         }
-        self.aof.state = State::Off;
-        self.aof.rewrite = None;
-        self.aof.switch = None;
-        self.aof.has_file = false;
+        self.abandon_files();
         self.forget_sync();
-        self.aof.id_changes.clear();
+        self.aof.state = State::Off;
         self.aof.rewrite_wanted = false;
-        self.aof.write_error = None;
         self.drop_archive(Loss::BegunAnew);
         self.release_held();
     }
