@@ -126,6 +126,19 @@ fn a_second_bgrewriteaof_is_refused_while_the_first_is_under_way() {
 }
 
 #[test]
+fn who_waits_for_our_disk_is_told_when_there_is_no_append_only_file_any_more() {
+    let mut session = session();
+    session.aof.hold_syncs.set(true);
+    sleep(&mut session, 2000);
+    assert_eq!(session.send('w', &["SET k v", "WAITAOF 1 0 0"]), ["w: +OK"]);
+    assert!(session.send('r', &["WAITAOF 0 1 0"]).is_empty());
+    let told = session.send('a', &["CONFIG SET appendonly no"]);
+    let refused = "w: -ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+    assert_eq!(told, ["a: +OK", refused]);
+    assert_eq!(session.send('w', &["PING"]), ["w: +PONG"]);
+}
+
+#[test]
 fn bases_that_fail_leave_no_files() {
     let mut session = session();
     session.send('a', &["SET k v", "CONFIG SET appendonly no"]);

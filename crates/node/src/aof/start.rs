@@ -108,6 +108,7 @@ impl Node {
         self.aof.state = State::Off;
         self.aof.rewrite_wanted = false;
         self.drop_archive(Loss::BegunAnew);
+        self.refuse_waits_for_disk();
         self.release_held();
     }
 
