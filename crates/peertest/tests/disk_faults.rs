@@ -206,6 +206,19 @@ fn a_rewrite_without_its_folder_is_told_and_goes_on_when_it_is_back() {
     wait_until("the files to be loaded", LONG, || server.call("GET k").as_str() == Some("w"));
 }
 
+#[test]
+fn an_append_only_file_that_cannot_be_created_is_not_turned_on() {
+    let mut seen = Vec::new();
+    for peer in [Peer::Ours, Peer::Valkey80] {
+        let server = Server::start(peer, &[]);
+        std::fs::write(server.data_folder().join("appendonlydir"), "in its place").expect("a file");
+        let refused = server.call("CONFIG SET appendonly yes");
+        server.run("SET k v");
+        seen.push((refused, server.call("CONFIG GET appendonly"), field(&server, "aof_enabled")));
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
 /// Saves fail, by themselves, by command and at the end.
 fn failing_saves(peer: Peer, break_disk: fn(&Server), mend_disk: fn(&Server)) -> Vec<String> {
     let server = Server::start(peer, &["save '1 1'", "rdbcompression no"]);

@@ -240,6 +240,14 @@ impl AofFiles {
         Ok(())
     }
 
+    /// Whether files can be created: makes the folder, and a file there that goes again.
+    pub fn probe(&self) -> io::Result<()> {
+        self.make_directory()?;
+        let path = self.directory.join(format!("temp-{}.probe", self.stem));
+        File::create(&path)?;
+        fs::remove_file(path)
+    }
+
     fn make_directory(&self) -> io::Result<()> {
         if self.directory.is_dir() {
             return Ok(());
