@@ -178,6 +178,10 @@ impl Host for ServerHost {
             "loglevel" => self.logger.set_level(crate::log_level(config)),
             "jemalloc-bg-thread" => crate::memory::set_background_thread(config.jemalloc_bg_thread)?,
             "dir" => std::env::set_current_dir(path_of(&config.dir)).map_err(|error| reason(&error))?,
+            "appendonly" if config.appendonly => {
+                let reason = |error| format!("{}: {}", self.aof.directory().display(), reason(&error));
+                self.aof.probe().map_err(reason)?;
+            }
             "maxclients" => {
                 let possible = limits::clients_possible(config.maxclients, &self.logger);
                 if possible < config.maxclients {

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use config::Config;
@@ -21,6 +21,8 @@ pub struct AofFiles {
     directory: PathBuf,
     stem: String,
     open: Mutex<OpenFiles>,
+    /// Held during a sync: one after the other.
+    one_sync: Mutex<()>,
     /// What the writing thread did, until the executor takes note.
     written: Mutex<Option<(u64, Result<(), String>)>>,
     write_done: Condvar,
@@ -29,16 +31,30 @@ pub struct AofFiles {
 
 #[derive(Default)]
 struct OpenFiles {
-    current: Option<Arc<File>>,
+    current: Option<Arc<OpenFile>>,
     /// Was created and not used yet.
-    prepared: Option<Arc<File>>,
+    prepared: Option<Arc<OpenFile>>,
     /// Were in use since the last sync.
-    before: Vec<Arc<File>>,
+    before: Vec<Arc<OpenFile>>,
+}
+
+/// A file, and why it could not be synced, if it once could not. The system tells of a fault once, to whoever syncs first;
+/// here every later sync fails as well, until another file is in use.
+struct OpenFile {
+    file: File,
+    fault: OnceLock<String>,
 }
 
 struct Threads {
     sync: Sender<u64>,
     write: Sender<Vec<Bytes>>,
+}
+
+impl OpenFiles {
+    fn current(&self) -> io::Result<&File> {
+        let open = self.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
+        Ok(&open.file)
+    }
 }
 
 impl AofFiles {
@@ -48,6 +64,7 @@ impl AofFiles {
             directory: std::path::absolute(&config.appenddirname)?,
             stem: config.appendfilename.clone(),
             open: Mutex::default(),
+            one_sync: Mutex::new(()),
             written: Mutex::new(None),
             write_done: Condvar::new(),
             threads: Mutex::new(None),
@@ -77,7 +94,7 @@ impl AofFiles {
     /// Writes to the file in use: how many bytes it took.
     pub fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let open = lock(&self.open);
-        let mut file = open.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
+        let mut file = open.current()?;
         match file.write_vectored(slices) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(taken) => Ok(taken),
@@ -88,7 +105,7 @@ impl AofFiles {
     /// Removes that many bytes from the end of the file in use.
     pub fn retract(&self, bytes: u64) -> io::Result<()> {
         let open = lock(&self.open);
-        let mut file = open.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
+        let mut file = open.current()?;
         let end = file.metadata()?.len().saturating_sub(bytes);
         file.set_len(end)?;
         file.seek(io::SeekFrom::Start(end)).map(drop)
@@ -99,24 +116,31 @@ impl AofFiles {
         let mut open = lock(&self.open);
         let next = open.prepared.clone().ok_or("no append-only file was created")?;
         // Should a header be written in part, it is written again from the start.
-        let started = next.set_len(0).and_then(|()| (&*next).rewind()).and_then(|()| (&*next).write_all(header));
+        let mut file = &next.file;
+        let started = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(header));
         started.map_err(|error| reason(&error))?;
         open.prepared = None;
         let before = open.current.replace(next);
-        open.before.extend(before);
+        // Who goes on behind a file that could not be synced has given it up.
+        open.before.extend(before.filter(|file| file.fault.get().is_none()));
         Ok(())
     }
 
     /// Syncs what is written up to now.
     pub fn sync(&self) -> Result<(), String> {
+        let _one = lock(&self.one_sync);
         let (before, current) = {
             let mut open = lock(&self.open);
             (std::mem::take(&mut open.before), open.current.clone())
         };
-        for file in before.iter().chain(&current) {
-            file.sync_data().map_err(|error| reason(&error))?;
-        }
-        Ok(())
+        let fault = before.iter().chain(&current).find_map(|open| match open.fault.get() {
+            Some(fault) => Some(fault.clone()),
+            None => open.file.sync_data().err().map(|error| reason(&error)),
+        });
+        let Some(fault) = fault else { return Ok(()) };
+        // Without the file before it, none is of use.
+        before.iter().chain(&current).for_each(|open| _ = open.fault.set(fault.clone()));
+        Err(fault)
     }
 
     /// Waits for the writing thread.
@@ -181,7 +205,7 @@ impl AofFiles {
         for piece in pieces {
             let mut rest = &piece[..];
             while !rest.is_empty() {
-                match (&*file).write(rest) {
+                match (&file.file).write(rest) {
                     Ok(0) => return (count, Err("the file takes no more".to_owned())),
                     Ok(taken) => {
                         count += taken as u64;
@@ -212,8 +236,16 @@ impl AofFiles {
             Some(published) => self.publish(published)?,
             None => File::open(&self.directory)?.sync_all()?,
         }
-        lock(&self.open).prepared = Some(Arc::new(file));
+        lock(&self.open).prepared = Some(Arc::new(OpenFile { file, fault: OnceLock::new() }));
         Ok(())
+    }
+
+    /// Whether files can be created: makes the folder, and a file there that goes again.
+    pub fn probe(&self) -> io::Result<()> {
+        self.make_directory()?;
+        let path = self.directory.join(format!("temp-{}.probe", self.stem));
+        File::create(&path)?;
+        fs::remove_file(path)
     }
 
     fn make_directory(&self) -> io::Result<()> {
