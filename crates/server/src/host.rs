@@ -219,6 +219,10 @@ impl Host for ServerHost {
         self.aof.sync()
     }
 
+    fn note_unknown_command(&mut self, offset: u64) -> Result<(), String> {
+        self.aof.note_unknown(offset).map_err(|error| reason(&error))
+    }
+
     fn sleep(&self, span: Duration) {
         std::thread::sleep(span);
     }

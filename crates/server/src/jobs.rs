@@ -3,6 +3,7 @@
 
 pub mod aof;
 pub mod aof_load;
+mod aof_notes;
 mod journal_files;
 mod load;
 mod save;

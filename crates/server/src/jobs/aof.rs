@@ -11,6 +11,7 @@ use bytes::Bytes;
 use config::Config;
 use node::{JournalFile, KeptFile, PublishedFiles, SaveJob};
 
+use super::aof_notes::Notes;
 use super::save::{file_target, write_file};
 use super::{Report, Reporter, beside};
 use crate::files::Place;
@@ -25,6 +26,16 @@ pub struct AofFiles {
     written: Mutex<Option<(u64, Result<(), String>)>>,
     write_done: Condvar,
     threads: Mutex<Option<Threads>>,
+    pub(super) names: Mutex<Names>,
+    pub(super) notes: Mutex<Notes>,
+}
+
+/// What the open files are called.
+#[derive(Default)]
+pub struct Names {
+    /// The one in use.
+    pub current: Option<String>,
+    prepared: Option<String>,
 }
 
 #[derive(Default)]
@@ -51,6 +62,8 @@ impl AofFiles {
             written: Mutex::new(None),
             write_done: Condvar::new(),
             threads: Mutex::new(None),
+            names: Mutex::default(),
+            notes: Mutex::default(),
         })
     }
 
@@ -102,6 +115,8 @@ impl AofFiles {
         let started = next.set_len(0).and_then(|()| (&*next).rewind()).and_then(|()| (&*next).write_all(header));
         started.map_err(|error| reason(&error))?;
         open.prepared = None;
+        let mut names = lock(&self.names);
+        names.current = names.prepared.take();
         let before = open.current.replace(next);
         open.before.extend(before);
         Ok(())
@@ -213,6 +228,7 @@ impl AofFiles {
             None => File::open(&self.directory)?.sync_all()?,
         }
         lock(&self.open).prepared = Some(Arc::new(file));
+        lock(&self.names).prepared = Some(wanted.name.clone());
         Ok(())
     }
 
@@ -243,8 +259,13 @@ impl AofFiles {
 
     /// Puts ids and manifest on disk, in this order: ids that no file needs do no harm.
     pub fn publish(&self, published: &PublishedFiles) -> io::Result<()> {
-        files::replace(&self.ids(), published.ids.as_bytes())?;
+        let mut notes = lock(&self.notes);
+        if notes.ended {
+            return Err(io::Error::other("the program ends"));
+        }
+        files::replace(&self.ids(), notes.text(&published.ids).as_bytes())?;
         files::replace(&self.manifest(), published.manifest.as_bytes())?;
+        notes.published(&published.manifest);
         for name in &published.remove {
             // A file that stays behind does no harm either: nothing names it.
             drop(fs::remove_file(self.directory.join(name)));
@@ -275,6 +296,7 @@ impl AofFiles {
     pub fn write_base(self: &Arc<Self>, job: SaveJob, name: String, config: &Config, reporter: &Reporter) {
         let (files, reporter) = (Arc::clone(self), reporter.clone());
         let target = file_target(&job, config);
+        lock(&self.notes).base = job.facts.history.map(|at| (name.clone(), at.offset));
         beside("aof-base", move || {
             let made = files.make_directory().map_err(|error| reason(&error));
             let result =
@@ -285,6 +307,6 @@ impl AofFiles {
 }
 
 /// A thread that panicked ends the program, so that nothing half-done is seen.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -54,7 +54,10 @@ pub fn find(files: &AofFiles) -> Result<Option<FoundFiles>, String> {
     let path = files.manifest();
     let shown = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let manifest = match fs::read_to_string(&path) {
-        Ok(text) => Manifest::parse(&text).map_err(|error| shown(&error))?,
+        Ok(text) => {
+            files.resume_notes();
+            Manifest::parse(&text).map_err(|error| shown(&error))?
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => match take_over_single_file(files) {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return Ok(None),
