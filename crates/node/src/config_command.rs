@@ -139,6 +139,7 @@ fn public_reason(name: &str) -> Option<&'static str> {
     match name {
         "port" => Some("Unable to listen on this port. Check server logs."),
         "bind" => Some("Failed to bind to specified addresses."),
+        "appendonly" => Some("Unable to use the append-only files. Check server logs."),
         _ => None,
     }
 }

@@ -177,6 +177,7 @@ impl Host for ServerHost {
             }
             "loglevel" => self.logger.set_level(crate::log_level(config)),
             "dir" => std::env::set_current_dir(path_of(&config.dir)).map_err(|error| reason(&error))?,
+            "appendonly" if config.appendonly => self.aof.claim()?,
             "maxclients" => {
                 let possible = limits::clients_possible(config.maxclients, &self.logger);
                 if possible < config.maxclients {

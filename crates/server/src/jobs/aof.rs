@@ -26,6 +26,8 @@ pub struct AofFiles {
     written: Mutex<Option<(u64, Result<(), String>)>>,
     write_done: Condvar,
     threads: Mutex<Option<Threads>>,
+    /// Held locked by this process.
+    pub(super) claimed: Mutex<Option<File>>,
     pub(super) names: Mutex<Names>,
     pub(super) notes: Mutex<Notes>,
 }
@@ -62,6 +64,7 @@ impl AofFiles {
             written: Mutex::new(None),
             write_done: Condvar::new(),
             threads: Mutex::new(None),
+            claimed: Mutex::default(),
             names: Mutex::default(),
             notes: Mutex::default(),
         })
@@ -220,7 +223,7 @@ impl AofFiles {
     }
 
     fn create(&self, wanted: &JournalFile) -> io::Result<()> {
-        self.make_directory()?;
+        self.claim().map_err(io::Error::other)?;
         let path = self.directory.join(&wanted.name);
         let file = File::options().write(true).create(true).truncate(true).open(path)?;
         match &wanted.published {
@@ -232,7 +235,8 @@ impl AofFiles {
         Ok(())
     }
 
-    fn make_directory(&self) -> io::Result<()> {
+    /// Creates the folder if it is not there.
+    pub(super) fn make_directory(&self) -> io::Result<()> {
         if self.directory.is_dir() {
             return Ok(());
         }
@@ -298,9 +302,9 @@ impl AofFiles {
         let target = file_target(&job, config);
         lock(&self.notes).base = job.facts.history.map(|at| (name.clone(), at.offset));
         beside("aof-base", move || {
-            let made = files.make_directory().map_err(|error| reason(&error));
-            let result =
-                made.and_then(|()| write_file(job, Place::take(), &files.directory.join(&name), target, true, true));
+            let result = files
+                .claim()
+                .and_then(|()| write_file(job, Place::take(), &files.directory.join(&name), target, true, true));
             reporter.send(Report::BaseWritten { name, result });
         });
     }
