@@ -133,6 +133,12 @@ impl Ahead {
         (request.args.view(&input[request.start..request.end]), request.id, request.end)
     }
 
+    /// Whether a request is an array without a flaw.
+    pub(crate) fn is_exact(&self, at: usize, input: &[u8]) -> bool {
+        let request = &self.requests[at];
+        request.args.is_exact(&input[request.start..request.end])
+    }
+
     /// Asks the processor for the keys that the requests name, if there is more than one: a single one would be waited for
     /// at once.
     pub(crate) fn prefetch(&mut self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {

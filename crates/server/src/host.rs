@@ -180,6 +180,7 @@ impl Host for ServerHost {
             "dir" => std::env::set_current_dir(path_of(&config.dir)).map_err(|error| reason(&error))?,
             "appendonly" if config.appendonly => {
                 let reason = |error| format!("{}: {}", self.aof.directory().display(), reason(&error));
+                self.aof.claim()?;
                 self.aof.probe().map_err(reason)?;
             }
             "maxclients" => {
@@ -222,6 +223,10 @@ impl Host for ServerHost {
 
     fn sync_journal(&mut self) -> Result<(), String> {
         self.aof.sync()
+    }
+
+    fn note_unknown_command(&mut self, offset: u64) -> Result<(), String> {
+        self.aof.note_unknown(offset).map_err(|error| reason(&error))
     }
 
     fn sleep(&self, span: Duration) {

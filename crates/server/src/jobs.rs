@@ -2,7 +2,9 @@
 //! job and reports through [`Report`]; none of them sees the node.
 
 pub mod aof;
+mod aof_claim;
 pub mod aof_load;
+mod aof_notes;
 mod journal_files;
 mod load;
 mod save;

@@ -139,6 +139,12 @@ impl Shell {
         loop {
             self.settle();
             if let Some(code) = self.exit {
+                if code == 0
+                    && let Err(error) = self.aof.note_end()
+                {
+                    let line = format!("How the append-only file ends could not be noted: {}", crate::reason(&error));
+                    self.node.log_warning(&line);
+                }
                 return Ok(code);
             }
             let timeout = self.timeout();

@@ -114,6 +114,9 @@ fn serve(
     let listeners = Rc::new(RefCell::new(Listeners { all, changed: false }));
     let aof = AofFiles::new(&config).map_err(|error| format!("{}: {error}", config.appenddirname))?;
     let aof = Arc::new(aof);
+    if config.appendonly {
+        aof.claim()?;
+    }
     remove_abandoned(&aof, file.as_deref(), &logger);
     let (manifest, last_base, last_incr) = jobs::aof_load::survey(&aof);
     let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };

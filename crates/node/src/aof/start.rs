@@ -47,6 +47,8 @@ pub struct LoadedFiles {
     pub tail: Vec<u8>,
     /// Which files hold which part of the stream: of the manifest, and kept for replicas.
     pub parts: Vec<FoundPart>,
+    /// Another server wrote to them since this one ended: no id names what is in them.
+    pub foreign: bool,
 }
 
 impl Node {

@@ -107,6 +107,15 @@ impl Session {
         self.master_sends(b"$1\r\nx");
     }
 
+    /// Connects to the master again, after the link was cut: what it is asked for.
+    pub fn connect_again(&mut self) -> String {
+        self.act(&Action::Sleep(2000));
+        self.sent_to_master();
+        self.turn(Node::link_connected);
+        self.master_sends(b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
+        self.sent_to_master()
+    }
+
     /// Bytes come from the master.
     pub fn master_sends(&mut self, bytes: &[u8]) {
         self.turn(|node| node.link_input(bytes));

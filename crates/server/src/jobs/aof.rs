@@ -11,6 +11,7 @@ use bytes::Bytes;
 use config::Config;
 use node::{JournalFile, KeptFile, PublishedFiles, SaveJob};
 
+use super::aof_notes::Notes;
 use super::save::{file_target, write_file};
 use super::{Report, Reporter, beside};
 use crate::files::Place;
@@ -27,6 +28,18 @@ pub struct AofFiles {
     written: Mutex<Option<(u64, Result<(), String>)>>,
     write_done: Condvar,
     threads: Mutex<Option<Threads>>,
+    /// Held locked by this process.
+    pub(super) claimed: Mutex<Option<File>>,
+    pub(super) names: Mutex<Names>,
+    pub(super) notes: Mutex<Notes>,
+}
+
+/// What the open files are called.
+#[derive(Default)]
+pub struct Names {
+    /// The one in use.
+    pub current: Option<String>,
+    prepared: Option<String>,
 }
 
 #[derive(Default)]
@@ -68,6 +81,9 @@ impl AofFiles {
             written: Mutex::new(None),
             write_done: Condvar::new(),
             threads: Mutex::new(None),
+            claimed: Mutex::default(),
+            names: Mutex::default(),
+            notes: Mutex::default(),
         })
     }
 
@@ -120,6 +136,8 @@ impl AofFiles {
         let started = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(header));
         started.map_err(|error| reason(&error))?;
         open.prepared = None;
+        let mut names = lock(&self.names);
+        names.current = names.prepared.take();
         let before = open.current.replace(next);
         // Who goes on behind a file that could not be synced has given it up.
         open.before.extend(before.filter(|file| file.fault.get().is_none()));
@@ -229,7 +247,7 @@ impl AofFiles {
     }
 
     fn create(&self, wanted: &JournalFile) -> io::Result<()> {
-        self.make_directory()?;
+        self.claim().map_err(io::Error::other)?;
         let path = self.directory.join(&wanted.name);
         let file = File::options().write(true).create(true).truncate(true).open(path)?;
         match &wanted.published {
@@ -237,6 +255,7 @@ impl AofFiles {
             None => File::open(&self.directory)?.sync_all()?,
         }
         lock(&self.open).prepared = Some(Arc::new(OpenFile { file, fault: OnceLock::new() }));
+        lock(&self.names).prepared = Some(wanted.name.clone());
         Ok(())
     }
 
@@ -248,7 +267,8 @@ impl AofFiles {
         fs::remove_file(path)
     }
 
-    fn make_directory(&self) -> io::Result<()> {
+    /// Creates the folder if it is not there.
+    pub(super) fn make_directory(&self) -> io::Result<()> {
         if self.directory.is_dir() {
             return Ok(());
         }
@@ -275,8 +295,13 @@ impl AofFiles {
 
     /// Puts ids and manifest on disk, in this order: ids that no file needs do no harm.
     pub fn publish(&self, published: &PublishedFiles) -> io::Result<()> {
-        files::replace(&self.ids(), published.ids.as_bytes())?;
+        let mut notes = lock(&self.notes);
+        if notes.ended {
+            return Err(io::Error::other("the program ends"));
+        }
+        files::replace(&self.ids(), notes.text(&published.ids).as_bytes())?;
         files::replace(&self.manifest(), published.manifest.as_bytes())?;
+        notes.published(&published.manifest);
         for name in &published.remove {
             // A file that stays behind does no harm either: nothing names it.
             drop(fs::remove_file(self.directory.join(name)));
@@ -307,16 +332,17 @@ impl AofFiles {
     pub fn write_base(self: &Arc<Self>, job: SaveJob, name: String, config: &Config, reporter: &Reporter) {
         let (files, reporter) = (Arc::clone(self), reporter.clone());
         let target = file_target(&job, config);
+        lock(&self.notes).base = job.facts.history.map(|at| (name.clone(), at.offset));
         beside("aof-base", move || {
-            let made = files.make_directory().map_err(|error| reason(&error));
-            let result =
-                made.and_then(|()| write_file(job, Place::take(), &files.directory.join(&name), target, true, true));
+            let result = files
+                .claim()
+                .and_then(|()| write_file(job, Place::take(), &files.directory.join(&name), target, true, true));
             reporter.send(Report::BaseWritten { name, result });
         });
     }
 }
 
 /// A thread that panicked ends the program, so that nothing half-done is seen.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

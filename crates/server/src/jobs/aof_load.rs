@@ -54,14 +54,22 @@ pub fn old_spares(files: &AofFiles) -> Vec<String> {
 pub fn find(files: &AofFiles) -> Result<Option<FoundFiles>, String> {
     let path = files.manifest();
     let shown = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let manifest = match fs::read_to_string(&path) {
-        Ok(text) => Manifest::parse(&text).map_err(|error| shown(&error))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match take_over_single_file(files) {
+    let named = match fs::read_to_string(&path) {
+        Ok(text) => {
+            files.resume_notes();
+            Manifest::parse(&text).map_err(|error| shown(&error))?
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Manifest::default(),
+        Err(error) => return Err(shown(&error)),
+    };
+    let manifest = if named.base.is_none() && named.incrs.is_empty() {
+        match take_over_single_file(files) {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return Ok(None),
             Err(error) => return Err(format!("{} can't be taken over: {error}", files.stem())),
-        },
-        Err(error) => return Err(shown(&error)),
+        }
+    } else {
+        named
     };
     let mut bytes = 0;
     for file in manifest.base.iter().chain(&manifest.incrs) {
