@@ -104,6 +104,7 @@ impl Node {
         let offset = self.replication.offset();
         self.replication.history.promote(fresh, offset);
         self.note_new_id();
+        self.keyspace.forget_own_deadlines();
         self.replication.selected_db = None;
         self.drop_replicas("we are a master now, under a new id");
         self.run_link();
