@@ -1,7 +1,7 @@
 //! What a replica changes by itself, because it is writable or evicts: it is no part of its master's stream. So it must
 //! neither get lost nor come back when the replica has become a master, and nobody may go on from it as if it were equal.
 
-use peertest::{LONG, Peer, SHORT, Server, Value, wait_for_link, wait_until};
+use peertest::{LONG, Peer, SHORT, Server, Value, assert_equal, settle, wait_for_link, wait_until};
 
 /// A master and a writable replica with an append-only file.
 fn master_and_writable(writable: Peer) -> (Server, Server) {
@@ -25,9 +25,129 @@ fn wait_for_base(server: &Server) {
     });
 }
 
+/// Kills it when its writes have reached the disk as far as they ever will.
+fn kill_and_start(server: &mut Server) {
+    wait_for_base(server);
+    if server.info().number("aof_enabled") == 1 {
+        assert_eq!(server.run("WAITAOF 1 0 10000"), Value::Array(vec![Value::Int(1), Value::Int(0)]));
+    }
+    server.kill();
+    server.start_again(&[]);
+}
+
+fn number(server: &Server, key: &str) -> i64 {
+    match server.run(&format!("GET {key}")) {
+        Value::Bulk(digits) => String::from_utf8_lossy(&digits).parse().expect("a number"),
+        other => panic!("{key} is {other:?}"),
+    }
+}
+
 fn keys(server: &Server) -> i64 {
     let Value::Int(keys) = server.run("DBSIZE") else { panic!("DBSIZE is a number") };
     keys
+}
+
+// The file held the master's stream alone: after the restart the counter began anew.
+#[test]
+fn what_a_writable_replica_wrote_is_there_after_its_promotion_and_a_crash() {
+    for peer in [Peer::Ours, Peer::Valkey80] {
+        let (_master, mut replica) = master_and_writable(peer);
+        replica.run("SET local 10");
+        replica.run("REPLICAOF NO ONE");
+        assert_eq!(replica.run("INCR local"), Value::Int(11));
+        kill_and_start(&mut replica);
+        assert_eq!(number(&replica, "local"), 11, "{}", peer.name());
+    }
+}
+
+// The same in one transaction, where the promotion is a part of the unit that wrote.
+#[test]
+fn what_it_wrote_in_the_transaction_of_its_promotion_is_there_too() {
+    let (_master, mut replica) = master_and_writable(Peer::Ours);
+    let mut client = replica.client();
+    for line in ["MULTI", "SET local 10", "REPLICAOF NO ONE", "INCR local", "EXEC"] {
+        assert!(client.line(line).expect("a reply").as_error().is_none(), "{line}");
+    }
+    kill_and_start(&mut replica);
+    assert_eq!(number(&replica, "local"), 11);
+}
+
+// With `always` nothing is acknowledged before it is on disk, so that no wait is needed before the crash.
+#[test]
+fn with_appendfsync_always_a_crash_right_after_the_promotion_takes_nothing_back() {
+    let (_master, mut replica) = master_and_writable(Peer::Ours);
+    replica.run("CONFIG SET appendfsync always");
+    replica.run("SET local 10");
+    replica.run("REPLICAOF NO ONE");
+    assert_eq!(replica.run("INCR local"), Value::Int(11));
+    replica.kill();
+    replica.start_again(&[]);
+    assert_eq!(number(&replica, "local"), 11);
+}
+
+// The keys stood in the file: the restart brought back what had been evicted, and counted on.
+#[test]
+fn what_a_replica_evicted_stays_away_after_its_promotion_and_a_crash() {
+    let (_master, mut replica) = master_and_writable(Peer::Ours);
+    replica.run("CONFIG SET replica-ignore-maxmemory no");
+    replica.run("CONFIG SET maxmemory-policy allkeys-random");
+    replica.run("CONFIG SET maxmemory 1");
+    wait_until("the eviction", SHORT, || keys(&replica) == 0);
+    replica.run("CONFIG SET maxmemory 0");
+    replica.run("REPLICAOF NO ONE");
+    assert_eq!(replica.run("INCR ctr"), Value::Int(1));
+    kill_and_start(&mut replica);
+    assert_eq!(number(&replica, "ctr"), 1);
+}
+
+// It went on from the stream, which does not hold what its new master holds.
+#[test]
+fn replicas_below_a_promoted_writable_replica_become_equal_to_it() {
+    for appendonly in ["yes", "no"] {
+        let master = Server::start(Peer::Ours, &[]);
+        master.run("SET ctr 5");
+        let replica = Server::start(Peer::Ours, &["replica-read-only no", &format!("appendonly {appendonly}")]);
+        follow(&replica, &master);
+        let below = Server::start(Peer::Valkey80, &[]);
+        follow(&below, &replica);
+        replica.run("SET local 10");
+        assert_eq!(below.run("EXISTS local"), Value::Int(0));
+        replica.run("REPLICAOF NO ONE");
+        replica.run("INCR local");
+        assert_eq!(replica.info().text("second_repl_offset"), "-1", "nobody goes on under the old id");
+        wait_until("the new id", LONG, || below.info().text("master_replid") == replica.info().text("master_replid"));
+        settle(&replica, &[&below]);
+        assert_equal(&replica, &below);
+    }
+}
+
+// A full synchronisation makes a replica what its master is, and what it wrote before is no matter any more.
+#[test]
+fn after_a_full_synchronisation_a_promotion_lets_others_go_on_again() {
+    let (master, replica) = master_and_writable(Peer::Ours);
+    replica.run("SET local 10");
+    let other = Server::start(Peer::Ours, &[]);
+    other.run("SET other 1");
+    follow(&replica, &other);
+    follow(&replica, &master);
+    assert_eq!(replica.run("EXISTS local"), Value::Int(0));
+    let id = replica.info().text("master_replid").to_owned();
+    replica.run("REPLICAOF NO ONE");
+    assert_eq!(replica.info().text("master_replid2"), id);
+}
+
+// The old master went on from the stream of a new one that held more than it.
+#[test]
+fn who_hands_over_to_a_replica_that_wrote_gets_all_that_it_holds() {
+    let (master, replica) = master_and_writable(Peer::Ours);
+    replica.run("SET local 10");
+    wait_until("the replica to be online", SHORT, || master.info().text("slave0").contains("state=online"));
+    master.run("FAILOVER");
+    wait_until("the failover", LONG, || master.info().text("role") == "slave");
+    wait_for_link(&master);
+    assert_eq!(replica.run("INCR local"), Value::Int(11));
+    settle(&replica, &[&master]);
+    assert_equal(&replica, &master);
 }
 
 /// What INFO tells of deadlines that clients of a replica set.
