@@ -17,8 +17,9 @@ use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef}
 pub enum ExpiryMode {
     /// The key is deleted and a DEL is journalled: a master.
     Delete,
-    /// The key is as if it were not there, but stays until the master deletes it: a client of a replica, or
-    /// of a master while writes are paused.
+    /// The key is as if it were not there, but reads leave it to the master to delete it: a client of a replica, or of a
+    /// master while writes are paused. Writes of such a client are those of a writable replica. They delete it, and a key
+    /// that they give a deadline is remembered: it is this server's to delete when the time has come.
     Hide,
     /// Nothing counts as expired: commands from the master, and replay.
     Ignore,
@@ -151,7 +152,7 @@ impl<'a> Db<'a> {
     /// Whether the key exists, for a command that may change it: renews its idle time, but counts nothing.
     pub fn exists_for_change(&mut self, key: &[u8]) -> bool {
         let hash = self.keyspace.table(self.index).hash(key);
-        !self.expired_now(hash, key) && self.find_and_renew(hash, key).is_some()
+        !self.expired_for_change(hash, key) && self.find_and_renew(hash, key).is_some()
     }
 
     /// The type of a key, without a trace.
@@ -167,7 +168,7 @@ impl<'a> Db<'a> {
     /// As [`Db::expire_at`], for a command that may change it: renews its idle time.
     pub fn expire_at_for_change(&mut self, key: &[u8]) -> Option<Option<UnixMs>> {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) {
+        if self.expired_for_change(hash, key) {
             return None;
         }
         Some(self.find_and_renew(hash, key)?.expire_ms().map(UnixMs))
@@ -265,6 +266,24 @@ impl<'a> Db<'a> {
         due
     }
 
+    /// The same for a command that may change the key. Where clients of a replica may, what they meet is theirs to delete.
+    fn expired_for_change(&mut self, hash: u64, key: &[u8]) -> bool {
+        let expired = self.expired_now(hash, key);
+        if expired && self.expiry == ExpiryMode::Hide {
+            self.delete_expired(hash, key);
+        }
+        expired
+    }
+
+    /// A key was given a deadline.
+    fn note_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) {
+        if self.expiry == ExpiryMode::Hide
+            && let Some(at) = deadline
+        {
+            self.keyspace.own_deadlines.note(self.index, key, at);
+        }
+    }
+
     fn delete_expired(&mut self, hash: u64, key: &[u8]) {
         self.keyspace.remove(self.index, hash, key);
         self.keyspace.stats.expired += 1;
@@ -324,7 +343,7 @@ impl<'a> Db<'a> {
         change: impl FnOnce(Option<ValueRef<'_>>) -> Result<i64, E>,
     ) -> Result<i64, E> {
         let hash = self.keyspace.table(self.index).hash(key);
-        let expired = self.expired_now(hash, key);
+        let expired = self.expired_for_change(hash, key);
         let Keyspace { tables, reclaim, clock, rng, .. } = &mut *self.keyspace;
         let number = match tables[self.index].find_mut(hash, key) {
             Ok(found) if !expired => {
@@ -363,7 +382,7 @@ impl<'a> Db<'a> {
         // A key past its time must not hand its deadline on, and whoever listens sees it go first, as with the peers.
         // If nobody does, an overwrite says all there is to say.
         let heard = self.effects.touched_wanted || self.effects.journal_wanted || ttl == Ttl::Keep;
-        let expired = heard && self.expired_now(hash, key);
+        let expired = heard && self.expired_for_change(hash, key);
         let table = self.keyspace.table(self.index);
         let expire = match ttl {
             Ttl::Clear => None,
@@ -373,6 +392,9 @@ impl<'a> Db<'a> {
         };
         let is_new = self.effects.touched_wanted && table.find(hash, key).is_none();
         self.keyspace.upsert(self.index, hash, key, value, expire);
+        if let Ttl::At(at) = ttl {
+            self.note_deadline(key, Some(at));
+        }
         if is_new {
             self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
         }
@@ -382,7 +404,9 @@ impl<'a> Db<'a> {
     /// Deletes a key: whether it was there. `event` is `del`, or what else made it go.
     pub fn remove(&mut self, key: &[u8], event: Event) -> bool {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) || !self.keyspace.remove(self.index, hash, key) {
+        // A client of a replica deletes what its master has yet to delete.
+        let expired = self.expiry == ExpiryMode::Delete && self.expired_now(hash, key);
+        if expired || !self.keyspace.remove(self.index, hash, key) {
             return false;
         }
         self.effects.touch(self.index, key, event, 1);
@@ -403,9 +427,10 @@ impl<'a> Db<'a> {
     /// the event (`expire`, `persist`) and calls [`Effects::touch`].
     pub fn set_expire_at(&mut self, key: &[u8], deadline: Option<UnixMs>) -> bool {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) {
+        if self.expired_for_change(hash, key) {
             return false;
         }
+        self.note_deadline(key, deadline);
         self.keyspace.set_expire(self.index, hash, key, deadline.map(|at| at.0))
     }
 
@@ -424,7 +449,7 @@ impl<'a> Db<'a> {
     fn open<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Edit<'e, T>, WrongType> {
         let hash = self.keyspace.table(self.index).hash(key);
         // What only counts as expired is no collection to change, but the key is there, to be overwritten.
-        let hidden = self.expired_now(hash, key);
+        let hidden = self.expired_for_change(hash, key);
         Edit::open(self, key, hash, hidden)
     }
 
@@ -458,7 +483,7 @@ impl<'a> Db<'a> {
         change: impl FnOnce(&mut Vec<u8>) -> (R, bool),
     ) -> Result<R, WrongType> {
         let hash = self.keyspace.table(self.index).hash(key);
-        let existed = !self.expired_now(hash, key) && self.find_and_renew(hash, key).is_some();
+        let existed = !self.expired_for_change(hash, key) && self.find_and_renew(hash, key).is_some();
         if existed {
             let (result, changed) = self.keyspace.edit_string(self.index, hash, key, change)?;
             if changed {
@@ -481,7 +506,7 @@ impl<'a> Db<'a> {
     /// the events.
     pub fn take(&mut self, key: &[u8]) -> Option<(Value, Option<UnixMs>)> {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) {
+        if self.expired_for_change(hash, key) {
             return None;
         }
         self.keyspace.take(self.index, hash, key)
@@ -491,6 +516,7 @@ impl<'a> Db<'a> {
     pub fn put_quietly(&mut self, key: &[u8], value: Value, deadline: Option<UnixMs>) {
         let hash = self.keyspace.table(self.index).hash(key);
         let expire = deadline.map(|at| at.0);
+        self.note_deadline(key, deadline);
         match value {
             Value::Int(number) => self.keyspace.upsert(self.index, hash, key, NewValue::Int(number), expire),
             Value::Bytes(bytes) => self.keyspace.upsert(self.index, hash, key, NewValue::Bytes(&bytes), expire),

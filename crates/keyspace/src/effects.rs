@@ -16,6 +16,7 @@ pub struct Effects {
     pub misses_wanted: bool,
     /// How many changes were made: what INFO calls rdb_changes_since_last_save counts these.
     pub dirty: u64,
+    told: bool,
     replicate: Replicate,
     dirty_before_command: u64,
     stream: Vec<u8>,
@@ -148,6 +149,7 @@ impl Effects {
 
     /// Journals a command besides what happens to the running one: the DEL of a key found expired, say.
     pub fn push<'a>(&mut self, db: usize, args: impl ExactSizeIterator<Item = &'a [u8]>) {
+        self.told = true;
         if self.journal_wanted {
             encode_command(&mut self.stream, args);
             self.commands.push(Effect { db: db as u32, end: self.stream.len(), any_db: false });
@@ -242,6 +244,11 @@ impl Effects {
         })
     }
 
+    /// Whether the unit changed the data set, so that it would stand in the journal if anybody read that.
+    pub fn changed_data(&self) -> bool {
+        self.dirty > 0 || self.told
+    }
+
     /// Whether the unit left nothing to journal and touched nothing anyone wants to hear of.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty() && self.touched.is_empty()
@@ -255,6 +262,7 @@ impl Effects {
     /// Empties everything for the next unit; buffers that grew large are given back.
     pub fn clear(&mut self) {
         self.dirty = 0;
+        self.told = false;
         self.dirty_before_command = 0;
         self.replicate = Replicate::AsSent;
         self.commands.clear();

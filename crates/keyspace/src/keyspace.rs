@@ -4,6 +4,7 @@ use base::UnixMs;
 use collections::Limits;
 
 use crate::db::WrongType;
+use crate::own_deadlines::OwnDeadlines;
 use crate::snapshot::Snapshot;
 use crate::table::{Garbage, KeyHasher, NewValue, OwnedValue, Reclaim, Table, TableMemory};
 use crate::usage::UsageClock;
@@ -67,6 +68,7 @@ pub struct Keyspace {
     seed: [u64; 2],
     /// Whether a stream was ever put in: files are then written in a version that carries all of it.
     pub(crate) had_streams: bool,
+    pub(crate) own_deadlines: OwnDeadlines,
     /// The settings of the data commands.
     pub settings: Settings,
     /// Counters.
@@ -83,7 +85,8 @@ impl Keyspace {
         let reclaim = Reclaim::new();
         let (clock, rng) = (UsageClock::default(), fastrand::Rng::with_seed(0));
         let tables = (0..count).map(|_| Table::new(seed, &reclaim)).collect();
-        Keyspace { tables, reclaim, seed, had_streams: false, settings, stats: Stats::default(), clock, rng }
+        let (stats, own_deadlines) = (Stats::default(), OwnDeadlines::default());
+        Keyspace { tables, reclaim, seed, had_streams: false, own_deadlines, settings, stats, clock, rng }
     }
 
     /// How many databases there are.
@@ -147,6 +150,7 @@ impl Keyspace {
         std::mem::swap(&mut self.reclaim, &mut fresh.reclaim);
         std::mem::swap(&mut self.seed, &mut fresh.seed);
         std::mem::swap(&mut self.had_streams, &mut fresh.had_streams);
+        std::mem::swap(&mut self.own_deadlines, &mut fresh.own_deadlines);
         fresh
     }
 
@@ -373,9 +377,11 @@ impl Keyspace {
     pub(crate) fn flush(&mut self, db: usize) {
         let empty = Table::new(self.seed, &self.reclaim);
         std::mem::replace(&mut self.tables[db], empty).retire(&mut self.reclaim);
+        self.own_deadlines.flush(db);
     }
 
     pub(crate) fn swap(&mut self, a: usize, b: usize) {
         self.tables.swap(a, b);
+        self.own_deadlines.swap(a, b);
     }
 }

@@ -58,6 +58,9 @@ pub struct Replication {
     /// Bytes on their way to the master.
     pub(crate) link_outbox: Vec<u8>,
     pub(crate) apply: Apply,
+    /// As a replica it has changed keys by itself since it was last equal to a master: clients wrote, keys were evicted or
+    /// expired. So what is in memory is neither what its stream says nor what its files hold.
+    pub(crate) own_effects: bool,
     /// The link as a client.
     pub(crate) upstream_client: UpstreamClient,
     /// Where each replica reads in the stream.
@@ -117,6 +120,7 @@ impl Replication {
             link: Link::new(link_settings(config), fastrand::Rng::with_seed(seed)),
             link_outbox: Vec::new(),
             apply: Apply::default(),
+            own_effects: false,
             upstream_client: UpstreamClient::default(),
             cursors: BTreeMap::new(),
             is_awake: false,

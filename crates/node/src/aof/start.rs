@@ -1,6 +1,7 @@
 //! Takes over what a start has loaded, and follows the settings and the history.
 
 use base::{ReplId, UnixMs};
+use config::Appendfsync;
 use journal::{Offset, Part, Place};
 use persist::aof::{FileInfo, Header, Manifest};
 
@@ -145,13 +146,17 @@ impl Node {
         }
     }
 
-    /// The data set and its history were replaced by a master's.
+    /// The data set and its history are no longer what is on disk: a master's replaced them, or a replica that has changed
+    /// keys by itself is promoted.
     pub(crate) fn restart_aof(&mut self) {
+        // What a replica acknowledges is on no disk in any case; with `always`, what a master does is.
+        let hold = !self.replication.is_replica() && self.config.appendfsync == Appendfsync::Always;
         if self.aof.is_on() {
-            self.start_anew(State::Starting { hold: false, refuse: None });
-        } else if self.config.appendonly {
+            self.aof.released = self.aof.released.min(self.replication.offset());
+            self.start_anew(State::Starting { hold, refuse: None });
+        } else if self.config.appendonly && !self.data_is_incomplete() {
             // It was wished for while there was no data set.
-            self.begin_aof(false);
+            self.begin_aof(hold);
         }
     }
 

@@ -63,7 +63,7 @@ pub(super) fn stats(node: &Node, out: &mut Fields) {
     out.put("latest_fork_usec", node.persistence.snapshot_pause.as_micros());
     out.put("total_forks", 0);
     out.put("migrate_cached_sockets", 0);
-    out.put("slave_expires_tracked_keys", 0);
+    out.put("slave_expires_tracked_keys", node.keyspace.own_deadlines_len());
     out.put("active_defrag_hits", 0);
     out.put("active_defrag_misses", 0);
     out.put("active_defrag_key_hits", 0);

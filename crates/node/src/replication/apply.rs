@@ -176,7 +176,7 @@ impl Node {
     /// A unit was applied: true. If it ends this server it counts for nothing.
     fn end_applied_unit(&mut self) -> bool {
         if !self.exiting {
-            self.commit();
+            self.commit_applied();
             self.serve_waiters();
         }
         !self.exiting

@@ -223,6 +223,7 @@ impl Node {
         }
         let replication = &mut self.replication;
         replication.history.adopt(replid);
+        replication.own_effects = false;
         replication.journal.restart(Offset(offset));
         replication.selected_db = None;
         replication.apply.db = stream_db.unwrap_or(0);
