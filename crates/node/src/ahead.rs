@@ -187,7 +187,7 @@ impl Request {
     #[inline]
     fn same_command(&self, input: &[u8], next: &Args<'_>, table: &CommandTable) -> Option<CommandId> {
         let args = self.args.view(&input[self.start..self.end]);
-        self.id.filter(|id| args.at(0) == next.at(0) && table.get(*id).subcommands.is_empty())
+        self.id.filter(|id| table.get(*id).is_known_by_name && args.at(0) == next.at(0))
     }
 }
 

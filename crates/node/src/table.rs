@@ -73,6 +73,8 @@ pub struct Command {
     pub full_name: String,
     /// Its subcommands.
     pub subcommands: Vec<CommandId>,
+    /// Whether the first word of a request is enough to know that it asks for this command.
+    pub is_known_by_name: bool,
     /// What is counted for it.
     pub stats: CommandStats,
     /// It never takes long by itself, and may share a reading of the clock with others.
@@ -160,11 +162,22 @@ impl CommandTable {
             CommandRow::Server(row) => row.meta.flags.has(Flags::FAST),
         };
         let (keys, reach) = (KeyRange::of(row.meta()), row.meta().reach);
-        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats, is_brief, keys, reach });
         let subcommands = match row {
             CommandRow::Data(row) => row.subcommands.iter().map(CommandRow::Data).collect::<Vec<_>>(),
             CommandRow::Server(row) => row.subcommands.iter().map(CommandRow::Server).collect(),
         };
+        let is_known_by_name = container.is_none() && subcommands.is_empty();
+        let none = Vec::new();
+        self.commands.push(Command {
+            row,
+            full_name,
+            subcommands: none,
+            is_known_by_name,
+            stats,
+            is_brief,
+            keys,
+            reach,
+        });
         let ids = subcommands.into_iter().map(|sub| self.add(sub, Some(&name))).collect();
         self.commands[usize::from(id.0)].subcommands = ids;
         id
