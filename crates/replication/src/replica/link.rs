@@ -14,7 +14,7 @@
 
 mod answers;
 
-use super::backoff::BackOff;
+use super::backoff::{BackOff, Spent};
 use super::handshake::{self, Introduction, NewId};
 use super::transfer::TransferReader;
 use super::{Input, LastSync, LinkFigures, LinkSettings, Output, Resume, SyncKind, TransferFigures};
@@ -101,7 +101,7 @@ enum Wait {
     /// Longer than the last time.
     Longer,
     /// The master is well and only asked for patience.
-    Shortest,
+    Patience,
 }
 
 /// Whether the connection has to be closed still.
@@ -412,9 +412,13 @@ impl Link {
         if std::mem::take(&mut self.hand_over) {
             self.outputs.push_back(Output::TakeOver(Err(reason.clone())));
         }
+        let spent = match self.state {
+            State::Receiving { .. } | State::Loading { .. } => Spent::Snapshot,
+            _ => Spent::Answers,
+        };
         let wait = match wait {
-            Wait::Longer => self.backoff.lengthen(&self.settings, &mut self.rng),
-            Wait::Shortest => self.backoff.shortest(&self.settings, &mut self.rng),
+            Wait::Longer => self.backoff.lengthen(spent, &self.settings, &mut self.rng),
+            Wait::Patience => self.backoff.patience(&self.settings, &mut self.rng),
         };
         self.log(Level::Warning, format!("Synchronisation failed, next attempt in {} ms: {reason}", wait.as_millis()));
         self.drop_connection(connection, &reason);
@@ -425,12 +429,12 @@ impl Link {
         self.log(Level::Warning, format!("Link to the master lost: {reason}"));
         self.drop_connection(connection, reason);
         self.down_since = Some(now);
-        if now.since(since) >= self.settings.backoff_min {
+        if now.since(since) >= self.settings.backoff_max {
             self.backoff.reset();
             self.connect(now);
         } else {
             // A master that takes us in and drops us at once must not be asked in a tight loop.
-            let wait = self.backoff.lengthen(&self.settings, &mut self.rng);
+            let wait = self.backoff.lengthen(Spent::Snapshot, &self.settings, &mut self.rng);
             self.state = State::BackOff { until: now + wait };
         }
     }

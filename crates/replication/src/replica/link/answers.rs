@@ -71,7 +71,7 @@ impl Link {
             (PsyncReply::Continue(_), None) => self.refuse(now, "PSYNC ? -1", line),
             (PsyncReply::Later, _) => {
                 let reason = format!("the master asks to come back later: {}", shown(line));
-                self.give_up(now, Connection::Open, Wait::Shortest, reason);
+                self.give_up(now, Connection::Open, Wait::Patience, reason);
             }
             (PsyncReply::Unsupported, _) if self.hand_over => self.refuse(now, "PSYNC FAILOVER", line),
             (PsyncReply::Unsupported, _) => {
