@@ -37,10 +37,13 @@ impl Topic {
 pub struct PubSub {
     topics: [HashMap<Arc<[u8]>, Vec<ConnId>>; 3],
     /// What each connection listens to.
-    by_conn: BTreeMap<(ConnId, u8), HashMap<Arc<[u8]>, Subscription>>,
+    by_conn: BTreeMap<(ConnId, u8), Subscriptions>,
     /// How many subscriptions there were.
     subscribed: u64,
 }
+
+/// What a connection listens to of one kind, by name.
+type Subscriptions = HashMap<Arc<[u8]>, Subscription>;
 
 /// That a connection listens to a topic.
 struct Subscription {
