@@ -2,12 +2,17 @@
 //! benchmark; what they share: the servers (`bench/servers.rs`), the load and the probe (`bench/load.rs`), the page
 //! (`bench/page.rs`).
 
+mod bigvalues;
 mod counts;
 mod eviction;
 mod journal;
 mod load;
+mod loading;
+mod memory;
 mod page;
+mod replication;
 mod servers;
+mod shapes;
 mod snapshot;
 mod throughput;
 
@@ -38,9 +43,13 @@ type Benchmark = fn(&Options) -> Outcome<()>;
 
 /// The benchmarks by name.
 const ALL: &[(&str, Benchmark)] = &[
+    ("bigvalues", bigvalues::run),
     ("counts", counts::run),
     ("eviction", eviction::run),
     ("journal", journal::run),
+    ("load", loading::run),
+    ("memory", memory::run),
+    ("replication", replication::run),
     ("snapshot", snapshot::run),
     ("throughput", throughput::run),
 ];

@@ -29,6 +29,10 @@ tasks:
   bench throughput [--quick] [--only TEXT] [--rounds N] [--note TEXT] [--program FILE]
                            measure beside Valkey 9.1, Redis 8.0 and Redis 7.0 and write the table into
                            docs/benchmarks.md; TEXT: only what has it in its name, or with --quick: not written
+  bench memory [--quick] [--only TEXT] [--note TEXT] [--program FILE]
+                           bytes per key beside the same peers; as above
+  bench load [--quick] [--rounds N] [--note TEXT] [--program FILE]
+                           how long a start takes that loads a file of 2 GB, beside Valkey 9.1; as above
   bench snapshot [--keys N] [--rounds N] [--rate N] [--note TEXT] [--program FILE]
   bench journal [--quick] [--rounds N] [--note TEXT] [--program FILE]
                            measure beside Valkey 9.1 and write the table into docs/benchmarks.md; FILE: ours,

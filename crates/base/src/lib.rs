@@ -6,10 +6,12 @@ mod event_class;
 mod glob;
 pub mod numbers;
 mod replid;
+mod room;
 mod time;
 
 pub use crc16::{SLOTS, crc16, key_slot};
 pub use event_class::EventClass;
 pub use glob::glob_match;
 pub use replid::ReplId;
+pub use room::{room_to_grow, size_class};
 pub use time::{Time, UnixMs};

@@ -2,7 +2,7 @@
 //! stays amortised (a block grows by at least an eighth).
 
 /// The smallest usual allocator class (multiples of 16, then four steps per doubling) that holds `len` bytes.
-fn size_class(len: usize) -> usize {
+pub(crate) fn size_class(len: usize) -> usize {
     if len <= 128 {
         return len.next_multiple_of(16).max(16);
     }
@@ -17,25 +17,29 @@ pub(crate) fn reserve(bytes: &mut Vec<u8>, extra: usize) {
     }
 }
 
-/// Gives memory back once less than half of it is used.
-pub(crate) fn shrink(bytes: &mut Vec<u8>) {
-    if bytes.capacity() > 64 && bytes.len() < bytes.capacity() / 2 {
-        bytes.shrink_to(size_class(bytes.len()));
+/// A block of bytes that knows its room, two words wide: a vector whose length stands elsewhere, in the bytes themselves.
+pub(crate) type Block = Box<[u8]>;
+
+/// Replaces `old_len` bytes at `at` by `new_len` bytes of unspecified content, moving what follows, in a block of which
+/// the first `len` bytes are used. Behind them is room; memory is given back once less than half of it is used.
+pub(crate) fn resize_block(block: &mut Block, len: usize, at: usize, old_len: usize, new_len: usize) {
+    let wanted = len - old_len + new_len;
+    if wanted > block.len() {
+        set_room(block, size_class(wanted));
+    }
+    if old_len != new_len {
+        block.copy_within(at + old_len..len, at + new_len);
+    }
+    if block.len() > 64 && wanted < block.len() / 2 {
+        set_room(block, size_class(wanted));
     }
 }
 
-/// Replaces `old_len` bytes at `at` by `new_len` bytes of unspecified content, moving what follows.
-pub(crate) fn resize_gap(bytes: &mut Vec<u8>, at: usize, old_len: usize, new_len: usize) {
-    let len = bytes.len();
-    if new_len > old_len {
-        reserve(bytes, new_len - old_len);
-        bytes.resize(len + new_len - old_len, 0);
-        bytes.copy_within(at + old_len..len, at + new_len);
-    } else if new_len < old_len {
-        bytes.copy_within(at + old_len..len, at + new_len);
-        bytes.truncate(len - (old_len - new_len));
-        shrink(bytes);
-    }
+fn set_room(block: &mut Block, room: usize) {
+    let mut bytes = std::mem::take(block).into_vec();
+    bytes.reserve_exact(room.saturating_sub(bytes.len()));
+    bytes.resize(room, 0);
+    *block = bytes.into_boxed_slice();
 }
 
 #[cfg(test)]
@@ -54,11 +58,13 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_moves_what_follows_and_nothing_else() {
-        let mut bytes = b"abcdef".to_vec();
-        resize_gap(&mut bytes, 2, 1, 3);
-        assert_eq!((&bytes[..2], &bytes[5..]), (&b"ab"[..], &b"def"[..]));
-        resize_gap(&mut bytes, 2, 3, 0);
-        assert_eq!(bytes, b"abdef");
+    fn a_block_keeps_room_when_it_grows_and_gives_it_back_when_little_is_used() {
+        let mut block: Block = b"abcdef".to_vec().into_boxed_slice();
+        resize_block(&mut block, 6, 2, 1, 3);
+        assert_eq!((&block[..2], &block[5..8], block.len()), (&b"ab"[..], &b"def"[..], 16));
+        resize_block(&mut block, 8, 2, 3, 200);
+        assert_eq!((&block[..2], &block[202..205], block.len()), (&b"ab"[..], &b"def"[..], 224));
+        resize_block(&mut block, 205, 2, 200, 0);
+        assert_eq!((&block[..5], block.len()), (&b"abdef"[..], 16));
     }
 }

@@ -16,20 +16,20 @@ pub use live::LiveHash;
 use packed::{PAIR, TRIPLE};
 use timed::Timed;
 
-use crate::table::{Table, TimedTableIter};
-use crate::{Corrupt, Element, Limits, Listpack, ListpackIter};
+use crate::table::{Table, TableApproach, TimedTableIter};
+use crate::{Approach, Corrupt, Element, Limits, Listpack, ListpackIter};
 
-/// Fields with values, some of them with a deadline. A clone is O(1) and keeps what it was cloned from. Nothing here looks
-/// at a clock: a field whose deadline has passed stays until it is removed.
+/// Fields with values, some of them with a deadline. A clone keeps what it was cloned from; it is O(1), or a copy of a
+/// small form. Nothing here looks at a clock: a field whose deadline has passed stays until it is removed.
 #[derive(Clone)]
 pub struct Hash(Repr);
 
 #[derive(Clone)]
 enum Repr {
     /// Fields and values.
-    Packed(Arc<Listpack>),
+    Packed(Listpack),
     /// Fields, values and deadlines.
-    PackedTimed(Arc<Listpack>),
+    PackedTimed(Listpack),
     /// Without deadlines.
     Table(Table),
     /// With at least one deadline.
@@ -56,7 +56,7 @@ impl Default for Hash {
 impl Hash {
     /// Without fields.
     pub fn new() -> Hash {
-        Hash(Repr::Packed(Arc::new(Listpack::new())))
+        Hash(Repr::Packed(Listpack::new()))
     }
 
     /// Takes a listpack of fields and values, converting it if it exceeds the limits. Fails on an odd count or a
@@ -64,10 +64,10 @@ impl Hash {
     pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Hash, Corrupt> {
         let fits = fits(&listpack, PAIR, limits);
         if fits && listpack.len().is_multiple_of(PAIR) && !listpack.may_repeat(PAIR) {
-            return Ok(Hash(Repr::Packed(Arc::new(listpack))));
+            return Ok(Hash(Repr::Packed(listpack)));
         }
         let table = table_of(&listpack)?;
-        Ok(Hash(if fits { Repr::Packed(Arc::new(listpack)) } else { Repr::Table(table) }))
+        Ok(Hash(if fits { Repr::Packed(listpack) } else { Repr::Table(table) }))
     }
 
     /// Takes a listpack of fields, values and deadlines (Unix milliseconds, 0 for none), as Redis 7.4 keeps it; without
@@ -78,7 +78,7 @@ impl Hash {
             return Hash::from_listpack(packed::without_deadlines(&listpack), limits);
         }
         if in_order && fits(&listpack, TRIPLE, limits) && !listpack.may_repeat(TRIPLE) {
-            return Ok(Hash(Repr::PackedTimed(Arc::new(listpack))));
+            return Ok(Hash(Repr::PackedTimed(listpack)));
         }
         let mut hash = Hash::new();
         hash.prepare(listpack.len() / TRIPLE, limits);
@@ -115,7 +115,7 @@ impl Hash {
     /// The fields and values of either small form as a listpack of pairs.
     pub fn to_listpack_of_pairs(&self) -> Option<Listpack> {
         match &self.0 {
-            Repr::Packed(listpack) => Some((**listpack).clone()),
+            Repr::Packed(listpack) => Some(listpack.clone()),
             Repr::PackedTimed(listpack) => Some(packed::without_deadlines(listpack)),
             Repr::Table(_) | Repr::TableTimed(_) => None,
         }
@@ -209,6 +209,16 @@ impl Hash {
     /// The hash as it is to be seen at a moment: without the fields whose deadlines are not after it.
     pub fn at(&self, now: UnixMs) -> LiveHash<'_> {
         LiveHash::new(self, now)
+    }
+
+    /// Sets out for a field, if the hash is large; `fetch` as in [`Approach::step`].
+    pub fn approach(&self, field: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+        let table = match &self.0 {
+            Repr::Packed(_) | Repr::PackedTimed(_) => return None,
+            Repr::Table(table) => table,
+            Repr::TableTimed(timed) => &timed.table,
+        };
+        Some(Approach::new(TableApproach::new(table, field, fetch)))
     }
 
     /// A command is about to set `fields` pairs: converts now if that alone is above the limit, as the peers do.
@@ -337,7 +347,7 @@ impl Hash {
     /// Estimate of the bytes allocated.
     pub fn memory_bytes(&self) -> usize {
         match &self.0 {
-            Repr::Packed(listpack) | Repr::PackedTimed(listpack) => listpack.memory_bytes() + size_of::<usize>(),
+            Repr::Packed(listpack) | Repr::PackedTimed(listpack) => listpack.memory_bytes(),
             Repr::Table(table) => table.memory_bytes(),
             Repr::TableTimed(timed) => timed.memory_bytes() + size_of::<usize>(),
         }
@@ -346,14 +356,14 @@ impl Hash {
     /// True if a clone shares nodes with this, so that the next write copies some.
     pub fn is_shared(&self) -> bool {
         match &self.0 {
-            Repr::Packed(listpack) | Repr::PackedTimed(listpack) => !listpack.is_unique(),
+            Repr::Packed(_) | Repr::PackedTimed(_) => false,
             Repr::Table(table) => table.is_shared(),
             Repr::TableTimed(timed) => !timed.is_unique() || timed.table.is_shared(),
         }
     }
 
     /// The listpack of a small form, and how many of its elements make a field.
-    fn packed_mut(&mut self) -> Option<(&mut Arc<Listpack>, usize)> {
+    fn packed_mut(&mut self) -> Option<(&mut Listpack, usize)> {
         match &mut self.0 {
             Repr::Packed(listpack) => Some((listpack, PAIR)),
             Repr::PackedTimed(listpack) => Some((listpack, TRIPLE)),
@@ -384,7 +394,7 @@ impl Hash {
         match &self.0 {
             // Triples may not fit where pairs did.
             Repr::Packed(listpack) if listpack.has_room_for(listpack.byte_len()) => {
-                self.0 = Repr::PackedTimed(Arc::new(packed::with_deadlines(listpack)));
+                self.0 = Repr::PackedTimed(packed::with_deadlines(listpack));
             }
             Repr::Packed(_) => {
                 self.convert();

@@ -3,15 +3,30 @@
 
 use std::fmt;
 
-use crate::{Corrupt, growth};
+use crate::Corrupt;
+use crate::growth::{self, Block};
 
 const HEADER: usize = 8;
 
-/// A set of integers in Redis's intset encoding.
-#[derive(Clone, PartialEq, Eq)]
+/// A set of integers in Redis's intset encoding. Two words wide, because it stands in the entries of the keyspace.
 pub struct Intset {
-    bytes: Vec<u8>,
+    /// The encoding, whose header says how long it is, and behind it room to grow.
+    block: Block,
 }
+
+impl Clone for Intset {
+    fn clone(&self) -> Intset {
+        Intset { block: self.as_bytes().into() }
+    }
+}
+
+impl PartialEq for Intset {
+    fn eq(&self, other: &Intset) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Intset {}
 
 impl Default for Intset {
     fn default() -> Intset {
@@ -22,7 +37,7 @@ impl Default for Intset {
 impl Intset {
     /// Without members.
     pub fn new() -> Intset {
-        Intset { bytes: vec![2, 0, 0, 0, 0, 0, 0, 0] }
+        Intset { block: Box::new([2, 0, 0, 0, 0, 0, 0, 0]) }
     }
 
     /// Takes bytes from outside after checking width, count and order.
@@ -38,7 +53,7 @@ impl Intset {
         if count.checked_mul(width) != Some(bytes.len() - HEADER) {
             return Err(Corrupt("intset count does not match its bytes"));
         }
-        let intset = Intset { bytes };
+        let intset = Intset { block: bytes.into_boxed_slice() };
         if !intset.iter().is_sorted_by(|a, b| a < b) {
             return Err(Corrupt("intset is not in ascending order"));
         }
@@ -47,17 +62,18 @@ impl Intset {
 
     /// The whole encoding.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.block[..self.byte_len()]
     }
 
     /// Number of members.
     pub fn len(&self) -> usize {
-        (self.bytes.len() - HEADER) / self.width()
+        let [_, _, _, _, a, b, c, d, ..] = *self.block else { unreachable!("a header is always there") };
+        u32::from_le_bytes([a, b, c, d]) as usize
     }
 
     /// True without members.
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER
+        self.len() == 0
     }
 
     /// The member at `index` in ascending order.
@@ -79,9 +95,10 @@ impl Intset {
         let Err(index) = self.search(value) else { return false };
         let width = self.width();
         let at = HEADER + index * width;
-        growth::resize_gap(&mut self.bytes, at, 0, width);
-        self.bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
-        self.write_count();
+        let len = self.byte_len();
+        growth::resize_block(&mut self.block, len, at, 0, width);
+        self.block[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
+        self.write_count(self.len() + 1);
         true
     }
 
@@ -89,8 +106,9 @@ impl Intset {
     pub fn remove(&mut self, value: i64) -> bool {
         let Ok(index) = self.search(value) else { return false };
         let width = self.width();
-        growth::resize_gap(&mut self.bytes, HEADER + index * width, width, 0);
-        self.write_count();
+        let len = self.byte_len();
+        growth::resize_block(&mut self.block, len, HEADER + index * width, width, 0);
+        self.write_count(self.len() - 1);
         true
     }
 
@@ -101,18 +119,22 @@ impl Intset {
 
     /// Bytes allocated.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes.capacity() + size_of::<Intset>()
+        self.block.len()
+    }
+
+    fn byte_len(&self) -> usize {
+        HEADER + self.len() * self.width()
     }
 
     fn width(&self) -> usize {
-        usize::from(self.bytes[0])
+        usize::from(self.block[0])
     }
 
     fn read(&self, index: usize) -> i64 {
         let width = self.width();
         let at = HEADER + index * width;
         let mut wide = [0; 8];
-        wide[8 - width..].copy_from_slice(&self.bytes[at..at + width]);
+        wide[8 - width..].copy_from_slice(&self.block[at..at + width]);
         i64::from_le_bytes(wide) >> (64 - 8 * width)
     }
 
@@ -131,18 +153,18 @@ impl Intset {
     }
 
     fn widen(&mut self, width: usize) {
-        let mut bytes = Vec::with_capacity(HEADER + (self.len() + 1) * width);
+        let mut bytes = Vec::with_capacity(HEADER + self.len() * width);
         bytes.extend_from_slice(&[width as u8, 0, 0, 0]);
-        bytes.extend_from_slice(&self.bytes[4..HEADER]);
+        bytes.extend_from_slice(&self.block[4..HEADER]);
         for value in self.iter() {
             bytes.extend_from_slice(&value.to_le_bytes()[..width]);
         }
-        self.bytes = bytes;
+        self.block = bytes.into_boxed_slice();
     }
 
-    fn write_count(&mut self) {
-        let count = u32::try_from(self.len()).expect("sets convert long before 2^32 members");
-        self.bytes[4..HEADER].copy_from_slice(&count.to_le_bytes());
+    fn write_count(&mut self, count: usize) {
+        let count = u32::try_from(count).expect("sets convert long before 2^32 members");
+        self.block[4..HEADER].copy_from_slice(&count.to_le_bytes());
     }
 }
 

@@ -2,10 +2,12 @@
 //! and a tree of shared nodes when large; and HyperLogLog, which is a string. Owns encodings and their conversion rules; knows nothing of keys, expiry
 //! or commands.
 //!
-//! Every collection is a handle on reference-counted nodes: `clone` is O(1), and a write to a shared collection copies
-//! only the path to the node it touches. Start reading at [`Element`] and [`Limits`], then the collection you need;
-//! [`Listpack`] and [`Intset`] are the compact encodings, byte for byte those of Redis.
+//! Every collection is a compact block of bytes while small, which a `clone` copies, and else a handle on reference-counted
+//! nodes, whose `clone` is O(1): a write to a shared collection copies only the path to the node it touches. Start reading
+//! at [`Element`] and [`Limits`], then the collection you need; [`Listpack`] and [`Intset`] are the compact encodings, byte
+//! for byte those of Redis.
 
+mod approach;
 mod corrupt;
 mod element;
 mod growth;
@@ -24,6 +26,7 @@ mod tree;
 pub mod ziplist;
 mod zset;
 
+pub use approach::Approach;
 pub use corrupt::Corrupt;
 pub use element::Element;
 pub use hash::{Hash, HashEntries, HashEntry, HashIter, LiveHash};

@@ -16,13 +16,13 @@ use node::{Node, NodeLimit};
 use crate::tree::{Leaf, NewLeaves, Tree, seek_rank};
 use crate::{Element, Limits, Listpack};
 
-/// Elements by position. A clone is O(1) and keeps what it was cloned from.
+/// Elements by position. A clone keeps what it was cloned from; it is O(1), or a copy of the small form.
 #[derive(Clone)]
 pub struct List(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Packed(Arc<Listpack>),
+    Packed(Listpack),
     Nodes(Arc<Tree<Node>>),
 }
 
@@ -42,7 +42,7 @@ impl Default for List {
 impl List {
     /// Without elements.
     pub fn new() -> List {
-        List(Repr::Packed(Arc::new(Listpack::new())))
+        List(Repr::Packed(Listpack::new()))
     }
 
     /// Number of elements.
@@ -127,7 +127,7 @@ impl List {
         match &mut self.0 {
             Repr::Packed(listpack) => {
                 let at = listpack.offset_of(index).expect("the index was checked");
-                Arc::make_mut(listpack).replace_at(at, crate::listpack::canonical(element));
+                listpack.replace_at(at, crate::listpack::canonical(element));
             }
             Repr::Nodes(tree) => {
                 let limit = NodeLimit::new(limits);
@@ -172,7 +172,7 @@ impl List {
         }
         match &mut self.0 {
             Repr::Packed(listpack) => {
-                Arc::make_mut(listpack).remove_range(start, count);
+                listpack.remove_range(start, count);
             }
             Repr::Nodes(tree) if count == tree.len() => *self = List::new(),
             Repr::Nodes(tree) => {
@@ -181,9 +181,13 @@ impl List {
                 while left > 0 {
                     let (node, first) = tree.leaf_at(start);
                     let here = left.min(first + node.len() - start);
-                    tree.edit(seek_rank::<Node>(start), |node| {
-                        (node.remove(start - first, here), NewLeaves::<Node>::new())
-                    });
+                    if here == node.len() {
+                        tree.remove_leaf(seek_rank::<Node>(start));
+                    } else {
+                        tree.edit(seek_rank::<Node>(start), |node| {
+                            (node.remove(start - first, here), NewLeaves::<Node>::new())
+                        });
+                    }
                     left -= here;
                 }
                 self.shrink(limits);
@@ -200,7 +204,7 @@ impl List {
                 if listpack.find(value, 1).is_none() {
                     return 0;
                 }
-                Arc::make_mut(listpack).remove_matching(value, max, from_back)
+                listpack.remove_matching(value, max, from_back)
             }
             Repr::Nodes(tree) => {
                 let removed = remove_matching_nodes(tree, value, max, from_back);
@@ -263,17 +267,16 @@ impl List {
 
     /// Estimate of the bytes allocated.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<usize>()
-            + match &self.0 {
-                Repr::Packed(listpack) => listpack.memory_bytes(),
-                Repr::Nodes(tree) => tree.memory_bytes(),
-            }
+        match &self.0 {
+            Repr::Packed(listpack) => listpack.memory_bytes(),
+            Repr::Nodes(tree) => tree.memory_bytes() + size_of::<usize>(),
+        }
     }
 
     /// True if a clone shares nodes with this, so that the next write copies some.
     pub fn is_shared(&self) -> bool {
         match &self.0 {
-            Repr::Packed(listpack) => !listpack.is_unique(),
+            Repr::Packed(_) => false,
             Repr::Nodes(tree) => !tree.is_unique(),
         }
     }
@@ -303,22 +306,27 @@ impl List {
     fn insert_raw(&mut self, index: usize, element: &[u8], limits: &Limits) {
         match &mut self.0 {
             Repr::Packed(listpack) => {
-                let listpack = Arc::make_mut(listpack);
                 let at = listpack.offset_of(index).unwrap_or(listpack.end());
                 listpack.insert_at(at, crate::listpack::canonical(element));
             }
             Repr::Nodes(tree) => {
                 let limit = NodeLimit::new(limits);
                 let (mut rank, (node, mut start)) = (index, tree.leaf_at(index));
+                let mut has_room = node.has_room(element, limit);
                 // At a border the node before may have room, where another node would have to be made.
-                if index == start && start > 0 && !node.has_room(element, limit) {
+                if index == start && start > 0 && !has_room {
                     let (before, its_start) = tree.leaf_at(index - 1);
                     if before.has_room(element, limit) {
-                        (rank, start) = (index - 1, its_start);
+                        (rank, start, has_room) = (index - 1, its_start, true);
                     }
                 }
-                Arc::make_mut(tree)
-                    .edit(seek_rank::<Node>(rank), |node| ((), node.insert(index - start, element, limit)));
+                let tree = Arc::make_mut(tree);
+                if has_room {
+                    let new = tree.leaf_mut_at(rank, 1).insert(index - start, element, limit);
+                    debug_assert!(new.is_empty(), "the element was put into the node that had room");
+                    return;
+                }
+                tree.edit(seek_rank::<Node>(rank), |node| ((), node.insert(index - start, element, limit)));
             }
         }
     }
@@ -329,16 +337,19 @@ impl List {
                 let at = listpack.offset_of(index)?;
                 let (element, next) = listpack.read(at);
                 let shown = f(element);
-                Arc::make_mut(listpack).remove_between(at..next, 1);
+                listpack.remove_between(at..next, 1);
                 Some(shown)
             }
             Repr::Nodes(tree) => {
-                let start = tree.leaf_at(index).1;
-                let shown = Arc::make_mut(tree).edit(seek_rank::<Node>(index), |node| {
-                    let shown = node.get(index - start).map(f);
-                    node.remove(index - start, 1);
-                    (shown, NewLeaves::<Node>::new())
-                });
+                let (node, start) = tree.leaf_at(index);
+                let is_last = node.len() == 1;
+                let shown = node.get(index - start).map(f);
+                let tree = Arc::make_mut(tree);
+                if is_last {
+                    tree.edit(seek_rank::<Node>(index), |node| (node.remove(0, 1), NewLeaves::<Node>::new()));
+                } else {
+                    tree.leaf_mut_at(index, -1).remove(index - start, 1);
+                }
                 self.shrink(limits);
                 shown
             }
@@ -366,7 +377,7 @@ impl List {
             && let Some(Node::Packed(listpack)) = tree.only_leaf()
             && allowed(listpack.byte_len(), listpack.len())
         {
-            self.0 = Repr::Packed(Arc::new(listpack.clone()));
+            self.0 = Repr::Packed(listpack.clone());
         }
     }
 }

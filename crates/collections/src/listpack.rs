@@ -14,7 +14,7 @@ use codec::{END, check_entry, entry_len, previous_entry, read_entry, write_entry
 
 use smallvec::SmallVec;
 
-use crate::growth;
+use crate::growth::{self, Block};
 use crate::hashing::hash_bytes;
 use crate::{Corrupt, Element};
 
@@ -24,11 +24,25 @@ const COUNT_UNKNOWN: u16 = u16::MAX;
 /// A listpack is not let grow beyond this, as the peers do not either.
 const BYTES_MAX: usize = 1 << 30;
 
-/// A sequence of elements in Redis's listpack encoding.
-#[derive(Clone, PartialEq, Eq)]
+/// A sequence of elements in Redis's listpack encoding. Two words wide, because it stands in the entries of the keyspace.
 pub struct Listpack {
-    bytes: Vec<u8>,
+    /// The encoding, whose first four bytes say how long it is, and behind it room to grow.
+    block: Block,
 }
+
+impl Clone for Listpack {
+    fn clone(&self) -> Listpack {
+        Listpack { block: self.as_bytes().into() }
+    }
+}
+
+impl PartialEq for Listpack {
+    fn eq(&self, other: &Listpack) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Listpack {}
 
 impl Default for Listpack {
     fn default() -> Listpack {
@@ -39,7 +53,7 @@ impl Default for Listpack {
 impl Listpack {
     /// Without elements.
     pub fn new() -> Listpack {
-        Listpack { bytes: vec![HEADER as u8 + 1, 0, 0, 0, 0, 0, END] }
+        Listpack { block: Box::new([HEADER as u8 + 1, 0, 0, 0, 0, 0, END]) }
     }
 
     /// Takes bytes from outside after checking every one of them.
@@ -47,8 +61,8 @@ impl Listpack {
         if bytes.len() < HEADER + 1 {
             return Err(Corrupt("listpack shorter than its header"));
         }
-        let mut listpack = Listpack { bytes };
-        let bytes = &listpack.bytes;
+        let mut listpack = Listpack { block: bytes.into_boxed_slice() };
+        let bytes = &listpack.block;
         if u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize != bytes.len() {
             return Err(Corrupt("listpack length does not match its bytes"));
         }
@@ -68,7 +82,7 @@ impl Listpack {
             COUNT_UNKNOWN => {
                 // From here on the count is known, if it can be.
                 let count = u16::try_from(count).unwrap_or(COUNT_UNKNOWN);
-                listpack.bytes[4..6].copy_from_slice(&count.to_le_bytes());
+                listpack.block[4..6].copy_from_slice(&count.to_le_bytes());
                 Ok(listpack)
             }
             stated if usize::from(stated) == count => Ok(listpack),
@@ -77,8 +91,9 @@ impl Listpack {
     }
 
     /// The whole encoding, header and end mark included.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.block[..self.byte_len()]
     }
 
     /// Number of elements; O(1) below 65535.
@@ -91,12 +106,14 @@ impl Listpack {
 
     /// True without elements.
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER + 1
+        self.byte_len() == HEADER + 1
     }
 
     /// Bytes of the whole encoding.
+    #[inline]
     pub fn byte_len(&self) -> usize {
-        self.bytes.len()
+        let [a, b, c, d, ..] = *self.block else { unreachable!("a header is always there") };
+        u32::from_le_bytes([a, b, c, d]) as usize
     }
 
     /// Appends an element.
@@ -112,13 +129,13 @@ impl Listpack {
             bytes += entry_len(element);
         }
         let mut at = self.end();
-        growth::resize_gap(&mut self.bytes, at, 0, bytes);
+        self.resize_gap(at, 0, bytes);
         for element in elements {
             let len = entry_len(element);
-            write_entry(&mut self.bytes[at..at + len], element);
+            write_entry(&mut self.block[at..at + len], element);
             at += len;
         }
-        self.update_header(0, count);
+        self.update_count(0, count);
     }
 
     /// Puts an element before all others.
@@ -128,27 +145,27 @@ impl Listpack {
 
     /// The element at `index`, walking from the nearer end.
     pub fn get(&self, index: usize) -> Option<Element<'_>> {
-        Some(read_entry(&self.bytes, self.offset_of(index)?).0)
+        Some(read_entry(self.as_bytes(), self.offset_of(index)?).0)
     }
 
     /// All elements in order.
     pub fn iter(&self) -> ListpackIter<'_> {
-        ListpackIter { bytes: &self.bytes, front: HEADER, back: self.end() }
+        ListpackIter { bytes: self.as_bytes(), front: HEADER, back: self.end() }
     }
 
     /// True if another `len` bytes of elements keep the listpack within what the format may hold.
     pub(crate) fn has_room_for(&self, len: usize) -> bool {
-        self.bytes.len() + len <= BYTES_MAX
+        self.byte_len() + len <= BYTES_MAX
     }
 
     /// Elements from the one at `offset` on.
     pub(crate) fn iter_at(&self, offset: usize) -> ListpackIter<'_> {
-        ListpackIter { bytes: &self.bytes, front: offset, back: self.end() }
+        ListpackIter { bytes: self.as_bytes(), front: offset, back: self.end() }
     }
 
     /// Elements before `offset`.
     pub(crate) fn iter_until(&self, offset: usize) -> ListpackIter<'_> {
-        ListpackIter { bytes: &self.bytes, front: HEADER, back: offset }
+        ListpackIter { bytes: self.as_bytes(), front: HEADER, back: offset }
     }
 
     /// Offset of the first entry.
@@ -158,7 +175,7 @@ impl Listpack {
 
     /// Offset behind the last entry.
     pub(crate) fn end(&self) -> usize {
-        self.bytes.len() - 1
+        self.byte_len() - 1
     }
 
     /// Offset of the element at `index`; for `index == len` the end.
@@ -173,7 +190,7 @@ impl Listpack {
             }
             let mut at = self.end();
             for _ in index..count {
-                at = previous_entry(&self.bytes, at);
+                at = previous_entry(self.as_bytes(), at);
             }
             return Some(at);
         }
@@ -182,7 +199,7 @@ impl Listpack {
             if at == self.end() {
                 return None;
             }
-            at = read_entry(&self.bytes, at).1;
+            at = read_entry(self.as_bytes(), at).1;
         }
         (at < self.end()).then_some(at)
     }
@@ -192,7 +209,7 @@ impl Listpack {
         let number = base::numbers::parse_i64(text);
         let mut at = HEADER;
         while at < self.end() {
-            let (element, mut next) = read_entry(&self.bytes, at);
+            let (element, mut next) = read_entry(self.as_bytes(), at);
             let equal = match element {
                 Element::Int(value) => number == Some(value),
                 Element::Bytes(bytes) => bytes == text,
@@ -201,7 +218,7 @@ impl Listpack {
                 return Some(at);
             }
             for _ in 1..stride {
-                next = read_entry(&self.bytes, next).1;
+                next = read_entry(self.as_bytes(), next).1;
             }
             at = next;
         }
@@ -218,36 +235,35 @@ impl Listpack {
 
     /// The element at an offset got from this listpack, and the offset behind it.
     pub(crate) fn read(&self, offset: usize) -> (Element<'_>, usize) {
-        read_entry(&self.bytes, offset)
+        read_entry(self.as_bytes(), offset)
     }
 
     /// Offset of the element before the one at `offset`, which is not the first.
     pub(crate) fn before(&self, offset: usize) -> usize {
-        previous_entry(&self.bytes, offset)
+        previous_entry(self.as_bytes(), offset)
     }
 
     /// Puts an element before the one at `offset`; returns the offset behind it.
     pub(crate) fn insert_at(&mut self, offset: usize, element: Element<'_>) -> usize {
         let len = entry_len(element);
-        growth::resize_gap(&mut self.bytes, offset, 0, len);
-        write_entry(&mut self.bytes[offset..offset + len], element);
-        self.update_header(0, 1);
+        self.resize_gap(offset, 0, len);
+        write_entry(&mut self.block[offset..offset + len], element);
+        self.update_count(0, 1);
         offset + len
     }
 
     /// Replaces the element at `offset`.
     pub(crate) fn replace_at(&mut self, offset: usize, element: Element<'_>) {
-        let old_len = read_entry(&self.bytes, offset).1 - offset;
+        let old_len = read_entry(self.as_bytes(), offset).1 - offset;
         let len = entry_len(element);
-        growth::resize_gap(&mut self.bytes, offset, old_len, len);
-        write_entry(&mut self.bytes[offset..offset + len], element);
-        self.update_header(0, 0);
+        self.resize_gap(offset, old_len, len);
+        write_entry(&mut self.block[offset..offset + len], element);
     }
 
     /// Removes the `count` elements that stand between the offsets of `range`.
     pub(crate) fn remove_between(&mut self, range: Range<usize>, count: usize) {
-        growth::resize_gap(&mut self.bytes, range.start, range.len(), 0);
-        self.update_header(count, 0);
+        self.resize_gap(range.start, range.len(), 0);
+        self.update_count(count, 0);
     }
 
     /// Removes up to `count` elements from `index` on; returns how many there were.
@@ -255,7 +271,7 @@ impl Listpack {
         let Some(start) = self.offset_of(index) else { return 0 };
         let (mut at, mut removed) = (start, 0);
         while removed < count && at < self.end() {
-            at = read_entry(&self.bytes, at).1;
+            at = read_entry(self.as_bytes(), at).1;
             removed += 1;
         }
         self.remove_between(start..at, removed);
@@ -267,9 +283,12 @@ impl Listpack {
         let mut removed = 0;
         let mut at = if from_back { self.end() } else { HEADER };
         while removed < max && at != if from_back { HEADER } else { self.end() } {
-            let (start, end) =
-                if from_back { (previous_entry(&self.bytes, at), at) } else { (at, read_entry(&self.bytes, at).1) };
-            let equal = read_entry(&self.bytes, start).0 == *text;
+            let (start, end) = if from_back {
+                (previous_entry(self.as_bytes(), at), at)
+            } else {
+                (at, read_entry(self.as_bytes(), at).1)
+            };
+            let equal = read_entry(self.as_bytes(), start).0 == *text;
             if equal {
                 self.remove_between(start..end, 1);
                 removed += 1;
@@ -283,31 +302,40 @@ impl Listpack {
     pub(crate) fn split_off(&mut self, index: usize) -> Listpack {
         let Some(offset) = self.offset_of(index) else { return Listpack::new() };
         let moved = self.iter_at(offset).count();
-        let mut tail = Listpack { bytes: Vec::with_capacity(HEADER + self.bytes.len() - offset) };
-        tail.bytes.extend_from_slice(&[0; HEADER]);
-        tail.bytes.extend_from_slice(&self.bytes[offset..]);
-        tail.update_header(0, moved);
+        let behind = &self.as_bytes()[offset..];
+        let mut bytes = Vec::with_capacity(HEADER + behind.len());
+        bytes.extend_from_slice(&((HEADER + behind.len()) as u32).to_le_bytes());
+        bytes.extend_from_slice(&[0; 2]);
+        bytes.extend_from_slice(behind);
+        let mut tail = Listpack { block: bytes.into_boxed_slice() };
+        tail.update_count(0, moved);
         self.remove_between(offset..self.end(), moved);
         tail
     }
 
     /// Bytes allocated.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes.capacity() + size_of::<Listpack>()
+        self.block.len()
+    }
+
+    /// Replaces `old_len` bytes at `at` by `new_len` bytes of unspecified content, moving what follows.
+    fn resize_gap(&mut self, at: usize, old_len: usize, new_len: usize) {
+        let len = self.byte_len();
+        growth::resize_block(&mut self.block, len, at, old_len, new_len);
+        let total = u32::try_from(len - old_len + new_len).expect("collections convert long before 4 GiB");
+        self.block[..4].copy_from_slice(&total.to_le_bytes());
     }
 
     fn header_count(&self) -> u16 {
-        u16::from_le_bytes([self.bytes[4], self.bytes[5]])
+        u16::from_le_bytes([self.block[4], self.block[5]])
     }
 
-    fn update_header(&mut self, removed: usize, added: usize) {
-        let total = u32::try_from(self.bytes.len()).expect("collections convert long before 4 GiB");
-        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
+    fn update_count(&mut self, removed: usize, added: usize) {
         let count = match self.header_count() {
             COUNT_UNKNOWN => COUNT_UNKNOWN,
             count => u16::try_from(usize::from(count) + added - removed).unwrap_or(COUNT_UNKNOWN),
         };
-        self.bytes[4..6].copy_from_slice(&count.to_le_bytes());
+        self.block[4..6].copy_from_slice(&count.to_le_bytes());
     }
 }
 

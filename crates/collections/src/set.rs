@@ -1,23 +1,74 @@
 //! A set: an intset while all members are integers, a listpack while small, a table when large.
 
-use triomphe::Arc;
-
 use crate::listpack::canonical;
-use crate::table::{Table, TableIter};
-use crate::{Corrupt, Element, Intset, Limits, Listpack, ListpackIter};
+use crate::table::{Table, TableApproach, TableIter};
+use crate::{Approach, Corrupt, Element, Intset, Limits, Listpack, ListpackIter};
 
 /// The peers keep no intset above this, whatever the setting.
 const INTSET_ENTRIES_MAX: usize = 1 << 30;
 
-/// Distinct members. A clone is O(1) and keeps what it was cloned from.
+/// Distinct members. A clone keeps what it was cloned from; it is O(1), or a copy of a small form.
 #[derive(Clone)]
 pub struct Set(Repr);
 
+/// Two words wide, because it stands in the entries of the keyspace: the form that sets of a few members mostly have is
+/// there, the others behind a pointer.
 #[derive(Clone)]
 enum Repr {
-    Intset(Arc<Intset>),
-    Packed(Arc<Listpack>),
+    Packed(Listpack),
+    Other(Box<Other>),
+}
+
+#[derive(Clone)]
+enum Other {
+    Intset(Intset),
     Table(Table),
+}
+
+/// The form of a set, for reading.
+enum Form<'a> {
+    Intset(&'a Intset),
+    Packed(&'a Listpack),
+    Table(&'a Table),
+}
+
+/// The form of a set, for writing.
+enum FormMut<'a> {
+    Intset(&'a mut Intset),
+    Packed(&'a mut Listpack),
+    Table(&'a mut Table),
+}
+
+impl Repr {
+    fn intset(intset: Intset) -> Repr {
+        Repr::Other(Box::new(Other::Intset(intset)))
+    }
+
+    fn table(table: Table) -> Repr {
+        Repr::Other(Box::new(Other::Table(table)))
+    }
+
+    #[inline]
+    fn form(&self) -> Form<'_> {
+        match self {
+            Repr::Packed(listpack) => Form::Packed(listpack),
+            Repr::Other(other) => match &**other {
+                Other::Intset(intset) => Form::Intset(intset),
+                Other::Table(table) => Form::Table(table),
+            },
+        }
+    }
+
+    #[inline]
+    fn form_mut(&mut self) -> FormMut<'_> {
+        match self {
+            Repr::Packed(listpack) => FormMut::Packed(listpack),
+            Repr::Other(other) => match &mut **other {
+                Other::Intset(intset) => FormMut::Intset(intset),
+                Other::Table(table) => FormMut::Table(table),
+            },
+        }
+    }
 }
 
 impl Default for Set {
@@ -72,19 +123,19 @@ fn draw(len: usize, count: usize, rng: &mut fastrand::Rng) -> Vec<bool> {
 impl Set {
     /// Without members.
     pub fn new() -> Set {
-        Set(Repr::Intset(Arc::new(Intset::new())))
+        Set(Repr::intset(Intset::new()))
     }
 
     /// An empty set that a plain list of so many members is read into, in the form with which the peers begin: if an intset
     /// could not hold that many it is a table, whatever they are.
     pub fn for_plain_list(members: usize, limits: &Limits) -> Set {
         let table = members > intset_entries_max(limits);
-        if table { Set(Repr::Table(Table::new())) } else { Set::new() }
+        if table { Set(Repr::table(Table::new())) } else { Set::new() }
     }
 
     /// Takes an intset, converting it if it exceeds the limits.
     pub fn from_intset(intset: Intset, limits: &Limits) -> Set {
-        let mut set = Set(Repr::Intset(Arc::new(intset)));
+        let mut set = Set(Repr::intset(intset));
         if set.len() > intset_entries_max(limits) {
             set.convert();
         }
@@ -96,7 +147,7 @@ impl Set {
         let fits = listpack.len() <= limits.set_max_listpack_entries
             && listpack.iter().all(|member| member.len() <= limits.set_max_listpack_value);
         if fits && !listpack.may_repeat(1) {
-            return Ok(Set(Repr::Packed(Arc::new(listpack))));
+            return Ok(Set(Repr::Packed(listpack)));
         }
         let mut table = Table::new();
         for member in listpack.iter() {
@@ -104,31 +155,31 @@ impl Set {
                 return Err(Corrupt("set listpack has a member twice"));
             }
         }
-        Ok(Set(if fits { Repr::Packed(Arc::new(listpack)) } else { Repr::Table(table) }))
+        Ok(Set(if fits { Repr::Packed(listpack) } else { Repr::table(table) }))
     }
 
     /// The bytes of the form for integers.
     pub fn as_intset(&self) -> Option<&Intset> {
-        match &self.0 {
-            Repr::Intset(intset) => Some(intset),
+        match self.0.form() {
+            Form::Intset(intset) => Some(intset),
             _ => None,
         }
     }
 
     /// The bytes of the small form.
     pub fn as_listpack(&self) -> Option<&Listpack> {
-        match &self.0 {
-            Repr::Packed(listpack) => Some(listpack),
+        match self.0.form() {
+            Form::Packed(listpack) => Some(listpack),
             _ => None,
         }
     }
 
     /// Number of members.
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Repr::Intset(intset) => intset.len(),
-            Repr::Packed(listpack) => listpack.len(),
-            Repr::Table(table) => table.len(),
+        match self.0.form() {
+            Form::Intset(intset) => intset.len(),
+            Form::Packed(listpack) => listpack.len(),
+            Form::Table(table) => table.len(),
         }
     }
 
@@ -139,19 +190,27 @@ impl Set {
 
     /// The name OBJECT ENCODING gives: `intset`, `listpack` or `hashtable`.
     pub fn encoding(&self) -> &'static str {
-        match &self.0 {
-            Repr::Intset(_) => "intset",
-            Repr::Packed(_) => "listpack",
-            Repr::Table(_) => "hashtable",
+        match self.0.form() {
+            Form::Intset(_) => "intset",
+            Form::Packed(_) => "listpack",
+            Form::Table(_) => "hashtable",
         }
     }
 
     /// True if `member` is in the set.
     pub fn contains(&self, member: &[u8]) -> bool {
-        match &self.0 {
-            Repr::Intset(intset) => base::numbers::parse_i64(member).is_some_and(|value| intset.contains(value)),
-            Repr::Packed(listpack) => listpack.find(member, 1).is_some(),
-            Repr::Table(table) => table.contains(member),
+        match self.0.form() {
+            Form::Intset(intset) => base::numbers::parse_i64(member).is_some_and(|value| intset.contains(value)),
+            Form::Packed(listpack) => listpack.find(member, 1).is_some(),
+            Form::Table(table) => table.contains(member),
+        }
+    }
+
+    /// Sets out for a member, if the set is large; `fetch` as in [`Approach::step`].
+    pub fn approach(&self, member: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+        match self.0.form() {
+            Form::Intset(_) | Form::Packed(_) => None,
+            Form::Table(table) => Some(Approach::new(TableApproach::new(table, member, fetch))),
         }
     }
 
@@ -161,18 +220,18 @@ impl Set {
         if self.is_empty() {
             let fits_listpack = members <= limits.set_max_listpack_entries;
             if base::numbers::parse_i64(first).is_some() && members <= limits.set_max_intset_entries {
-                self.0 = Repr::Intset(Arc::new(Intset::new()));
+                self.0 = Repr::intset(Intset::new());
             } else if fits_listpack {
-                self.0 = Repr::Packed(Arc::new(Listpack::new()));
+                self.0 = Repr::Packed(Listpack::new());
             } else {
-                self.0 = Repr::Table(Table::new());
+                self.0 = Repr::table(Table::new());
             }
             return;
         }
-        let members_max = match &self.0 {
-            Repr::Intset(_) => limits.set_max_intset_entries,
-            Repr::Packed(_) => limits.set_max_listpack_entries,
-            Repr::Table(_) => return,
+        let members_max = match self.0.form() {
+            Form::Intset(_) => limits.set_max_intset_entries,
+            Form::Packed(_) => limits.set_max_listpack_entries,
+            Form::Table(_) => return,
         };
         if members > members_max {
             self.convert();
@@ -181,13 +240,13 @@ impl Set {
 
     /// True if the member is new.
     pub fn add(&mut self, member: &[u8], limits: &Limits) -> bool {
-        match &mut self.0 {
-            Repr::Intset(intset) => match base::numbers::parse_i64(member) {
+        match self.0.form_mut() {
+            FormMut::Intset(intset) => match base::numbers::parse_i64(member) {
                 Some(value) => {
                     if intset.contains(value) {
                         return false;
                     }
-                    Arc::make_mut(intset).insert(value);
+                    intset.insert(value);
                     if self.len() > intset_entries_max(limits) {
                         self.convert();
                     }
@@ -195,7 +254,7 @@ impl Set {
                 }
                 None => self.leave_intset(member, limits),
             },
-            Repr::Packed(listpack) => {
+            FormMut::Packed(listpack) => {
                 if listpack.find(member, 1).is_some() {
                     return false;
                 }
@@ -205,45 +264,45 @@ impl Set {
                 if !fits {
                     return self.convert().set(member, b"");
                 }
-                Arc::make_mut(listpack).push_back(member);
+                listpack.push_back(member);
                 true
             }
-            Repr::Table(table) => table.set(member, b""),
+            FormMut::Table(table) => table.set(member, b""),
         }
     }
 
     /// True if the member was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
-        match &mut self.0 {
-            Repr::Intset(intset) => {
+        match self.0.form_mut() {
+            FormMut::Intset(intset) => {
                 let Some(value) = base::numbers::parse_i64(member) else { return false };
-                intset.contains(value) && Arc::make_mut(intset).remove(value)
+                intset.contains(value) && intset.remove(value)
             }
-            Repr::Packed(listpack) => {
+            FormMut::Packed(listpack) => {
                 let Some(at) = listpack.find(member, 1) else { return false };
                 let end = listpack.read(at).1;
-                Arc::make_mut(listpack).remove_between(at..end, 1);
+                listpack.remove_between(at..end, 1);
                 true
             }
-            Repr::Table(table) => table.remove(member),
+            FormMut::Table(table) => table.remove(member),
         }
     }
 
     /// All members: ascending in an intset, in insertion order in a listpack, in hash order in a table.
     pub fn iter(&self) -> SetIter<'_> {
-        SetIter(match &self.0 {
-            Repr::Intset(intset) => IterRepr::Intset(intset, 0),
-            Repr::Packed(listpack) => IterRepr::Packed(listpack.iter()),
-            Repr::Table(table) => IterRepr::Table(table.iter()),
+        SetIter(match self.0.form() {
+            Form::Intset(intset) => IterRepr::Intset(intset, 0),
+            Form::Packed(listpack) => IterRepr::Packed(listpack.iter()),
+            Form::Table(table) => IterRepr::Table(table.iter()),
         })
     }
 
     /// The member at a position of the iteration order, which any write may change: for drawing distinct samples.
     pub fn nth(&self, index: usize) -> Option<Element<'_>> {
-        match &self.0 {
-            Repr::Intset(intset) => intset.get(index).map(Element::Int),
-            Repr::Packed(listpack) => listpack.get(index),
-            Repr::Table(table) => table.nth(index).map(|(member, _)| Element::Bytes(member)),
+        match self.0.form() {
+            Form::Intset(intset) => intset.get(index).map(Element::Int),
+            Form::Packed(listpack) => listpack.get(index),
+            Form::Table(table) => table.nth(index).map(|(member, _)| Element::Bytes(member)),
         }
     }
 
@@ -269,8 +328,8 @@ impl Set {
         }
         let chosen = draw(len, count, rng);
         let before = self.clone();
-        match &mut self.0 {
-            Repr::Table(table) => {
+        match self.0.form_mut() {
+            FormMut::Table(table) => {
                 let mut stays = chosen.iter().map(|chosen| !chosen);
                 table.retain(|_, _| stays.next().expect("a place for each member"));
             }
@@ -286,8 +345,8 @@ impl Set {
     /// Emits about `count` members from `cursor` on (all of them while small) and returns the next cursor, 0 at the end.
     /// What is present throughout a scan is emitted at least once.
     pub fn scan(&self, cursor: u64, count: usize, mut emit: impl FnMut(Element<'_>)) -> u64 {
-        match &self.0 {
-            Repr::Table(table) => table.scan(cursor, count, |member, _| emit(Element::Bytes(member))),
+        match self.0.form() {
+            Form::Table(table) => table.scan(cursor, count, |member, _| emit(Element::Bytes(member))),
             _ => {
                 self.iter().for_each(emit);
                 0
@@ -297,25 +356,24 @@ impl Set {
 
     /// Estimate of the bytes allocated.
     pub fn memory_bytes(&self) -> usize {
-        match &self.0 {
-            Repr::Intset(intset) => intset.memory_bytes() + size_of::<usize>(),
-            Repr::Packed(listpack) => listpack.memory_bytes() + size_of::<usize>(),
-            Repr::Table(table) => table.memory_bytes(),
+        match self.0.form() {
+            Form::Intset(intset) => intset.memory_bytes(),
+            Form::Packed(listpack) => listpack.memory_bytes(),
+            Form::Table(table) => table.memory_bytes(),
         }
     }
 
     /// True if a clone shares nodes with this, so that the next write copies some.
     pub fn is_shared(&self) -> bool {
-        match &self.0 {
-            Repr::Intset(intset) => !intset.is_unique(),
-            Repr::Packed(listpack) => !listpack.is_unique(),
-            Repr::Table(table) => table.is_shared(),
+        match self.0.form() {
+            Form::Intset(_) | Form::Packed(_) => false,
+            Form::Table(table) => table.is_shared(),
         }
     }
 
     /// Adds a member that is no integer to an intset.
     fn leave_intset(&mut self, member: &[u8], limits: &Limits) -> bool {
-        let Repr::Intset(intset) = &self.0 else { unreachable!("called for intsets only") };
+        let Form::Intset(intset) = self.0.form() else { unreachable!("called for intsets only") };
         // The first and last are the longest, apart from the sign.
         let ends = [intset.get(0), intset.len().checked_sub(1).and_then(|last| intset.get(last))];
         let longest = ends.into_iter().flatten().map(|value| Element::Int(value).len()).max().unwrap_or(0);
@@ -329,20 +387,20 @@ impl Set {
             listpack.insert_at(listpack.end(), Element::Int(value));
         }
         listpack.insert_at(listpack.end(), canonical(member));
-        self.0 = Repr::Packed(Arc::new(listpack));
+        self.0 = Repr::Packed(listpack);
         true
     }
 
     fn convert(&mut self) -> &mut Table {
-        if !matches!(self.0, Repr::Table(_)) {
+        if !matches!(self.0.form(), Form::Table(_)) {
             let mut table = Table::new();
             for member in self.iter() {
                 member.with_bytes(|member| table.set(member, b""));
             }
-            self.0 = Repr::Table(table);
+            self.0 = Repr::table(table);
         }
-        match &mut self.0 {
-            Repr::Table(table) => table,
+        match self.0.form_mut() {
+            FormMut::Table(table) => table,
             _ => unreachable!("converted above"),
         }
     }

@@ -12,13 +12,16 @@
 //! cursor counts in. Growth splits one leaf at a time; there is no rehash. Every child carries its number of entries, so
 //! the n-th entry, and with it a uniformly random one, is found on one path.
 
+mod approach;
 mod inner;
 mod leaf;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use approach::TableApproach;
 use inner::Child;
 use leaf::{Entry, Leaf};
+use triomphe::Arc;
 
 use crate::hashing::hash_bytes;
 
@@ -31,13 +34,13 @@ const MEMORY_SAMPLES: u64 = 8;
 /// A map from bytes to bytes; see the top of this file.
 #[derive(Clone)]
 pub(crate) struct Table {
-    root: Child,
+    root: Arc<Child>,
 }
 
 impl Table {
     /// Without entries.
     pub(crate) fn new() -> Table {
-        Table { root: Child::empty() }
+        Table { root: Arc::new(Child::empty()) }
     }
 
     /// Number of entries.
@@ -48,39 +51,34 @@ impl Table {
     /// The value under `key`.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
         let hash = hash_bytes(key);
-        let leaf = self.root.leaf(hash).0;
+        let leaf = self.root.leaf(hash);
         Some(leaf.entry(leaf.find(hash, key)?).1)
-    }
-
-    /// Goes to where `key` would stand, without waiting for it: the memory on the way is then nearer for the next call.
-    pub(crate) fn touch(&self, key: &[u8]) {
-        self.root.leaf(hash_bytes(key)).0.touch();
     }
 
     /// True if there is an entry under `key`.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         let hash = hash_bytes(key);
-        self.root.leaf(hash).0.find(hash, key).is_some()
+        self.root.leaf(hash).find(hash, key).is_some()
     }
 
     /// The value under `key` and its deadline, in Unix milliseconds.
     pub(crate) fn get_timed(&self, key: &[u8]) -> Option<(&[u8], Option<i64>)> {
         let hash = hash_bytes(key);
-        let leaf = self.root.leaf(hash).0;
+        let leaf = self.root.leaf(hash);
         let (_, value, deadline) = leaf.timed_entry(leaf.find(hash, key)?);
         Some((value, deadline))
     }
 
     /// The entry with this deadline whose key has this hash.
     pub(crate) fn find_due(&self, hash: u64, deadline: i64) -> Option<&[u8]> {
-        let leaf = self.root.leaf(hash).0;
+        let leaf = self.root.leaf(hash);
         Some(leaf.entry(leaf.find_due(hash, deadline)?).0)
     }
 
     /// Sets or clears the deadline of an entry that exists.
     pub(crate) fn set_deadline(&mut self, key: &[u8], deadline: Option<i64>) {
         let hash = hash_bytes(key);
-        let leaf = self.root.leaf_mut(hash);
+        let leaf = Arc::make_mut(&mut self.root).leaf_mut(hash);
         let place = leaf.find(hash, key).expect("the caller found the entry");
         leaf.set_deadline(place, deadline);
     }
@@ -88,30 +86,34 @@ impl Table {
     /// Adds, or replaces the value and keeps the deadline; true if `key` is new.
     pub(crate) fn set(&mut self, key: &[u8], value: &[u8]) -> bool {
         let hash = hash_bytes(key);
-        let new = self.root.set(hash, 0, key, value);
-        if new {
-            self.root.split_if_full(0);
+        let root = Arc::make_mut(&mut self.root);
+        let leaf = root.leaf_mut(hash);
+        if let Some(place) = leaf.find(hash, key) {
+            leaf.replace(place, value);
+            return false;
         }
-        new
+        leaf.insert(hash, key, value, None);
+        root.added(hash, 0);
+        true
     }
 
     /// True if there was an entry under `key`. A missing key copies no shared node.
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
         let hash = hash_bytes(key);
-        let Some(index) = self.root.leaf(hash).0.find(hash, key) else { return false };
-        self.root.remove(hash, 0, index);
+        let Some(index) = self.root.leaf(hash).find(hash, key) else { return false };
+        Arc::make_mut(&mut self.root).remove(hash, 0, index);
         true
     }
 
     /// Keeps the entries for which `keep` holds; it is asked in the order of [`Table::iter`]. Takes one pass over all
     /// entries, and so less than removing many of them one by one.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
-        self.root.retain(&mut keep);
+        Arc::make_mut(&mut self.root).retain(&mut keep);
     }
 
     /// All entries, in hash order.
     pub(crate) fn iter(&self) -> TableIter<'_> {
-        let (leaf, end) = self.root.leaf(0);
+        let (leaf, end) = self.root.leaf_and_end(0);
         TableIter { root: &self.root, leaf, index: 0, end }
     }
 
@@ -145,7 +147,7 @@ impl Table {
         let mut emitted = 0;
         let leaves_max = count.saturating_mul(10);
         for visited in 1usize.. {
-            let (leaf, end) = self.root.leaf(position);
+            let (leaf, end) = self.root.leaf_and_end(position);
             (0..leaf.len()).for_each(|place| emit(leaf.timed_entry(place)));
             emitted += leaf.len();
             let Some(end) = end else { return 0 };
@@ -160,12 +162,12 @@ impl Table {
 
     /// Estimate of the bytes allocated, from a few leaves.
     pub(crate) fn memory_bytes(&self) -> usize {
-        if let Child::Leaf { leaf, .. } = &self.root {
+        if let Child::Leaf { leaf, .. } = &*self.root {
             return leaf.memory_bytes();
         }
         let (mut bytes, mut entries) = (0, 0);
         for sample in 0..MEMORY_SAMPLES {
-            let leaf = self.root.leaf(sample * (u64::MAX / MEMORY_SAMPLES)).0;
+            let leaf = self.root.leaf(sample * (u64::MAX / MEMORY_SAMPLES));
             bytes += leaf.memory_bytes() + size_of::<Child>();
             entries += leaf.len();
         }
@@ -174,7 +176,7 @@ impl Table {
 
     /// True if a clone shares the root, so that the next write copies a path.
     pub(crate) fn is_shared(&self) -> bool {
-        self.root.is_shared()
+        !self.root.is_unique() || self.root.is_shared()
     }
 }
 
@@ -191,7 +193,7 @@ impl<'a> TableIter<'a> {
     #[inline]
     fn next_place(&mut self) -> Option<(&'a Leaf, usize)> {
         while self.index == self.leaf.len() {
-            (self.leaf, self.end) = self.root.leaf(self.end?);
+            (self.leaf, self.end) = self.root.leaf_and_end(self.end?);
             self.index = 0;
         }
         self.index += 1;

@@ -14,15 +14,16 @@ use leaf::ZLeaf;
 use packed::Pairs;
 use score::read_score;
 
-use crate::{Corrupt, Element, Limits, Listpack};
+use crate::table::TableApproach;
+use crate::{Approach, Corrupt, Element, Limits, Listpack};
 
-/// Members ordered by (score, member). A clone is O(1) and keeps what it was cloned from.
+/// Members ordered by (score, member). A clone keeps what it was cloned from; it is O(1), or a copy of the small form.
 #[derive(Clone)]
 pub struct ZSet(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Packed(Arc<Listpack>),
+    Packed(Listpack),
     Large(Arc<Large>),
 }
 
@@ -48,7 +49,7 @@ impl Default for ZSet {
 impl ZSet {
     /// Without members.
     pub fn new() -> ZSet {
-        ZSet(Repr::Packed(Arc::new(Listpack::new())))
+        ZSet(Repr::Packed(Listpack::new()))
     }
 
     /// Takes a listpack of members and scores, converting it if it exceeds the limits. Fails on an odd count, a
@@ -57,7 +58,7 @@ impl ZSet {
         let fits = listpack.len() / 2 <= limits.zset_max_listpack_entries
             && listpack.iter().step_by(2).all(|member| member.len() <= limits.zset_max_listpack_value);
         if fits && packed::is_ascending(&listpack) && !listpack.may_repeat(2) {
-            return Ok(ZSet(Repr::Packed(Arc::new(listpack))));
+            return Ok(ZSet(Repr::Packed(listpack)));
         }
         let mut large = Large::new();
         let mut elements = listpack.iter();
@@ -68,7 +69,7 @@ impl ZSet {
                 return Err(Corrupt("sorted set listpack has a member twice"));
             }
         }
-        Ok(ZSet(if fits { Repr::Packed(Arc::new(packed_from(&large))) } else { Repr::Large(Arc::new(large)) }))
+        Ok(ZSet(if fits { Repr::Packed(packed_from(&large)) } else { Repr::Large(Arc::new(large)) }))
     }
 
     /// The bytes of the small form.
@@ -79,10 +80,19 @@ impl ZSet {
         }
     }
 
-    /// Fetches the memory in which `member` would be looked for, without waiting for it.
-    pub fn touch(&self, member: &[u8]) {
-        if let Repr::Large(large) = &self.0 {
-            large.table.touch(member);
+    /// Sets out for a member, if the set is large; `fetch` as in [`Approach::step`].
+    pub fn approach(&self, member: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+        match &self.0 {
+            Repr::Packed(_) => None,
+            Repr::Large(large) => Some(Approach::new(TableApproach::new(&large.table, member, fetch))),
+        }
+    }
+
+    /// Sets out for the member at a rank, as it is found by its name.
+    pub fn approach_rank(&self, rank: usize, fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+        match &self.0 {
+            Repr::Large(large) if rank < large.len() => self.approach(large.get(rank).0, fetch),
+            Repr::Packed(_) | Repr::Large(_) => None,
         }
     }
 
@@ -121,7 +131,6 @@ impl ZSet {
             let found = packed::find(listpack, member);
             if let Some((at, old)) = found {
                 if old != score {
-                    let listpack = Arc::make_mut(listpack);
                     packed::remove(listpack, at);
                     packed::insert(listpack, member, score);
                 }
@@ -131,7 +140,7 @@ impl ZSet {
                 && member.len() <= limits.zset_max_listpack_value
                 && listpack.has_room_for(member.len());
             if fits {
-                packed::insert(Arc::make_mut(listpack), member, score);
+                packed::insert(listpack, member, score);
                 return None;
             }
         }
@@ -143,7 +152,7 @@ impl ZSet {
         match &mut self.0 {
             Repr::Packed(listpack) => {
                 let (at, score) = packed::find(listpack, member)?;
-                packed::remove(Arc::make_mut(listpack), at);
+                packed::remove(listpack, at);
                 Some(score)
             }
             Repr::Large(large) => {
@@ -227,7 +236,7 @@ impl ZSet {
         }
         match &mut self.0 {
             Repr::Packed(listpack) => {
-                Arc::make_mut(listpack).remove_range(start * 2, count * 2);
+                listpack.remove_range(start * 2, count * 2);
             }
             Repr::Large(large) if count == large.len() => *large = Arc::new(Large::new()),
             Repr::Large(large) => Arc::make_mut(large).remove_rank_range(start, count),
@@ -256,17 +265,16 @@ impl ZSet {
 
     /// Estimate of the bytes allocated.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<usize>()
-            + match &self.0 {
-                Repr::Packed(listpack) => listpack.memory_bytes(),
-                Repr::Large(large) => large.memory_bytes(),
-            }
+        match &self.0 {
+            Repr::Packed(listpack) => listpack.memory_bytes(),
+            Repr::Large(large) => large.memory_bytes() + size_of::<usize>(),
+        }
     }
 
     /// True if a clone shares nodes with this, so that the next write copies some.
     pub fn is_shared(&self) -> bool {
         match &self.0 {
-            Repr::Packed(listpack) => !listpack.is_unique(),
+            Repr::Packed(_) => false,
             Repr::Large(large) => !large.is_unique(),
         }
     }

@@ -59,7 +59,7 @@ fn setbit(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let was = ctx.db.edit_string_if(&args[1], SETBIT_EVENT, |bytes| {
         let grows = bytes.len() <= at;
         if grows {
-            bytes.resize(at + 1, 0);
+            keyspace::fill_with_zeros(bytes, at + 1);
         }
         let was = bytes[at] & mask != 0;
         if was != on {

@@ -29,7 +29,7 @@ pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_i
 pub use error::{Error, Outcome, quotable};
 pub use flags::{Categories, Flags};
 pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
-pub use row::{Meta, Row};
+pub use row::{Meta, Reach, Row};
 
 /// Every data command, by group.
 pub const GROUPS: &[&[DataRow]] = &[

@@ -31,6 +31,19 @@ impl<F: Copy> Row<F> {
     }
 }
 
+/// An element that a command will look for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// None, or nobody knows before it runs.
+    Unknown,
+    /// The member or field at this place among the arguments; others may follow.
+    Named(u8),
+    /// The first member of a sorted set.
+    Lowest,
+    /// The last member of a sorted set.
+    Highest,
+}
+
 /// What describes a command to clients, to ACL and to the gate.
 #[derive(Clone, Copy)]
 pub struct Meta {
@@ -42,8 +55,8 @@ pub struct Meta {
     pub extra_categories: Categories,
     /// Where its keys stand.
     pub keys: &'static [KeySpec],
-    /// Where the first member of a sorted set stands that it looks for; 0: nowhere.
-    pub member: u8,
+    /// Which element of the collection of its first key it looks for, that can be said beforehand.
+    pub reach: Reach,
     /// One line that says what it does.
     pub summary: &'static str,
     /// The first Redis version that had it.
@@ -68,7 +81,7 @@ impl Meta {
             flags,
             extra_categories: Categories::NONE,
             keys: &[],
-            member: 0,
+            reach: Reach::Unknown,
             summary: "",
             since,
             group,
@@ -92,9 +105,15 @@ impl Meta {
         self
     }
 
-    /// Says where the first member of a set or sorted set stands, so that it can be fetched ahead.
+    /// Says where the first member or field stands, so that it can be fetched ahead.
     pub const fn member(mut self, at: u8) -> Meta {
-        self.member = at;
+        self.reach = Reach::Named(at);
+        self
+    }
+
+    /// Says that it looks for the member at an end of a sorted set, so that this can be fetched ahead.
+    pub const fn end(mut self, reach: Reach) -> Meta {
+        self.reach = reach;
         self
     }
 

@@ -11,8 +11,11 @@ mod number;
 pub(crate) mod read;
 mod set;
 
-use keyspace::Str;
+use std::sync::Arc;
+
 use keyspace::notify::{Class, Event};
+use keyspace::{Db, SharedString, Str, Ttl};
+use resp::Args;
 
 use crate::context::DataRow;
 use crate::error::Error;
@@ -49,6 +52,14 @@ pub(crate) const SET_EVENT: Event = Event::new(Class::STRING, "set");
 pub(crate) const EXPIRE_EVENT: Event = Event::new(Class::GENERIC, "expire");
 /// What a deletion notifies.
 pub(crate) const DEL_EVENT: Event = Event::new(Class::GENERIC, "del");
+
+/// Sets a key to argument `at`: a long one is shared with the request instead of copied.
+pub(crate) fn set_argument(db: &mut Db<'_>, key: &[u8], args: &Args<'_>, at: usize, ttl: Ttl, event: Event) {
+    match args.large(at) {
+        Some(large) => db.set_shared(key, SharedString::of_counted(Arc::clone(large)), ttl, event),
+        None => db.set_string(key, &args[at], ttl, event),
+    }
+}
 
 /// Replies a string as a bulk: a long one is shared with the outbox instead of copied.
 pub(crate) fn reply_string(reply: &mut resp::Reply<'_>, value: Str<'_>) {

@@ -166,6 +166,7 @@ settings! {
     client_query_buffer_limit: u64 = 1 << 30,
     proto_max_bulk_len: u64 = 512 << 20,
     client_output_buffer_limit: ClientBufferLimits = DEFAULT_BUFFER_LIMITS,
+    jemalloc_bg_thread: bool = true,
     lazyfree_lazy_eviction: bool = false,
     lazyfree_lazy_expire: bool = false,
     lazyfree_lazy_server_del: bool = false,

@@ -10,15 +10,16 @@ use crate::keyspace::{Keyspace, Settings};
 use crate::notify::{Class, Event};
 use crate::table::{EntryRef, NewValue};
 use crate::usage::UsageClock;
-use crate::value::{Collection, Kind, Object, Str, Value, ValueRef};
+use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
 
 /// What a command meets when a key is past its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExpiryMode {
     /// The key is deleted and a DEL is journalled: a master.
     Delete,
-    /// The key is as if it were not there, but stays until the master deletes it: a client of a replica, or
-    /// of a master while writes are paused.
+    /// The key is as if it were not there, but reads leave it to the master to delete it: a client of a replica, or of a
+    /// master while writes are paused. Writes of such a client are those of a writable replica. They delete it, and a key
+    /// that they give a deadline is remembered: it is this server's to delete when the time has come.
     Hide,
     /// Nothing counts as expired: commands from the master, and replay.
     Ignore,
@@ -151,7 +152,7 @@ impl<'a> Db<'a> {
     /// Whether the key exists, for a command that may change it: renews its idle time, but counts nothing.
     pub fn exists_for_change(&mut self, key: &[u8]) -> bool {
         let hash = self.keyspace.table(self.index).hash(key);
-        !self.expired_now(hash, key) && self.find_and_renew(hash, key).is_some()
+        !self.expired_for_change(hash, key) && self.find_and_renew(hash, key).is_some()
     }
 
     /// The type of a key, without a trace.
@@ -167,7 +168,7 @@ impl<'a> Db<'a> {
     /// As [`Db::expire_at`], for a command that may change it: renews its idle time.
     pub fn expire_at_for_change(&mut self, key: &[u8]) -> Option<Option<UnixMs>> {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) {
+        if self.expired_for_change(hash, key) {
             return None;
         }
         Some(self.find_and_renew(hash, key)?.expire_ms().map(UnixMs))
@@ -265,6 +266,24 @@ impl<'a> Db<'a> {
         due
     }
 
+    /// The same for a command that may change the key. Where clients of a replica may, what they meet is theirs to delete.
+    fn expired_for_change(&mut self, hash: u64, key: &[u8]) -> bool {
+        let expired = self.expired_now(hash, key);
+        if expired && self.expiry == ExpiryMode::Hide {
+            self.delete_expired(hash, key);
+        }
+        expired
+    }
+
+    /// A key was given a deadline.
+    fn note_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) {
+        if self.expiry == ExpiryMode::Hide
+            && let Some(at) = deadline
+        {
+            self.keyspace.own_deadlines.note(self.index, key, at);
+        }
+    }
+
     fn delete_expired(&mut self, hash: u64, key: &[u8]) {
         self.keyspace.remove(self.index, hash, key);
         self.keyspace.stats.expired += 1;
@@ -299,11 +318,16 @@ impl<'a> Db<'a> {
         match base::numbers::parse_i64(value) {
             Some(number) => self.put(key, NewValue::Int(number), ttl, event),
             None if value.len() >= crate::value::SHARED_STRING_MIN => {
-                let shared = crate::value::SharedString::new(value.to_vec());
+                let shared = SharedString::new(value.to_vec());
                 self.put(key, NewValue::Object(Object::String(shared)), ttl, event);
             }
             None => self.put(key, NewValue::Bytes(value), ttl, event),
         }
+    }
+
+    /// As [`Db::set_string`], of a long string that is shared instead of copied.
+    pub fn set_shared(&mut self, key: &[u8], value: SharedString, ttl: Ttl, event: Event) {
+        self.put(key, NewValue::Object(Object::String(value)), ttl, event);
     }
 
     /// Sets a key to an integer.
@@ -319,16 +343,27 @@ impl<'a> Db<'a> {
         change: impl FnOnce(Option<ValueRef<'_>>) -> Result<i64, E>,
     ) -> Result<i64, E> {
         let hash = self.keyspace.table(self.index).hash(key);
-        let expired = self.expired_now(hash, key);
-        let found = self.keyspace.table(self.index).find(hash, key);
-        // One that only counts as expired is still there, and overwritten without its deadline.
-        let (live, is_new) = (found.filter(|_| !expired), found.is_none());
-        let expire = live.and_then(|entry| entry.expire_ms());
-        let number = change(live.map(|entry| ValueRef::of(entry.payload())))?;
-        self.keyspace.upsert(self.index, hash, key, NewValue::Int(number), expire);
-        if is_new {
-            self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
-        }
+        let expired = self.expired_for_change(hash, key);
+        let Keyspace { tables, reclaim, clock, rng, .. } = &mut *self.keyspace;
+        let number = match tables[self.index].find_mut(hash, key) {
+            Ok(found) if !expired => {
+                let entry = found.as_ref();
+                let number = change(Some(ValueRef::of(entry.payload())))?;
+                entry.set_lru(clock.after_use(&entry, rng));
+                found.set_int(reclaim, number);
+                number
+            }
+            found => {
+                // One that only counts as expired is still there, and overwritten without its deadline.
+                let is_new = found.is_err();
+                let number = change(None)?;
+                self.keyspace.upsert(self.index, hash, key, NewValue::Int(number), None);
+                if is_new {
+                    self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
+                }
+                number
+            }
+        };
         self.effects.touch(self.index, key, event, 1);
         Ok(number)
     }
@@ -347,7 +382,7 @@ impl<'a> Db<'a> {
         // A key past its time must not hand its deadline on, and whoever listens sees it go first, as with the peers.
         // If nobody does, an overwrite says all there is to say.
         let heard = self.effects.touched_wanted || self.effects.journal_wanted || ttl == Ttl::Keep;
-        let expired = heard && self.expired_now(hash, key);
+        let expired = heard && self.expired_for_change(hash, key);
         let table = self.keyspace.table(self.index);
         let expire = match ttl {
             Ttl::Clear => None,
@@ -357,6 +392,9 @@ impl<'a> Db<'a> {
         };
         let is_new = self.effects.touched_wanted && table.find(hash, key).is_none();
         self.keyspace.upsert(self.index, hash, key, value, expire);
+        if let Ttl::At(at) = ttl {
+            self.note_deadline(key, Some(at));
+        }
         if is_new {
             self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
         }
@@ -366,7 +404,9 @@ impl<'a> Db<'a> {
     /// Deletes a key: whether it was there. `event` is `del`, or what else made it go.
     pub fn remove(&mut self, key: &[u8], event: Event) -> bool {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) || !self.keyspace.remove(self.index, hash, key) {
+        // A client of a replica deletes what its master has yet to delete.
+        let expired = self.expiry == ExpiryMode::Delete && self.expired_now(hash, key);
+        if expired || !self.keyspace.remove(self.index, hash, key) {
             return false;
         }
         self.effects.touch(self.index, key, event, 1);
@@ -387,42 +427,30 @@ impl<'a> Db<'a> {
     /// the event (`expire`, `persist`) and calls [`Effects::touch`].
     pub fn set_expire_at(&mut self, key: &[u8], deadline: Option<UnixMs>) -> bool {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) {
+        if self.expired_for_change(hash, key) {
             return false;
         }
+        self.note_deadline(key, deadline);
         self.keyspace.set_expire(self.index, hash, key, deadline.map(|at| at.0))
     }
 
     /// Opens a collection of the type asked for to change it; None if there is no such key.
-    pub fn edit<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Option<Edit<'e, 'a, T>>, WrongType> {
-        Ok(self.holds::<T>(key)?.map(|(hash, deadline)| Edit::existing(self, key, hash, deadline)))
+    pub fn edit<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Option<Edit<'e, T>>, WrongType> {
+        Ok(self.open(key)?.filter_existing())
     }
 
     /// Opens a collection to change it, an empty new one if there is no such key: it comes to be when an
     /// element is in it at the end.
-    pub fn edit_or_new<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Edit<'e, 'a, T>, WrongType> {
-        Ok(match self.holds::<T>(key)? {
-            Some((hash, deadline)) => Edit::existing(self, key, hash, deadline),
-            None => Edit::new(self, key),
-        })
+    pub fn edit_or_new<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Edit<'e, T>, WrongType> {
+        self.open(key)
     }
 
-    /// The hash of a live key that holds a `T`, and the earliest deadline of an element of that.
-    fn holds<T: Collection>(&mut self, key: &[u8]) -> Result<Option<(u64, Option<UnixMs>)>, WrongType> {
+    /// Looks for the key, once for the whole edit, and renews its idle time.
+    fn open<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Edit<'e, T>, WrongType> {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) {
-            return Ok(None);
-        }
-        match self.find_and_renew(hash, key) {
-            None => Ok(None),
-            Some(entry) => match entry.payload() {
-                crate::table::Payload::Object(object) => {
-                    let collection = T::peel(object).ok_or(WrongType)?;
-                    Ok(Some((hash, collection.next_deadline())))
-                }
-                _ => Err(WrongType),
-            },
-        }
+        // What only counts as expired is no collection to change, but the key is there, to be overwritten.
+        let hidden = self.expired_for_change(hash, key);
+        Edit::open(self, key, hash, hidden)
     }
 
     /// Finds a key that is to be changed, and renews its idle time.
@@ -455,7 +483,7 @@ impl<'a> Db<'a> {
         change: impl FnOnce(&mut Vec<u8>) -> (R, bool),
     ) -> Result<R, WrongType> {
         let hash = self.keyspace.table(self.index).hash(key);
-        let existed = !self.expired_now(hash, key) && self.find_and_renew(hash, key).is_some();
+        let existed = !self.expired_for_change(hash, key) && self.find_and_renew(hash, key).is_some();
         if existed {
             let (result, changed) = self.keyspace.edit_string(self.index, hash, key, change)?;
             if changed {
@@ -466,7 +494,7 @@ impl<'a> Db<'a> {
         let mut bytes = Vec::new();
         let (result, changed) = change(&mut bytes);
         if changed {
-            let object = Object::String(crate::value::SharedString::new(bytes));
+            let object = Object::String(SharedString::new(bytes));
             self.keyspace.upsert(self.index, hash, key, NewValue::Object(object), None);
             self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
             self.effects.touch(self.index, key, event, 1);
@@ -478,7 +506,7 @@ impl<'a> Db<'a> {
     /// the events.
     pub fn take(&mut self, key: &[u8]) -> Option<(Value, Option<UnixMs>)> {
         let hash = self.keyspace.table(self.index).hash(key);
-        if self.expired_now(hash, key) {
+        if self.expired_for_change(hash, key) {
             return None;
         }
         self.keyspace.take(self.index, hash, key)
@@ -488,6 +516,7 @@ impl<'a> Db<'a> {
     pub fn put_quietly(&mut self, key: &[u8], value: Value, deadline: Option<UnixMs>) {
         let hash = self.keyspace.table(self.index).hash(key);
         let expire = deadline.map(|at| at.0);
+        self.note_deadline(key, deadline);
         match value {
             Value::Int(number) => self.keyspace.upsert(self.index, hash, key, NewValue::Int(number), expire),
             Value::Bytes(bytes) => self.keyspace.upsert(self.index, hash, key, NewValue::Bytes(&bytes), expire),

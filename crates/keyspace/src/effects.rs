@@ -16,6 +16,7 @@ pub struct Effects {
     pub misses_wanted: bool,
     /// How many changes were made: what INFO calls rdb_changes_since_last_save counts these.
     pub dirty: u64,
+    told: bool,
     replicate: Replicate,
     dirty_before_command: u64,
     stream: Vec<u8>,
@@ -111,6 +112,25 @@ impl Effects {
         self.begin_command();
     }
 
+    /// The same for a command whose very bytes may be at hand, encoded as the journal has them.
+    #[inline]
+    pub fn end_command_as_sent<'a>(
+        &mut self,
+        db: usize,
+        args: impl ExactSizeIterator<Item = &'a [u8]>,
+        as_sent: impl FnOnce() -> Option<&'a [u8]>,
+    ) {
+        let changed = self.dirty > self.dirty_before_command;
+        let bytes = match self.replicate {
+            Replicate::AsSent if changed && self.journal_wanted => as_sent(),
+            _ => None,
+        };
+        let Some(bytes) = bytes else { return self.end_command(db, args) };
+        self.stream.extend_from_slice(bytes);
+        self.commands.push(Effect { db: db as u32, end: self.stream.len(), any_db: false });
+        self.begin_command();
+    }
+
     /// Journals this command in place of the one that was sent. May be called several times: each adds one.
     pub fn replicate_instead(&mut self, db: usize, args: &[&[u8]]) {
         self.replicate = Replicate::Otherwise;
@@ -129,6 +149,7 @@ impl Effects {
 
     /// Journals a command besides what happens to the running one: the DEL of a key found expired, say.
     pub fn push<'a>(&mut self, db: usize, args: impl ExactSizeIterator<Item = &'a [u8]>) {
+        self.told = true;
         if self.journal_wanted {
             encode_command(&mut self.stream, args);
             self.commands.push(Effect { db: db as u32, end: self.stream.len(), any_db: false });
@@ -144,6 +165,7 @@ impl Effects {
     }
 
     /// Records that a key changed, and counts `changes` towards the save points.
+    #[inline]
     pub fn touch(&mut self, db: usize, key: &[u8], event: Event, changes: u64) {
         self.dirty += changes;
         self.note(db, key, Some(event));
@@ -161,6 +183,7 @@ impl Effects {
     }
 
     /// Records an event of a key without counting a change: `expired`, the `del` after a last element.
+    #[inline]
     pub fn note(&mut self, db: usize, key: &[u8], event: Option<Event>) {
         if self.touched_wanted {
             self.names.extend_from_slice(key);
@@ -221,14 +244,25 @@ impl Effects {
         })
     }
 
+    /// Whether the unit changed the data set, so that it would stand in the journal if anybody read that.
+    pub fn changed_data(&self) -> bool {
+        self.dirty > 0 || self.told
+    }
+
     /// Whether the unit left nothing to journal and touched nothing anyone wants to hear of.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty() && self.touched.is_empty()
     }
 
+    /// Whether the unit touched something that anyone wants to hear of.
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     /// Empties everything for the next unit; buffers that grew large are given back.
     pub fn clear(&mut self) {
         self.dirty = 0;
+        self.told = false;
         self.dirty_before_command = 0;
         self.replicate = Replicate::AsSent;
         self.commands.clear();

@@ -4,10 +4,11 @@ use base::UnixMs;
 use collections::Limits;
 
 use crate::db::WrongType;
+use crate::own_deadlines::OwnDeadlines;
 use crate::snapshot::Snapshot;
-use crate::table::{Garbage, NewValue, OwnedValue, Reclaim, Table, TableMemory};
+use crate::table::{Garbage, KeyHasher, NewValue, OwnedValue, Reclaim, Table, TableMemory};
 use crate::usage::UsageClock;
-use crate::value::{Collection, Kind, Object, SharedString, Str, Value, ValueRef};
+use crate::value::{Kind, Object, SharedString, Str, Value, ValueRef};
 
 /// The settings that the data commands obey.
 #[derive(Clone, Debug)]
@@ -63,10 +64,11 @@ pub struct Stats {
 /// All databases. Send, so that a new one can be built beside the executor and swapped in.
 pub struct Keyspace {
     pub(crate) tables: Vec<Table<Object>>,
-    reclaim: Reclaim<Object>,
+    pub(crate) reclaim: Reclaim<Object>,
     seed: [u64; 2],
     /// Whether a stream was ever put in: files are then written in a version that carries all of it.
-    had_streams: bool,
+    pub(crate) had_streams: bool,
+    pub(crate) own_deadlines: OwnDeadlines,
     /// The settings of the data commands.
     pub settings: Settings,
     /// Counters.
@@ -83,7 +85,8 @@ impl Keyspace {
         let reclaim = Reclaim::new();
         let (clock, rng) = (UsageClock::default(), fastrand::Rng::with_seed(0));
         let tables = (0..count).map(|_| Table::new(seed, &reclaim)).collect();
-        Keyspace { tables, reclaim, seed, had_streams: false, settings, stats: Stats::default(), clock, rng }
+        let (stats, own_deadlines) = (Stats::default(), OwnDeadlines::default());
+        Keyspace { tables, reclaim, seed, had_streams: false, own_deadlines, settings, stats, clock, rng }
     }
 
     /// How many databases there are.
@@ -147,6 +150,7 @@ impl Keyspace {
         std::mem::swap(&mut self.reclaim, &mut fresh.reclaim);
         std::mem::swap(&mut self.seed, &mut fresh.seed);
         std::mem::swap(&mut self.had_streams, &mut fresh.had_streams);
+        std::mem::swap(&mut self.own_deadlines, &mut fresh.own_deadlines);
         fresh
     }
 
@@ -246,6 +250,11 @@ impl Keyspace {
         hash
     }
 
+    /// What makes the hashes of keys, in all databases.
+    pub fn hasher(&self) -> KeyHasher {
+        self.tables.first().expect("there is a database").hasher()
+    }
+
     /// The hash of a key in a database; never to be shown to clients.
     pub fn hash(&self, db: usize, key: &[u8]) -> u64 {
         self.tables[db].hash(key)
@@ -257,18 +266,9 @@ impl Keyspace {
         self.tables[db].prefetch_entry(hash);
     }
 
-    /// Asks the processor to fetch what [`Keyspace::load`] of this key will need: worth it some keys before.
-    pub fn prefetch_load(&self, db: usize, key: &[u8]) {
-        let table = &self.tables[db];
-        table.prefetch_insert(table.hash(key));
-    }
-
-    /// Fetches where a member would stand in the sorted set that the key holds: some time after [`Keyspace::prefetch_entry`].
-    pub fn touch_member(&self, db: usize, hash: u64, key: &[u8], member: &[u8]) {
-        let Some(entry) = self.tables[db].find(hash, key) else { return };
-        if let ValueRef::ZSet(zset) = ValueRef::of(entry.payload()) {
-            zset.touch(member);
-        }
+    /// What a key holds, past its time or not; without a trace.
+    pub fn value(&self, db: usize, hash: u64, key: &[u8]) -> Option<ValueRef<'_>> {
+        Some(ValueRef::of(self.tables[db].find(hash, key)?.payload()))
     }
 
     /// Adds a key while loading: replaces what is there and records nothing.
@@ -340,17 +340,6 @@ impl Keyspace {
         true
     }
 
-    /// The collection of a key that is known to hold one of that type, to be changed.
-    pub(crate) fn collection_mut<T: Collection>(&mut self, db: usize, hash: u64, key: &[u8]) -> (&mut T, &Limits) {
-        let entry = self.tables[db].edit(&mut self.reclaim, hash, key).expect("the caller found the key");
-        let object = entry.into_object_mut().expect("the caller found a collection");
-        (T::peel_mut(object).expect("the caller found this type"), &self.settings.limits)
-    }
-
-    pub(crate) fn index_inner_deadline(&mut self, db: usize, hash: u64, before: Option<UnixMs>, after: Option<UnixMs>) {
-        self.tables[db].index_inner_deadline(hash, before.map(|at| at.0), after.map(|at| at.0));
-    }
-
     pub(crate) fn edit_string<R>(
         &mut self,
         db: usize,
@@ -388,9 +377,11 @@ impl Keyspace {
     pub(crate) fn flush(&mut self, db: usize) {
         let empty = Table::new(self.seed, &self.reclaim);
         std::mem::replace(&mut self.tables[db], empty).retire(&mut self.reclaim);
+        self.own_deadlines.flush(db);
     }
 
     pub(crate) fn swap(&mut self, a: usize, b: usize) {
         self.tables.swap(a, b);
+        self.own_deadlines.swap(a, b);
     }
 }

@@ -113,6 +113,11 @@ impl SharedString {
         SharedString(Arc::new(bytes))
     }
 
+    /// Shares bytes that are counted already.
+    pub fn of_counted(bytes: Arc<Vec<u8>>) -> SharedString {
+        SharedString(bytes)
+    }
+
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         &self.0
@@ -123,14 +128,44 @@ impl SharedString {
         SHARED_STRING_OVERHEAD + self.0.capacity()
     }
 
-    /// The bytes, to be changed: copied first if someone else holds them.
+    /// The bytes, to be changed: copied first if someone else holds them, and then with room to grow.
     pub fn make_mut(&mut self) -> &mut Vec<u8> {
+        if Arc::get_mut(&mut self.0).is_none() {
+            *self = self.copied();
+        }
         Arc::make_mut(&mut self.0)
+    }
+
+    /// The same bytes once more, with room to grow.
+    pub fn copied(&self) -> SharedString {
+        let mut copy = Vec::with_capacity(base::room_to_grow(self.0.len()));
+        copy.extend_from_slice(&self.0);
+        SharedString::new(copy)
     }
 
     /// A counted reference for a reply or the journal.
     pub fn to_bytes(&self) -> Bytes {
         Bytes::from_owner(SharedBytes(Arc::clone(&self.0)))
+    }
+}
+
+/// Makes room for a string of `len` bytes that is about to grow to that, and may grow again. A long one must not double:
+/// what it gets is as little as the allocator gives without moving it again soon.
+pub fn reserve(bytes: &mut Vec<u8>, len: usize) {
+    if len > bytes.capacity() {
+        bytes.reserve_exact(base::room_to_grow(len) - bytes.len());
+    }
+}
+
+/// Fills a string with zero bytes up to this length. One that is new gets zeroed memory of the system, which is not resident
+/// before it is used.
+pub fn fill_with_zeros(bytes: &mut Vec<u8>, len: usize) {
+    if bytes.capacity() == 0 {
+        *bytes = vec![0; base::size_class(len)];
+        bytes.truncate(len);
+    } else if bytes.len() < len {
+        reserve(bytes, len);
+        bytes.resize(len, 0);
     }
 }
 
@@ -356,3 +391,14 @@ collection!(Hash, Hash::is_empty;
 collection!(ZSet, ZSet::is_empty;);
 // A stream outlives its entries: it remembers the last id, and its groups.
 collection!(Stream, |_: &Stream| false;);
+
+#[cfg(test)]
+mod tests {
+    use super::Object;
+
+    // With it an entry under a name of 16 bytes takes 48, which is one of the allocator's sizes.
+    #[test]
+    fn an_object_is_three_words() {
+        assert_eq!(size_of::<Object>(), 24);
+    }
+}

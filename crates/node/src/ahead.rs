@@ -1,9 +1,10 @@
 //! Requests parsed ahead of their turn, so that what they will look up is on its way from memory while those before them
 //! run. Nothing here changes what a request does: it is judged and run when its turn comes.
 
-use commands::{Begin, Find, Meta};
-use keyspace::Keyspace;
+use commands::{Begin, Find, Meta, Reach};
+use keyspace::{Approach, Keyspace, ValueRef};
 use resp::{Args, ArgsBuf, ParseLimits, Parsed, ProtocolError, RequestParser};
+use smallvec::SmallVec;
 
 use crate::client::ConnId;
 use crate::node::Node;
@@ -20,6 +21,9 @@ const KEYS_MAX: usize = 64;
 
 /// An input longer than this is no single small request: its own requests are parsed ahead when its turn comes.
 const SINGLE_BYTES_MAX: usize = 1024;
+
+/// Steps taken at most towards an element: enough for millions in one collection.
+const STEPS_MAX: usize = 6;
 
 /// Whole requests at the front of an input, in order.
 #[derive(Default)]
@@ -100,6 +104,18 @@ impl Ahead {
         Stop::Full
     }
 
+    /// Has the requests from position `from` on parsed again when their turn comes.
+    pub(crate) fn take_back(&mut self, parser: &mut RequestParser, from: usize) {
+        let held = self.requests[..self.count].iter_mut().find(|request| request.start == from);
+        match held {
+            // Only the first request of an input has such arguments, so that nothing follows in `parser`.
+            Some(request) if request.args.has_large() => {
+                parser.take_back(&mut request.args, request.end - request.start);
+            }
+            _ => parser.restart(),
+        }
+    }
+
     /// Forgets the requests, which have run, and gives back the memory of large ones.
     pub(crate) fn clear(&mut self) {
         self.requests[..self.count].iter_mut().for_each(|request| request.args.clear());
@@ -117,13 +133,29 @@ impl Ahead {
         (request.args.view(&input[request.start..request.end]), request.id, request.end)
     }
 
+    /// Whether a request is an array without a flaw.
+    pub(crate) fn is_exact(&self, at: usize, input: &[u8]) -> bool {
+        let request = &self.requests[at];
+        request.args.is_exact(&input[request.start..request.end])
+    }
+
     /// Asks the processor for the keys that the requests name, if there is more than one: a single one would be waited for
     /// at once.
     pub(crate) fn prefetch(&mut self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {
         self.hashes.clear();
+        let mut collection: &[u8] = b"";
         for request in &self.requests[..self.count] {
-            let Some(keys) = request.id.and_then(|id| table.get(id).keys) else { continue };
+            let Some(command) = request.id.map(|id| table.get(id)) else { continue };
+            let Some(keys) = command.keys else { continue };
             let args = request.args.view(&input[request.start..request.end]);
+            if command.reach != Reach::Unknown && self.count > 1 {
+                // Requests for parts of one collection often follow each other.
+                let key = args.get(1).unwrap_or_default();
+                if key == collection {
+                    continue;
+                }
+                collection = key;
+            }
             let count = args.len();
             let end = if keys.last < 0 {
                 count.saturating_sub(keys.last.unsigned_abs() as usize - 1)
@@ -144,7 +176,7 @@ impl Ahead {
             keyspace.prefetch_entry(db, *hash);
         }
         if self.count > 1 {
-            self.touch_members(input, table, keyspace, db);
+            self.approach_elements(input, table, keyspace, db);
         }
     }
 }
@@ -155,22 +187,49 @@ impl Request {
     #[inline]
     fn same_command(&self, input: &[u8], next: &Args<'_>, table: &CommandTable) -> Option<CommandId> {
         let args = self.args.view(&input[self.start..self.end]);
-        self.id.filter(|id| args.at(0) == next.at(0) && table.get(*id).subcommands.is_empty())
+        self.id.filter(|id| table.get(*id).is_known_by_name && args.at(0) == next.at(0))
     }
 }
 
 impl Ahead {
-    /// Goes to the members that the requests name, so that the walks through several collections, or several
-    /// parts of one, overlap.
-    fn touch_members(&self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {
+    /// Goes to the elements that the requests name, step by step in turns, so that the ways through several collections, or
+    /// several parts of one, overlap.
+    fn approach_elements(&self, input: &[u8], table: &CommandTable, keyspace: &Keyspace, db: usize) {
+        let mut ways: SmallVec<[Approach<'_>; REQUESTS_MAX]> = SmallVec::new();
+        // The collection of the request before, and how many of its elements at an end are spoken for.
+        let mut last: Option<(&[u8], Option<ValueRef<'_>>)> = None;
+        let mut from_end = 0;
         for request in &self.requests[..self.count] {
-            let Some(member) = request.id.map(|id| usize::from(table.get(id).member)) else { continue };
+            let Some(reach) = request.id.map(|id| table.get(id).reach).filter(|reach| *reach != Reach::Unknown) else {
+                continue;
+            };
             let args = request.args.view(&input[request.start..request.end]);
-            if member > 0
-                && let Some(name) = args.get(member)
-            {
-                let key = args.at(1);
-                keyspace.touch_member(db, keyspace.hash(db, key), key, name);
+            let Some(key) = args.get(1) else { continue };
+            let value = match last {
+                Some((last_key, value)) if last_key == key => value,
+                _ => {
+                    from_end = 0;
+                    keyspace.value(db, keyspace.hash(db, key), key)
+                }
+            };
+            last = Some((key, value));
+            let Some(value) = value else { continue };
+            ways.extend(match reach {
+                Reach::Unknown => None,
+                Reach::Named(at) => args.get(usize::from(at)).and_then(|name| Approach::named(value, name)),
+                Reach::Lowest | Reach::Highest => {
+                    from_end += 1;
+                    Approach::at_end(value, reach == Reach::Lowest, from_end - 1)
+                }
+            });
+        }
+        for _ in 0..STEPS_MAX {
+            let mut more = false;
+            for way in &mut ways {
+                more |= way.step();
+            }
+            if !more {
+                break;
             }
         }
     }

@@ -67,6 +67,13 @@ struct Rewrite {
     complete: Option<u64>,
 }
 
+impl Rewrite {
+    /// The base, if it is complete.
+    fn complete_base(self) -> Option<FileInfo> {
+        self.complete.and(self.base)
+    }
+}
+
 /// What the program is doing to the manifest: one thing at a time.
 #[derive(Clone, Debug)]
 enum InFlight {

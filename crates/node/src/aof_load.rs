@@ -7,8 +7,8 @@ use std::io::{self, Read};
 use base::UnixMs;
 use config::Config;
 use keyspace::Keyspace;
-use persist::aof::{Damage, Header, Manifest, parse_ids};
-use persist::rdb::{LoadOptions, LoadReport, LoadWatch, load_into};
+use persist::aof::{Damage, END_BYTES_MAX, FileEnd, Header, Ids, Manifest};
+use persist::rdb::{DecodeError, LoadOptions, LoadReport, LoadWatch, load_into};
 
 use crate::aof::{FoundPart, LoadedFiles};
 use crate::host::StreamPosition;
@@ -19,6 +19,16 @@ use crate::replay::{FileReplayed, Replay, ReplayError};
 pub trait AofFolder {
     /// Opens a file to read it from a place on.
     fn open(&self, name: &str, from: u64) -> io::Result<Box<dyn Read>>;
+    /// Loads a base that is an RDB file: by one thread, or more where there are some.
+    fn load(
+        &self,
+        keyspace: &mut Keyspace,
+        base: Box<dyn Read>,
+        options: &LoadOptions,
+        watch: &mut dyn LoadWatch,
+    ) -> Result<LoadReport, DecodeError> {
+        load_into(keyspace, base, options, watch)
+    }
     /// Its size in bytes.
     fn size(&self, name: &str) -> io::Result<u64>;
     /// Cuts it to this length, for good.
@@ -69,11 +79,17 @@ impl<'a> AofLoad<'a> {
 
     /// Loads what the manifest names into an empty data set. An error names the file and what can be done.
     pub fn run(mut self, manifest: Manifest, mut keyspace: Box<Keyspace>) -> Result<Loaded, String> {
+        let ids = self.folder.ids().and_then(|text| Ids::parse(&text)).unwrap_or_default();
+        let foreign = self.is_foreign(&ids, &manifest)?;
         let mut base_position = None;
         let mut base_bytes = 0;
         let mut base_rest = None;
         if let Some(base) = &manifest.base {
             base_bytes = self.folder.size(&base.name).map_err(|error| self.failed(&base.name, &error))?;
+            if base_bytes == 0 && base.name.ends_with(".rdb") {
+                // One that holds commands is empty where there was nothing; one of this kind never is.
+                return Err(self.failed(&base.name, &"the base is empty, and what was in it is lost"));
+            }
             match self.load_rdb(&base.name, &mut keyspace)? {
                 Some(report) => {
                     base_position = StreamPosition::of(&report);
@@ -84,6 +100,9 @@ impl<'a> AofLoad<'a> {
             }
         }
         let mut replay = Replay::new(keyspace, self.config, self.now);
+        if let Some(offset) = ids.unknown_since {
+            replay.pass_over_from(offset);
+        }
         // Behind the last file that has anything there may be some that were only created.
         let mut last = 0;
         for (at, incr) in manifest.incrs.iter().enumerate() {
@@ -127,12 +146,48 @@ impl<'a> AofLoad<'a> {
             }
             _ => base_position,
         };
-        let older = self.folder.ids().and_then(|text| parse_ids(&text)).unwrap_or_default();
+        let older = ids.older;
         parts.extend(self.folder.spares(&manifest));
-        let files = LoadedFiles { manifest, empty, base_bytes, incr_bytes, older, tail, parts };
+        let files = LoadedFiles { manifest, empty, base_bytes, incr_bytes, older, tail, parts, foreign };
         let keyspace = *replay.into_keyspace();
         let keys = (0..keyspace.count()).map(|db| keyspace.len(db) as u64).sum();
         Ok(Loaded { keyspace, position, keys, expired: Vec::new(), files: Some(files) })
+    }
+
+    /// Whether another server wrote to the files since this one ended: then the log says so.
+    fn is_foreign(&mut self, ids: &Ids, manifest: &Manifest) -> Result<bool, String> {
+        let Some(end) = &ids.end else { return Ok(false) };
+        let Err(what) = self.check_end(end, manifest)? else { return Ok(false) };
+        (self.tell)(AofLoadNote::Log(format!(
+            "Another server wrote to the append-only files since this one ended: {what}. Everything is loaded, but under a \
+             new replication id: neither a master nor replicas can go on from here without a full synchronisation."
+        )));
+        Ok(true)
+    }
+
+    /// Whether the files are as the server left them that ended last. The inner error: what differs.
+    fn check_end(&self, end: &FileEnd, manifest: &Manifest) -> Result<Result<(), String>, String> {
+        let shown = self.folder.shown(&end.name);
+        let Some(at) = manifest.incrs.iter().position(|incr| incr.name == end.name) else {
+            return Ok(Err(format!("the manifest does not name {shown} any more")));
+        };
+        let bytes = self.folder.size(&end.name).map_err(|error| self.failed(&end.name, &error))?;
+        if bytes != end.bytes {
+            return Ok(Err(format!("{shown} has {bytes} bytes and had {}", end.bytes)));
+        }
+        let mut last = Vec::new();
+        let from = bytes.saturating_sub(END_BYTES_MAX);
+        let read = self.folder.open(&end.name, from).and_then(|mut file| file.read_to_end(&mut last));
+        read.map_err(|error| self.failed(&end.name, &error))?;
+        if FileEnd::of(&end.name, bytes, &last) != *end {
+            return Ok(Err(format!("the end of {shown} is not what it was")));
+        }
+        for behind in &manifest.incrs[at + 1..] {
+            if self.folder.size(&behind.name).map_err(|error| self.failed(&behind.name, &error))? > 0 {
+                return Ok(Err(format!("{} was empty", self.folder.shown(&behind.name))));
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn failed(&self, name: &str, error: &dyn std::fmt::Display) -> String {
@@ -154,9 +209,11 @@ impl<'a> AofLoad<'a> {
             now: self.now,
             drop_expired: false,
             verify_checksum: self.config.rdbchecksum,
+            keys_max: LoadOptions::keys_in(self.folder.size(name).unwrap_or(0)),
             ..LoadOptions::default()
         };
-        let report = load_into(keyspace, file, &options, &mut Watch(self.tell)).map_err(|error| shown(&error))?;
+        let report =
+            self.folder.load(keyspace, file, &options, &mut Watch(self.tell)).map_err(|error| shown(&error))?;
         Ok(Some(report))
     }
 

@@ -204,6 +204,16 @@ impl Client {
         if self.outbox.len() > REPLIES_FREE { self.outbox.memory_bytes() } else { 0 }
     }
 
+    /// What has arrived of a request that has not run yet, in bytes.
+    pub(crate) fn input_bytes(&self) -> usize {
+        self.inbox.len() + self.parser.bytes_and_memory().0
+    }
+
+    /// The memory that this takes, in bytes.
+    pub(crate) fn input_memory(&self) -> usize {
+        self.inbox.capacity() + self.parser.bytes_and_memory().1
+    }
+
     /// A connection that was just accepted.
     pub fn new(id: ConnId, peer: PeerInfo, authenticated: bool, now: Time) -> Client {
         Client {

@@ -174,7 +174,7 @@ pub(crate) fn describe(node: &Node, client: &Client) -> Vec<u8> {
     // The master may do everything, and what it sent in part waits elsewhere.
     let (user, waiting) = match client.kind {
         Kind::Master => ("(superuser)", node.replication.apply.pending.len()),
-        Kind::Normal | Kind::Replica => ("default", client.inbox.len()),
+        Kind::Normal | Kind::Replica => ("default", client.input_bytes()),
     };
     let resp = if client.proto == Protocol::Resp3 { 3 } else { 2 };
     let mut line = format!(
@@ -194,7 +194,7 @@ pub(crate) fn describe(node: &Node, client: &Client) -> Vec<u8> {
             client.db,
             client.watching.len(),
             waiting,
-            client.inbox.capacity() - client.inbox.len(),
+            client.input_memory().saturating_sub(client.input_bytes()),
             client.outbox.len(),
             client.memory_bytes(),
             if client.outbox.is_empty() { "r" } else { "rw" },

@@ -8,24 +8,38 @@ use crate::node::Node;
 impl Node {
     /// Ends a unit. Several writes of one unit are journalled as one transaction. True: it changed something.
     pub(crate) fn commit(&mut self) -> bool {
+        self.note_own_effects();
         self.finish_unit(true)
     }
 
     /// Ends a unit of active expiry or eviction, whose deletions are never wrapped into a transaction.
     pub(crate) fn commit_unwrapped(&mut self) -> bool {
+        self.note_own_effects();
         self.finish_unit(false)
+    }
+
+    /// Ends a unit that came from the master: its bytes are its place in the stream.
+    pub(crate) fn commit_applied(&mut self) {
+        self.finish_unit(true);
+    }
+
+    /// What a replica does by itself is in no stream and no file.
+    fn note_own_effects(&mut self) {
+        if self.effects.changed_data() && self.replication.is_replica() {
+            self.replication.own_effects = true;
+        }
     }
 
     fn finish_unit(&mut self, wrap: bool) -> bool {
         self.persistence.dirty += self.effects.dirty;
         let wrote = self.effects.dirty > 0;
-        if !self.effects.is_empty() {
+        if self.effects.has_touched() {
             let effects = std::mem::take(&mut self.effects);
             self.announce(&effects);
-            if self.replication.journal_effects(&effects, wrap) {
-                self.wake_replicas();
-            }
             self.effects = effects;
+        }
+        if self.replication.journal_effects(&self.effects, wrap) {
+            self.wake_replicas();
         }
         self.effects.clear();
         wrote

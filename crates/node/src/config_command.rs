@@ -138,6 +138,7 @@ impl Node {
 fn public_reason(name: &str) -> Option<&'static str> {
     match name {
         "port" => Some("Unable to listen on this port. Check server logs."),
+        "appendonly" => Some("Unable to turn on AOF. Check server logs."),
         "bind" => Some("Failed to bind to specified addresses."),
         _ => None,
     }

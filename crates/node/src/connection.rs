@@ -181,7 +181,7 @@ const ECHO: ServerRow = Row {
 };
 
 fn echo(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
-    node.reply(conn).bulk(&args[1]);
+    node.reply(conn).bulk_argument(args, 1);
     Ok(())
 }
 

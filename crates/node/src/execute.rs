@@ -178,7 +178,7 @@ impl Node {
         let mut context = Context { db, reply, rng: &mut self.rng, blocking };
         let outcome = run(&mut context, args);
         self.asked_wait = context.blocking.into_wait();
-        self.effects.end_command(db_index, args.iter());
+        self.effects.end_command_as_sent(db_index, args.iter(), || args.as_encoded());
         outcome
     }
 

@@ -127,6 +127,11 @@ pub trait Host {
     fn await_journal_write(&mut self) -> (u64, Result<(), String>);
     /// Syncs the file in use before it returns.
     fn sync_journal(&mut self) -> Result<(), String>;
+    /// Notes beside the append-only files that a command stands at this offset of the stream, or is about to, which this
+    /// server does not know: it came from the master.
+    fn note_unknown_command(&mut self, _offset: u64) -> Result<(), String> {
+        Ok(())
+    }
     /// Keeps the executor busy for that long: DEBUG SLEEP.
     fn sleep(&self, span: Duration);
 }

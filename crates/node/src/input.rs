@@ -31,10 +31,14 @@ impl Node {
         client.active_at = self.now;
         self.stats.net_input_bytes += bytes.len() as u64;
         self.stats.reads += 1;
-        if client.inbox.is_empty() && client.blocked.is_none() {
+        let bytes = &bytes[client.parser.receive(bytes)..];
+        if client.parser.is_receiving() {
+            // All of it was for a long argument, of which there is more to come.
+        } else if client.inbox.is_empty() && client.blocked.is_none() {
             let done = self.run_requests(conn, bytes);
             if let Some(client) = self.clients.get_mut(conn) {
                 client.inbox.extend_from_slice(&bytes[done..]);
+                client.parser.set_apart(&mut client.inbox);
             }
         } else {
             client.inbox.extend_from_slice(bytes);
@@ -69,6 +73,7 @@ impl Node {
                 inbox.shrink_to_fit();
             }
             client.inbox = inbox;
+            client.parser.set_apart(&mut client.inbox);
         }
     }
 
@@ -84,12 +89,14 @@ impl Node {
             ahead.prefetch(input, table, keyspace, client.db);
             self.share_time(ahead.len() > 1);
             let ran = self.run_ahead(conn, input, &ahead, &limits, &mut done);
+            if ran != Ran::All
+                && let Some(client) = self.clients.get_mut(conn)
+            {
+                // What was parsed behind it is parsed again when its turn comes.
+                ahead.take_back(&mut client.parser, done);
+            }
             ahead.clear();
             if ran != Ran::All {
-                // What was parsed behind it is parsed again when its turn comes.
-                if let Some(client) = self.clients.get_mut(conn) {
-                    client.parser.restart();
-                }
                 if ran == Ran::Held {
                     break;
                 }
@@ -165,7 +172,7 @@ impl Node {
         let Some(client) = self.clients.get(conn) else { return };
         let queued = client.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
         let limit = self.config.client_query_buffer_limit as usize;
-        let too_long = client.inbox.len() + queued > limit
+        let too_long = client.input_bytes() + queued > limit
             || (self.is_locked_out(client) && client.inbox.len() > UNAUTHENTICATED_QUERY_MAX);
         if too_long {
             let line = format!("Closing client {}: its query buffer is over the limit.", client.peer.addr);

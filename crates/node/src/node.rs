@@ -203,6 +203,7 @@ impl Node {
 
     /// The connections that have something to write, one at a time until None.
     pub fn pop_dirty(&mut self) -> Option<ConnId> {
+        self.replication.is_awake = false; // Maybe it is a replica, which is not listed any more then.
         self.clients.pop_dirty()
     }
 

@@ -369,7 +369,10 @@ impl Node {
         let empty = self.keyspace.replace_data(loaded.keyspace);
         drop(empty);
         let (older, tail) = loaded.files.as_ref().map_or((&[][..], &[][..]), |files| (&files.older, &files.tail));
-        if let Some(position) = loaded.position {
+        if loaded.files.as_ref().is_some_and(|files| files.foreign) {
+            let offset = loaded.position.map_or(self.replication.offset(), |position| position.offset);
+            self.begin_history_at(offset);
+        } else if let Some(position) = loaded.position {
             self.resume_history(position, older, tail);
             self.delete_on_replicas(&loaded.expired);
         }
@@ -424,6 +427,15 @@ impl Node {
         };
         // A replica takes it over when it begins to follow; a master names the database of its first write anew.
         replication.selected_db = if as_replica { position.stream_db } else { None };
+        self.activate_stream();
+    }
+
+    /// The stream stands at an offset, but under no id that anybody knows.
+    fn begin_history_at(&mut self, offset: u64) {
+        self.drop_archive(crate::replication::Loss::BegunAnew);
+        let fresh = base::ReplId::from_entropy(self.host.entropy());
+        self.replication.journal.restart(journal::Offset(offset));
+        self.replication.history = replication::History::new(fresh);
         self.activate_stream();
     }
 

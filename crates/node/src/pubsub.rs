@@ -1,6 +1,7 @@
 //! Publish and subscribe: who listens to which channels and patterns, and the commands.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use base::glob_match;
 use commands::{Error, Flags, KeyAccess, KeySpec, Meta, Outcome, Row};
@@ -34,52 +35,77 @@ impl Topic {
 /// Who listens to what.
 #[derive(Default)]
 pub struct PubSub {
-    topics: [HashMap<Vec<u8>, Vec<ConnId>>; 3],
-    /// What each connection listens to, in order, for UNSUBSCRIBE without names.
-    by_conn: BTreeMap<(ConnId, u8), Vec<Vec<u8>>>,
+    topics: [HashMap<Arc<[u8]>, Vec<ConnId>>; 3],
+    /// What each connection listens to.
+    by_conn: BTreeMap<(ConnId, u8), Subscriptions>,
+    /// How many subscriptions there were.
+    subscribed: u64,
+}
+
+/// What a connection listens to of one kind, by name.
+type Subscriptions = HashMap<Arc<[u8]>, Subscription>;
+
+/// That a connection listens to a topic.
+struct Subscription {
+    /// Where the connection stands among the topic's listeners, so that nobody has to look for it.
+    place: usize,
+    /// Which it was of all, for UNSUBSCRIBE without names.
+    number: u64,
 }
 
 impl PubSub {
     fn subscribe(&mut self, topic: Topic, name: &[u8], conn: ConnId) -> bool {
-        let listeners = self.topics[topic as usize].entry(name.to_vec()).or_default();
-        if listeners.contains(&conn) {
+        let names = self.by_conn.entry((conn, topic as u8)).or_default();
+        if names.contains_key(name) {
             return false;
         }
-        listeners.push(conn);
-        self.by_conn.entry((conn, topic as u8)).or_default().push(name.to_vec());
+        let topics = &mut self.topics[topic as usize];
+        let (name, place) = match topics.get_key_value(name) {
+            Some((name, listeners)) => (Arc::clone(name), listeners.len()),
+            None => (Arc::from(name), 0),
+        };
+        self.subscribed += 1;
+        names.insert(Arc::clone(&name), Subscription { place, number: self.subscribed });
+        topics.entry(name).or_default().push(conn);
         true
     }
 
     fn unsubscribe(&mut self, topic: Topic, name: &[u8], conn: ConnId) -> bool {
         let Some(names) = self.by_conn.get_mut(&(conn, topic as u8)) else { return false };
-        let Some(at) = names.iter().position(|n| n == name) else { return false };
-        names.remove(at);
+        let Some(Subscription { place, .. }) = names.remove(name) else { return false };
         if names.is_empty() {
             self.by_conn.remove(&(conn, topic as u8));
         }
-        self.drop_listener(topic, name, conn);
+        self.drop_listener(topic, name, place);
         true
     }
 
-    fn drop_listener(&mut self, topic: Topic, name: &[u8], conn: ConnId) {
+    /// The last of the listeners takes the place of the one that leaves.
+    fn drop_listener(&mut self, topic: Topic, name: &[u8], place: usize) {
         let topics = &mut self.topics[topic as usize];
-        if let Some(listeners) = topics.get_mut(name) {
-            listeners.retain(|listener| *listener != conn);
-            if listeners.is_empty() {
-                topics.remove(name);
-            }
+        let listeners = topics.get_mut(name).expect("it has a listener");
+        listeners.swap_remove(place);
+        if let Some(moved) = listeners.get(place) {
+            let names = self.by_conn.get_mut(&(*moved, topic as u8)).expect("it listens to something");
+            names.get_mut(name).expect("it listens to this").place = place;
+        } else if listeners.is_empty() {
+            topics.remove(name);
         }
     }
 
+    /// What a connection listens to, in the order in which it began to.
     fn names_of(&self, topic: Topic, conn: ConnId) -> Vec<Vec<u8>> {
-        self.by_conn.get(&(conn, topic as u8)).cloned().unwrap_or_default()
+        let Some(names) = self.by_conn.get(&(conn, topic as u8)) else { return Vec::new() };
+        let mut names: Vec<_> = names.iter().map(|(name, subscription)| (subscription.number, name)).collect();
+        names.sort_unstable();
+        names.into_iter().map(|(_, name)| name.to_vec()).collect()
     }
 
     /// A connection is gone.
     pub fn forget(&mut self, conn: ConnId) {
         for topic in [Topic::Channel, Topic::Pattern, Topic::Shard] {
-            for name in self.by_conn.remove(&(conn, topic as u8)).unwrap_or_default() {
-                self.drop_listener(topic, &name, conn);
+            for (name, Subscription { place, .. }) in self.by_conn.remove(&(conn, topic as u8)).unwrap_or_default() {
+                self.drop_listener(topic, &name, place);
             }
         }
     }
@@ -401,7 +427,7 @@ fn list_channels(node: &mut Node, conn: ConnId, args: &Args<'_>, topic: Topic) -
         return Err(crate::help::wrong_arguments(args));
     }
     let pattern = args.get(2);
-    let names: Vec<Vec<u8>> = node.pubsub.topics[topic as usize]
+    let names: Vec<Arc<[u8]>> = node.pubsub.topics[topic as usize]
         .keys()
         .filter(|name| pattern.is_none_or(|pattern| glob_match(pattern, name, false)))
         .cloned()
@@ -441,4 +467,78 @@ fn help(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
             ("SHARDNUMSUB [<shardchannel> ...]", "Count the listeners of each shard channel."),
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conn(number: u32) -> ConnId {
+        ConnId { slot: number, id: u64::from(number) }
+    }
+
+    /// Every subscription of one index is in the other, at its place.
+    fn check(pubsub: &PubSub) {
+        let mut listeners = 0;
+        for ((conn, topic), names) in &pubsub.by_conn {
+            assert!(!names.is_empty());
+            for (name, subscription) in names {
+                assert_eq!(pubsub.topics[*topic as usize][name][subscription.place], *conn);
+            }
+            listeners += names.len();
+        }
+        assert!(pubsub.topics.iter().flat_map(HashMap::values).all(|conns| !conns.is_empty()));
+        assert_eq!(pubsub.topics.iter().flat_map(HashMap::values).map(Vec::len).sum::<usize>(), listeners);
+    }
+
+    #[test]
+    fn both_indexes_agree_whoever_comes_and_leaves() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut pubsub = PubSub::default();
+        let mut model = std::collections::BTreeSet::<(ConnId, u8, [u8; 1])>::new();
+        for _ in 0..5000 {
+            let topic = [Topic::Channel, Topic::Pattern, Topic::Shard][rng.usize(..3)];
+            let (who, name) = (conn(rng.u32(..6)), [b'a' + rng.u8(..5)]);
+            match rng.u8(..20) {
+                0 => {
+                    pubsub.forget(who);
+                    model.retain(|(conn, ..)| *conn != who);
+                }
+                1..11 => {
+                    assert_eq!(pubsub.subscribe(topic, &name, who), model.insert((who, topic as u8, name)));
+                }
+                _ => assert_eq!(pubsub.unsubscribe(topic, &name, who), model.remove(&(who, topic as u8, name))),
+            }
+            check(&pubsub);
+        }
+        (0..6).for_each(|number| pubsub.forget(conn(number)));
+        assert_eq!((pubsub.counts(), pubsub.by_conn.len()), ([0; 3], 0));
+    }
+
+    // Each took a look at all the others.
+    #[test]
+    fn many_names_and_many_listeners_come_and_leave_in_no_time() {
+        const MANY: u32 = 200_000;
+        let mut pubsub = PubSub::default();
+        for number in 0..MANY {
+            pubsub.subscribe(Topic::Channel, &number.to_be_bytes(), conn(0));
+            pubsub.subscribe(Topic::Channel, b"all", conn(number));
+        }
+        for number in 0..MANY {
+            assert!(pubsub.unsubscribe(Topic::Channel, &number.to_be_bytes(), conn(0)));
+            assert!(pubsub.unsubscribe(Topic::Channel, b"all", conn(number)));
+        }
+        assert_eq!((pubsub.counts(), pubsub.by_conn.len()), ([0; 3], 0));
+    }
+
+    #[test]
+    fn names_are_told_in_the_order_in_which_they_came() {
+        let mut pubsub = PubSub::default();
+        for name in ["d", "b", "a", "c"] {
+            pubsub.subscribe(Topic::Pattern, name.as_bytes(), conn(1));
+        }
+        pubsub.unsubscribe(Topic::Pattern, b"b", conn(1));
+        pubsub.subscribe(Topic::Pattern, b"b", conn(1));
+        assert_eq!(pubsub.names_of(Topic::Pattern, conn(1)), [b"d", b"a", b"c", b"b"].map(|name| name.to_vec()));
+    }
 }

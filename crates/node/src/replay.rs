@@ -25,6 +25,8 @@ pub struct Replay {
     /// A command that fails ends the replay.
     failures_fatal: bool,
     failures: Vec<String>,
+    /// From this offset on a master sent commands that can't be run here.
+    unknown_since: Option<u64>,
     tail: Tail,
 }
 
@@ -90,6 +92,7 @@ impl Replay {
             transaction: None,
             failures_fatal: config.propagation_error_behavior == config::PropagationError::Panic,
             failures: Vec::new(),
+            unknown_since: None,
             tail: Tail { bytes_max: tail_bytes_max, ..Tail::default() },
         }
     }
@@ -112,6 +115,11 @@ impl Replay {
     /// The data set stands at this offset: the first file with offsets must begin there.
     pub fn begin_at(&mut self, offset: u64) {
         self.tail.restart(Some(offset));
+    }
+
+    /// From this offset on a master sent commands that can't be run here. They are passed over, as they were when they came.
+    pub fn pass_over_from(&mut self, offset: u64) {
+        self.unknown_since = Some(offset);
     }
 
     /// The database that is selected at the end.
@@ -209,7 +217,13 @@ impl Replay {
         if is(name, "MULTI") && self.transaction.is_none() {
             self.transaction = Some(Vec::new());
         } else if is(name, "EXEC") {
-            let queued = self.transaction.take().ok_or("EXEC without MULTI")?;
+            let Some(queued) = self.transaction.take() else {
+                if self.tail.end.is_some() {
+                    return Err("EXEC without MULTI".to_owned());
+                }
+                // In a file of their own real servers pass it over: it changes nothing.
+                return self.note_failure("ERR EXEC without MULTI", "exec");
+            };
             for request in &queued {
                 self.run(&request.as_args())?;
             }
@@ -221,11 +235,11 @@ impl Replay {
         Ok(())
     }
 
-    /// Runs one command. In a stream of ours one that fails, or that we do not know, failed as well when it came from a
-    /// master, and we went on. Another server's file was written by one that could run it.
+    /// Runs one command. One that can't be run at all was damaged, unless it came from a master and was passed over then.
     fn run(&mut self, args: &Args<'_>) -> Result<(), String> {
+        let passed_over = self.tail.end.zip(self.unknown_since).is_some_and(|(unit, since)| unit >= since);
         match self.try_run(args) {
-            Err(why) if self.tail.end.is_some() => self.note_failure(&why, &String::from_utf8_lossy(&args[0])),
+            Err(why) if passed_over => self.note_failure(&why, &String::from_utf8_lossy(&args[0])),
             outcome => outcome,
         }
     }
@@ -418,11 +432,28 @@ mod tests {
     #[test]
     fn a_command_that_a_master_sent_and_nobody_here_knows_is_passed_over_again() {
         let mut replay = replay();
-        let file = [header(0, None), stream(&["SET a 1", "NOSUCH a", "SELECT 99", "SET b 1"])].concat();
+        let before = stream(&["SET a 1"]);
+        replay.pass_over_from(before.len() as u64);
+        let file = [header(0, None), before, stream(&["NOSUCH a", "SELECT 99", "SET b 1"])].concat();
         let sound = replay.file(&file[..], &mut |_| {}).expect("it was received, and all behind it was acknowledged");
         assert_eq!(sound.length, file.len() as u64);
         assert_eq!(replay.take_failures().len(), 2);
         assert_eq!(contents(replay), ["0:a", "0:b"]);
+    }
+
+    /// One letter of a SELECT was changed: passed over, everything behind it would be in another database.
+    #[test]
+    fn a_command_in_a_file_of_ours_that_nobody_knows_is_refused_with_its_place() {
+        let before = [header(0, None), stream(&["SET a 1"])].concat();
+        let file = [before.clone(), stream(&["SEMECT 1", "SET b 1"])].concat();
+        for since in [None, Some(file.len() as u64)] {
+            let mut replay = replay();
+            since.into_iter().for_each(|since| replay.pass_over_from(since));
+            let refused = replay.file(&file[..], &mut |_| {});
+            let Err(ReplayError::Refused { at, why, .. }) = refused else { panic!("it is passed over") };
+            assert_eq!(at, before.len() as u64);
+            assert!(why.starts_with("ERR unknown command"), "{why}");
+        }
     }
 
     #[test]
@@ -447,6 +478,16 @@ mod tests {
         let Err(ReplayError::Refused { sound, at, why }) = refused else { panic!("it is run") };
         assert_eq!((sound.length, at), (27, 27));
         assert!(why.starts_with("ERR unknown command"), "{why}");
-        assert!(replay.file(&stream(&["EXEC"])[..], &mut |_| {}).is_err());
+    }
+
+    #[test]
+    fn an_exec_without_multi_is_passed_over_in_a_foreign_file_only() {
+        let mut replay = replay();
+        replay.file(&stream(&["SET a 1", "EXEC"])[..], &mut |_| {}).expect("real servers start with it");
+        assert_eq!(replay.take_failures().len(), 1);
+        let ours = [header(0, None), stream(&["SET b 1", "EXEC"])].concat();
+        let refused = super::tests::replay().file(&ours[..], &mut |_| {});
+        assert!(matches!(refused, Err(ReplayError::Refused { .. })));
+        assert_eq!(contents(replay), ["0:a"]);
     }
 }

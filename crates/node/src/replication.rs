@@ -58,10 +58,15 @@ pub struct Replication {
     /// Bytes on their way to the master.
     pub(crate) link_outbox: Vec<u8>,
     pub(crate) apply: Apply,
+    /// As a replica it has changed keys by itself since it was last equal to a master: clients wrote, keys were evicted or
+    /// expired. So what is in memory is neither what its stream says nor what its files hold.
+    pub(crate) own_effects: bool,
     /// The link as a client.
     pub(crate) upstream_client: UpstreamClient,
     /// Where each replica reads in the stream.
     pub(crate) cursors: BTreeMap<ConnId, Cursor>,
+    /// All replicas that read the stream are listed as having something to write.
+    pub(crate) is_awake: bool,
     /// What of the stream is kept for replicas beside memory.
     pub(crate) retention: Retention,
     /// Which commands from the master failed here, for the log: one line per command and error.
@@ -115,8 +120,10 @@ impl Replication {
             link: Link::new(link_settings(config), fastrand::Rng::with_seed(seed)),
             link_outbox: Vec::new(),
             apply: Apply::default(),
+            own_effects: false,
             upstream_client: UpstreamClient::default(),
             cursors: BTreeMap::new(),
+            is_awake: false,
             retention: Retention::default(),
             upstream: Upstream::None,
             guard: Guard::default(),

@@ -8,6 +8,9 @@
 //!    └──the last save failed, no append-only file yet──┘
 //! ```
 //!
+//! It waits for the append-only file as well, where a write waits for the next one to be created: what was executed is in
+//! the files when the server ends.
+//!
 //! What replicas are waited for is the stream as it was at the request: what comes behind it (pings, a question for
 //! acknowledgements) changes no data.
 
@@ -49,6 +52,9 @@ const SHUTDOWN: ServerRow = Row {
     subcommands: &[],
 };
 
+/// The least that a shutdown waits for the next append-only file.
+const FILES_PATIENCE: Duration = Duration::from_secs(10);
+
 const FAILED: &str = "ERR Errors trying to SHUTDOWN. Check logs.";
 
 /// What a shutdown was asked for.
@@ -71,11 +77,13 @@ pub enum ShutdownSignal {
     Terminate,
 }
 
-/// A shutdown that waits for replicas.
+/// A shutdown that waits for replicas or for the append-only file.
 pub(crate) struct Shutdown {
     options: ShutdownOptions,
-    /// When it waits no longer.
+    /// When it waits no longer for replicas.
     until: Time,
+    /// When it waits no longer for the append-only file.
+    files_until: Time,
     /// What every replica must have acknowledged.
     offset: u64,
     /// Whose SHUTDOWN gets its answer if it comes to nothing.
@@ -159,7 +167,8 @@ impl Node {
 
     /// When a waiting shutdown waits no longer.
     pub(crate) fn shutdown_until(&self) -> Option<Time> {
-        self.shutdown.as_ref().map(|shutdown| shutdown.until)
+        let later = |shutdown: &Shutdown| if shutdown.until > self.now { shutdown.until } else { shutdown.files_until };
+        self.shutdown.as_ref().map(later)
     }
 
     fn request_shutdown(&mut self, options: ShutdownOptions) -> Progress {
@@ -167,24 +176,28 @@ impl Node {
         let offset = self.replication.offset();
         let timeout = Duration::from_secs(self.config.shutdown_timeout);
         let wait = !options.now && !timeout.is_zero() && !self.replicas_have(offset);
-        let shutdown = Shutdown { options, until: self.now + timeout, offset, waiting: Vec::new() };
-        if !wait {
+        let until = if wait { self.now + timeout } else { self.now };
+        let files_until = self.now + timeout.max(FILES_PATIENCE);
+        let shutdown = Shutdown { options, until, files_until, offset, waiting: Vec::new() };
+        if !wait && self.files_are_settled() {
             return self.finish_shutdown(shutdown);
         }
-        self.log(LogLevel::Notice, "Waiting for replicas before shutting down.");
+        let whom = if wait { "replicas" } else { "the append-only file" };
+        self.log(LogLevel::Notice, &format!("Waiting for {whom} before shutting down."));
         self.shutdown = Some(shutdown);
         self.pause.for_shutdown = true;
-        if !self.replication.is_replica() {
+        if wait && !self.replication.is_replica() {
             self.replication.peers.request_acks();
             self.run_peers();
         }
         Progress::Waits
     }
 
-    /// Goes on with a shutdown that has waited long enough. Called by the timer.
+    /// Goes on with a shutdown that has waited long enough. Called by the timer, and when the stream was written.
     pub(crate) fn check_shutdown(&mut self) {
         let Some(waiting) = &self.shutdown else { return };
-        let over = waiting.until <= self.now || self.replicas_have(waiting.offset);
+        let replicas = waiting.until <= self.now || self.replicas_have(waiting.offset);
+        let over = replicas && (waiting.files_until <= self.now || self.files_are_settled());
         if over && let Some(shutdown) = self.shutdown.take() {
             self.finish_shutdown(shutdown);
         }

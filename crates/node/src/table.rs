@@ -1,7 +1,7 @@
 //! All commands by name: the data commands of `commands` and the server commands of this crate, with what is
 //! counted for each.
 
-use commands::{DataRow, Error, Flags, Meta, Outcome, Row, is, quotable};
+use commands::{DataRow, Error, Flags, Meta, Outcome, Reach, Row, is, quotable};
 use resp::Args;
 
 use crate::ahead::KeyRange;
@@ -73,14 +73,16 @@ pub struct Command {
     pub full_name: String,
     /// Its subcommands.
     pub subcommands: Vec<CommandId>,
+    /// Whether the first word of a request is enough to know that it asks for this command.
+    pub is_known_by_name: bool,
     /// What is counted for it.
     pub stats: CommandStats,
     /// It never takes long by itself, and may share a reading of the clock with others.
     pub is_brief: bool,
     /// Where its keys stand, if that is simple.
     pub(crate) keys: Option<KeyRange>,
-    /// Where the first member stands; 0: nowhere.
-    pub(crate) member: u8,
+    /// Which element it looks for.
+    pub(crate) reach: Reach,
 }
 
 /// Why a command can't have another name.
@@ -159,12 +161,23 @@ impl CommandTable {
             CommandRow::Data(row) => row.meta.flags.has(Flags::FAST) || row.meta.complexity == "O(1)",
             CommandRow::Server(row) => row.meta.flags.has(Flags::FAST),
         };
-        let (keys, member) = (KeyRange::of(row.meta()), row.meta().member);
-        self.commands.push(Command { row, full_name, subcommands: Vec::new(), stats, is_brief, keys, member });
+        let (keys, reach) = (KeyRange::of(row.meta()), row.meta().reach);
         let subcommands = match row {
             CommandRow::Data(row) => row.subcommands.iter().map(CommandRow::Data).collect::<Vec<_>>(),
             CommandRow::Server(row) => row.subcommands.iter().map(CommandRow::Server).collect(),
         };
+        let is_known_by_name = container.is_none() && subcommands.is_empty();
+        let none = Vec::new();
+        self.commands.push(Command {
+            row,
+            full_name,
+            subcommands: none,
+            is_known_by_name,
+            stats,
+            is_brief,
+            keys,
+            reach,
+        });
         let ids = subcommands.into_iter().map(|sub| self.add(sub, Some(&name))).collect();
         self.commands[usize::from(id.0)].subcommands = ids;
         id

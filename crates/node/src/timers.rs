@@ -13,6 +13,9 @@ use crate::output::{Discarded, Output, Waste};
 /// How many due keys one turn deletes at most; more of them wait for the next turn, after clients had theirs.
 const EXPIRE_KEYS_PER_TURN_MAX: usize = 400;
 
+/// How many keys with a deadline of its own a writable replica looks at in one turn, to forget those that have none any more.
+const OWN_KEYS_CHECKED_PER_TURN: usize = 100;
+
 /// How many due fields of hashes one turn deletes at most.
 const EXPIRE_FIELDS_PER_TURN_MAX: usize = 400;
 
@@ -110,14 +113,37 @@ impl Node {
         self.close_idle_clients();
         self.check_soft_limits();
         let more_to_free = self.keyspace.sweep(SWEEP_PER_TURN_MAX);
-        let more_to_expire = self.expires_by_itself() && (self.expire_due_keys() | self.expire_due_fields());
+        self.keyspace.check_own_deadlines(OWN_KEYS_CHECKED_PER_TURN);
+        let more_to_expire = self.expires_by_itself() && self.expire_due();
         more_to_free || more_to_expire
     }
 
-    /// Whether keys and fields are deleted without being met: on a master that nobody has paused.
+    /// Whether keys and fields are deleted without being met: where nobody has paused that.
     fn expires_by_itself(&self) -> bool {
         let paused = self.pause.until.is_some() || self.pause.for_shutdown || self.pause.for_failover;
-        !self.replication.is_replica() && !paused && self.persistence.loading.is_none() && self.active_expire
+        !paused && self.persistence.loading.is_none() && self.active_expire
+    }
+
+    /// Deletes what is due and ours to delete: whether there is more.
+    fn expire_due(&mut self) -> bool {
+        if self.replication.is_replica() {
+            self.expire_own_keys()
+        } else {
+            self.expire_due_keys() | self.expire_due_fields()
+        }
+    }
+
+    /// Deletes keys whose deadline, which has passed, is not the master's: whether there are more.
+    fn expire_own_keys(&mut self) -> bool {
+        let mut budget = EXPIRE_KEYS_PER_TURN_MAX;
+        if self.keyspace.own_deadlines_len() > 0 {
+            for db in 0..self.keyspace.count() {
+                while let Some(key) = self.keyspace.take_own_due(db, self.unix, &mut budget) {
+                    self.expire_key(db, &key);
+                }
+            }
+        }
+        budget == 0
     }
 
     /// Deletes keys whose time has come: whether there are more.

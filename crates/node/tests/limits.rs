@@ -119,6 +119,17 @@ fn what_follows_a_reset_in_a_pipeline_is_judged_as_unauthenticated() {
     assert_eq!(got, ["b: +OK +PONG +RESET -ERR Protocol error: unauthenticated bulk length ! closed"]);
 }
 
+// The command of a request was taken for that of the one before by its first word.
+#[test]
+fn subcommands_that_follow_each_other_in_a_pipeline_are_told_apart() {
+    let mut session = Session::new();
+    let requests = ["CLIENT SETNAME one", "CLIENT GETNAME", "CLIENT", "CLIENT NOSUCH", "CLIENT GETNAME"];
+    let alone: Vec<String> = requests.iter().map(|request| session.send('a', &[request])[0].clone()).collect();
+    assert!(alone[1].contains("one") && alone[2].contains("-ERR wrong number"), "{alone:?}");
+    let alone = alone.iter().map(|reply| reply.trim_start_matches("a: ")).collect::<Vec<_>>().join(" ");
+    assert_eq!(session.send('a', &requests), [format!("a: {alone}")]);
+}
+
 // The room for a large request stayed for the few bytes that followed it.
 #[test]
 fn a_few_bytes_left_over_hold_no_large_buffer() {

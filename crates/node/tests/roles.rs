@@ -48,6 +48,25 @@ fn a_failover_in_a_transaction_waits_for_its_end() {
     assert!(info.contains("master_failover_state:failover-in-progress"), "{info}");
 }
 
+// After a partial synchronisation from a wrong offset values ran as commands, and the replica went on.
+#[test]
+fn a_stream_of_anything_but_whole_arrays_ends_the_link_and_its_history() {
+    const ID: &str = "0123456789012345678901234567890123456789";
+    let flaws =
+        ["SET k 1\r\n", "SET", "+OK\r\n", "*1\rX$4\r\nPING\r\n", "*1\r\n$4\r\nPINGxx", "*x\r\n", "*1\r\n:4\r\n"];
+    for flaw in flaws {
+        let mut session = Session::new();
+        session.follow_master();
+        session.master_sends(b"\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n");
+        assert_eq!(session.send('a', &["EXISTS a"]), ["a: :1"]);
+        session.master_sends(flaw.as_bytes());
+        let asked = session.connect_again();
+        assert!(asked.contains("PSYNC") && !asked.contains(ID), "{flaw:?}: {asked:?}");
+        assert_eq!(session.send('a', &["EXISTS k"]), ["a: :0"], "{flaw:?}");
+        assert!(session.send('i', &["INFO replication"]).concat().contains("master_link_status:down"), "{flaw:?}");
+    }
+}
+
 // The offset of the last write stood in another stream: replicas of the new one never got there.
 #[test]
 fn who_wrote_before_a_change_of_history_does_not_wait_for_offsets_of_the_old_one() {

@@ -62,7 +62,8 @@ fn loads_as_it_is(server: &Server) -> Server {
     let dir = format!("dir {}", copy.display());
     let started = Server::start(Peer::Ours, &["appendonly yes", "aof-load-truncated no", &dir]);
     wait_until("the files to be loaded", LONG, || started.try_call("EXISTS a").is_ok_and(|v| v.as_int().is_some()));
-    std::fs::remove_dir_all(&copy).expect("our own folder");
+    // It may be about to begin its next file there.
+    wait_until("our own folder to be gone", SHORT, || std::fs::remove_dir_all(&copy).is_ok());
     started
 }
 
@@ -206,6 +207,19 @@ fn a_rewrite_without_its_folder_is_told_and_goes_on_when_it_is_back() {
     wait_until("the files to be loaded", LONG, || server.call("GET k").as_str() == Some("w"));
 }
 
+#[test]
+fn an_append_only_file_that_cannot_be_created_is_not_turned_on() {
+    let mut seen = Vec::new();
+    for peer in [Peer::Ours, Peer::Valkey80] {
+        let server = Server::start(peer, &[]);
+        std::fs::write(server.data_folder().join("appendonlydir"), "in its place").expect("a file");
+        let refused = server.call("CONFIG SET appendonly yes");
+        server.run("SET k v");
+        seen.push((refused, server.call("CONFIG GET appendonly"), field(&server, "aof_enabled")));
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
 /// Saves fail, by themselves, by command and at the end.
 fn failing_saves(peer: Peer, break_disk: fn(&Server), mend_disk: fn(&Server)) -> Vec<String> {
     let server = Server::start(peer, &["save '1 1'", "rdbcompression no"]);
@@ -332,6 +346,26 @@ fn a_file_that_cannot_be_synced_refuses_writes_as_a_peer_does_until_there_is_a_n
     }
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0], seen[2]);
+}
+
+/// One fault, of which the system tells whoever syncs next, and nobody after that.
+#[test]
+fn a_sync_that_fails_at_the_end_is_not_forgotten() {
+    let sync = FailingSync::build();
+    let mut server = sync.start(Peer::Ours, "everysec");
+    server.run("SET k0 v");
+    let bases = server.info().number("aof_rewrites");
+    sync.begin();
+    server.run("SET k1 v");
+    assert!(server.call("SHUTDOWN NOSAVE").as_error().is_some());
+    sync.end();
+    let synced = server.call("WAITAOF 1 0 0");
+    assert_eq!(synced, Value::Array(vec![Value::Int(1), Value::Int(0)]));
+    assert!(server.info().number("aof_rewrites") > bases, "only a new base is to be trusted");
+    server.terminate();
+    server.start_again(&[]);
+    wait_until("the files to be loaded", LONG, || server.call("EXISTS k0").as_int().is_some());
+    assert_eq!(count(&mut server.client(), 0..2), 2);
 }
 
 /// Real servers end here.

@@ -175,7 +175,8 @@ impl History {
         *self = History::new(replid);
     }
 
-    /// The backlog was created or freed, so bytes were not counted or are not kept: nobody may continue.
+    /// Nobody may continue: the backlog was created or freed, so that bytes were not counted or are not kept, or what is
+    /// here is not what they say.
     pub fn rotate(&mut self, fresh: ReplId) {
         *self = History::new(fresh);
     }

@@ -2,11 +2,9 @@
 //! ([`Args`]) and a copy that outlives the input ([`OwnedArgs`]).
 
 use crate::encode;
-use bytes::Bytes;
+use crate::large::LargeArg;
+use crate::request::LINE_END;
 use std::ops::Index;
-
-/// From this length on (64 KiB) an argument may be handed out as a counted reference: [`Args::shared`].
-pub const SHARED_ARG_MIN: usize = 64 * 1024;
 
 /// Beyond this many decoded bytes an [`ArgsBuf`] gives their memory back when it is cleared.
 const KEPT_DECODED_MAX: usize = 64 * 1024;
@@ -14,13 +12,38 @@ const KEPT_DECODED_MAX: usize = 64 * 1024;
 /// Beyond this many ranges an [`ArgsBuf`] gives its memory back when it is cleared.
 const KEPT_RANGES_MAX: usize = 4096;
 
-/// Where one argument stands: bytes `start..start + len`, counted from the first byte of its request.
+/// Set in the start of an argument that stands apart: the rest of the start is its place among those.
+const APART: usize = 1 << (usize::BITS - 1);
+
+/// Where one argument stands: bytes `start..start + len`, counted from the first byte of its request. Or among the long
+/// arguments that were received on their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArgRange {
     /// Distance from the request's first byte.
     pub start: usize,
     /// Length in bytes.
     pub len: usize,
+}
+
+impl ArgRange {
+    /// The argument at this place among those that stand apart.
+    pub(crate) fn apart(place: usize, len: usize) -> ArgRange {
+        ArgRange { start: APART | place, len }
+    }
+
+    /// Its place among those that stand apart, if it does.
+    #[inline]
+    fn place_apart(self) -> Option<usize> {
+        (self.start & APART != 0).then_some(self.start & !APART)
+    }
+
+    #[inline]
+    fn slice<'a>(self, input: &'a [u8], large: &'a [LargeArg]) -> &'a [u8] {
+        match self.place_apart() {
+            None => &input[self.start..self.start + self.len],
+            Some(place) => &large[place],
+        }
+    }
 }
 
 /// The places of one request's arguments, filled by the parser and reused from request to request, so that
@@ -31,6 +54,8 @@ pub struct ArgsBuf {
     /// The decoded arguments of an inline request, whose quoting means they do not stand in the input.
     pub(crate) decoded: Vec<u8>,
     pub(crate) is_decoded: bool,
+    /// The arguments that stand apart.
+    pub(crate) large: Vec<LargeArg>,
 }
 
 impl ArgsBuf {
@@ -52,20 +77,18 @@ impl ArgsBuf {
     /// The arguments; `request` begins at the first byte of the request that was parsed.
     pub fn view<'a>(&'a self, request: &'a [u8]) -> Args<'a> {
         let input = if self.is_decoded { &self.decoded } else { request };
-        Args { input, ranges: &self.ranges, owner: None }
+        Args { input, ranges: &self.ranges, large: &self.large }
     }
 
-    /// The same over a counted buffer, which lets [`Args::shared`] hand out large arguments without a copy.
-    pub fn view_shared<'a>(&'a self, request: &'a Bytes) -> Args<'a> {
-        if self.is_decoded {
-            return self.view(request);
-        }
-        Args { input: request, ranges: &self.ranges, owner: Some(request) }
+    /// Whether a part of the request stands apart, so that its other bytes alone are not the request.
+    pub fn has_large(&self) -> bool {
+        !self.large.is_empty()
     }
 
     /// Forgets the arguments, and gives back what a small request does not need.
     pub fn clear(&mut self) {
         self.ranges.clear();
+        self.large.clear();
         if self.ranges.capacity() > KEPT_RANGES_MAX {
             self.ranges = Vec::new();
         }
@@ -77,12 +100,37 @@ impl ArgsBuf {
     }
 }
 
+impl ArgsBuf {
+    /// Whether the request that was parsed is an array whose every line ends in `\r\n`. The parser lets clients off with
+    /// less, as the peers do; in a stream or a file that means that bytes are missing or damaged.
+    pub fn is_exact(&self, request: &[u8]) -> bool {
+        let mut at = 0;
+        for range in &self.ranges {
+            // The lengths, behind the first word's the number of words as well.
+            let Some(lines) = request.get(at..range.start) else { return false };
+            let ends = lines.iter().enumerate().filter(|(_, byte)| **byte == b'\r');
+            let mut count = 0;
+            for (end, _) in ends {
+                count += 1;
+                if lines.get(end + 1) != Some(&b'\n') {
+                    return false;
+                }
+            }
+            at = range.start + range.len + 2;
+            if count != if range.start == lines.len() { 2 } else { 1 } || request.get(at - 2..at) != Some(b"\r\n") {
+                return false;
+            }
+        }
+        request.first() == Some(&b'*') && !self.is_decoded
+    }
+}
+
 /// A borrowed view of a request's arguments; `args[0]` is the command's name. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Args<'a> {
     input: &'a [u8],
     ranges: &'a [ArgRange],
-    owner: Option<&'a Bytes>,
+    large: &'a [LargeArg],
 }
 
 impl<'a> Args<'a> {
@@ -98,18 +146,18 @@ impl<'a> Args<'a> {
 
     /// Argument `i`, or None past the end.
     pub fn get(&self, i: usize) -> Option<&'a [u8]> {
-        self.ranges.get(i).map(|range| self.slice(*range))
+        self.ranges.get(i).map(|range| range.slice(self.input, self.large))
     }
 
     /// Argument `i` with the input's lifetime; panics past the end, as indexing does.
     pub fn at(&self, i: usize) -> &'a [u8] {
-        self.slice(self.ranges[i])
+        self.ranges[i].slice(self.input, self.large)
     }
 
     /// All arguments in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
-        let input = self.input;
-        self.ranges.iter().map(move |range| &input[range.start..range.start + range.len])
+        let Args { input, large, .. } = *self;
+        self.ranges.iter().map(move |range| range.slice(input, large))
     }
 
     /// The view from argument `from` on; empty if there are no more.
@@ -117,14 +165,10 @@ impl<'a> Args<'a> {
         Args { ranges: self.ranges.get(from..).unwrap_or_default(), ..*self }
     }
 
-    /// Argument `i` as a counted reference into the input, without a copy. Only if the input is counted, the
-    /// argument has at least [`SHARED_ARG_MIN`] bytes and makes up half of its request (else a small value
-    /// would keep a large buffer alive). None means: copy.
-    pub fn shared(&self, i: usize) -> Option<Bytes> {
-        let range = *self.ranges.get(i)?;
-        let owner = self.owner?;
-        let worth_it = range.len >= SHARED_ARG_MIN && range.len >= owner.len() / 2;
-        worth_it.then(|| owner.slice(range.start..range.start + range.len))
+    /// Argument `i` as a counted reference, if it is a long one that was received on its own. None means: copy.
+    pub fn large(&self, i: usize) -> Option<&'a LargeArg> {
+        let place = self.ranges.get(i)?.place_apart()?;
+        self.large.get(place)
     }
 
     /// Sum of the arguments' lengths in bytes.
@@ -132,9 +176,47 @@ impl<'a> Args<'a> {
         self.ranges.iter().map(|range| range.len).sum()
     }
 
-    /// A copy that outlives the input.
+    /// The request as it stands in the input, if that is just what [`Args::encode_into`] would write. It nearly always is;
+    /// but a request may be inline, or end its lines with other bytes, which the parser does not look at.
+    pub fn as_encoded(&self) -> Option<&'a [u8]> {
+        if !self.large.is_empty() {
+            return None; // Some of it stands elsewhere.
+        }
+        let first = self.input.first()?;
+        // Behind the count's line.
+        let mut at = 1 + digits(self.ranges.len()) + LINE_END.len();
+        if *first != b'*' || !self.input[..at.min(self.input.len())].ends_with(LINE_END) {
+            return None;
+        }
+        for range in self.ranges {
+            // The parser took the number for this length and the count, so as many digits as they need are theirs.
+            let start = at + 1 + digits(range.len) + LINE_END.len();
+            let end = range.start + range.len;
+            let ends_lines = range.start == start
+                && self.input[at..start].ends_with(LINE_END)
+                && self.input.get(end..end + LINE_END.len()) == Some(LINE_END);
+            if !ends_lines {
+                return None;
+            }
+            at = end + LINE_END.len();
+        }
+        (at == self.input.len()).then_some(self.input)
+    }
+
+    /// A copy that outlives the input; arguments that stand apart are shared.
     pub fn to_owned_args(&self) -> OwnedArgs {
-        OwnedArgs::collect(self.len(), self.total_bytes(), self.iter())
+        let apart: usize = self.large.iter().map(|large| large.len()).sum();
+        let mut owned = OwnedArgs::with_room(self.len(), self.total_bytes().saturating_sub(apart));
+        for (i, arg) in self.iter().enumerate() {
+            match self.large(i) {
+                None => owned.push(arg),
+                Some(large) => {
+                    owned.ranges.push(ArgRange::apart(owned.large.len(), large.len()));
+                    owned.large.push(LargeArg::clone(large));
+                }
+            }
+        }
+        owned
     }
 
     /// Appends the request as a RESP array of bulk strings.
@@ -143,10 +225,6 @@ impl<'a> Args<'a> {
         for arg in self.iter() {
             encode::bulk(out, arg);
         }
-    }
-
-    fn slice(&self, range: ArgRange) -> &'a [u8] {
-        &self.input[range.start..range.start + range.len]
     }
 }
 
@@ -164,23 +242,32 @@ impl std::fmt::Debug for Args<'_> {
     }
 }
 
+/// How many decimal digits a number has.
+#[inline]
+fn digits(number: usize) -> usize {
+    if number < 10 { 1 } else { number.ilog10() as usize + 1 }
+}
+
 /// Arguments that own their bytes: queued by MULTI, built for replay and for effects. One buffer and the
 /// places in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OwnedArgs {
     bytes: Vec<u8>,
     ranges: Vec<ArgRange>,
+    large: Vec<LargeArg>,
 }
 
 impl OwnedArgs {
     /// Copies the given arguments.
     pub fn from_slices(args: &[&[u8]]) -> OwnedArgs {
-        OwnedArgs::collect(args.len(), args.iter().map(|arg| arg.len()).sum(), args.iter().copied())
+        let mut owned = OwnedArgs::with_room(args.len(), args.iter().map(|arg| arg.len()).sum());
+        args.iter().for_each(|arg| owned.push(arg));
+        owned
     }
 
     /// The view commands take.
     pub fn as_args(&self) -> Args<'_> {
-        Args { input: &self.bytes, ranges: &self.ranges, owner: None }
+        Args { input: &self.bytes, ranges: &self.ranges, large: &self.large }
     }
 
     /// Adds one argument at the end.
@@ -196,13 +283,12 @@ impl OwnedArgs {
 
     /// Heap memory held, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.bytes.capacity() + self.ranges.capacity() * size_of::<ArgRange>()
+        let apart: usize = self.large.iter().map(|large| large.capacity()).sum();
+        self.bytes.capacity() + self.ranges.capacity() * size_of::<ArgRange>() + apart
     }
 
-    fn collect<'a>(count: usize, bytes: usize, args: impl Iterator<Item = &'a [u8]>) -> OwnedArgs {
-        let mut owned = OwnedArgs { bytes: Vec::with_capacity(bytes), ranges: Vec::with_capacity(count) };
-        args.for_each(|arg| owned.push(arg));
-        owned
+    fn with_room(count: usize, bytes: usize) -> OwnedArgs {
+        OwnedArgs { bytes: Vec::with_capacity(bytes), ranges: Vec::with_capacity(count), large: Vec::new() }
     }
 }
 
@@ -230,14 +316,32 @@ mod tests {
     }
 
     #[test]
-    fn only_a_large_argument_of_a_counted_input_is_shared() {
-        let request = Bytes::from(vec![b'x'; SHARED_ARG_MIN + 10]);
+    fn a_request_stands_for_itself_only_if_it_is_encoded_as_we_would() {
+        let encoded = |request: &[u8]| {
+            let mut buf = ArgsBuf::new();
+            let parsed = crate::RequestParser::new().parse(request, &mut buf, &crate::ParseLimits::default());
+            assert_eq!(parsed, Ok(crate::Parsed::Complete { consumed: request.len() }));
+            let args = buf.view(request);
+            let mut out = Vec::new();
+            args.encode_into(&mut out);
+            assert_eq!(args.as_encoded().is_some(), out == request, "{}", request.escape_ascii());
+            args.as_encoded().is_some()
+        };
+        assert!(encoded(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\n0123456789\r\n"));
+        assert!(encoded(b"*2\r\n$1\r\n*\r\n$0\r\n\r\n"));
+        for other in [
+            &b"*3\rx$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"[..],
+            b"*3\r\n$3\rxSET\r\n$1\r\nk\r\n$1\r\nv\r\n",
+            b"*3\r\n$3\r\nSETxx$1\r\nk\r\n$1\r\nv\r\n",
+            b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nvxx",
+            b"SET k v\r\n",
+        ] {
+            assert!(!encoded(other), "{}", other.escape_ascii());
+        }
         let mut buf = ArgsBuf::new();
-        buf.ranges = vec![ArgRange { start: 0, len: 10 }, ArgRange { start: 10, len: SHARED_ARG_MIN }];
-        assert!(buf.view(&request).shared(1).is_none());
-        let args = buf.view_shared(&request);
-        assert!(args.shared(0).is_none());
-        let value = args.shared(1).unwrap();
-        assert_eq!(value.as_ptr(), request[10..].as_ptr());
+        let request = b"*2\r\n$1\r\na\r\n$1\r\nb\r\n";
+        crate::RequestParser::new().parse(request, &mut buf, &crate::ParseLimits::default()).unwrap();
+        assert!(buf.view(request).tail(1).as_encoded().is_none());
+        assert!(OwnedArgs::from_slices(&[b"*1\r\n$1\r\n", b"x"]).as_args().as_encoded().is_none());
     }
 }

@@ -8,6 +8,7 @@
 mod args;
 pub mod encode;
 mod inline;
+mod large;
 mod line;
 mod outbox;
 mod reply;
@@ -15,8 +16,9 @@ mod reply_parser;
 mod request;
 mod value;
 
-pub use args::{ArgRange, Args, ArgsBuf, OwnedArgs, SHARED_ARG_MIN};
+pub use args::{ArgRange, Args, ArgsBuf, OwnedArgs};
 pub use inline::{UnbalancedQuotes, split_inline};
+pub use large::{LARGE_ARG_MIN, LargeArg};
 pub use line::read_line;
 pub use outbox::{Outbox, SHARED_SEGMENT_MIN};
 pub use reply::{BYTES_MAX_DEFAULT, Deferred, Mark, Protocol, Reply};

@@ -1,6 +1,8 @@
 //! The reply writer: the only place that knows how RESP2 and RESP3 differ.
 
+use crate::args::Args;
 use crate::encode;
+use crate::large::LargeArg;
 use crate::outbox::Outbox;
 use base::numbers::{self, LongDouble};
 use bytes::Bytes;
@@ -30,6 +32,19 @@ pub struct Deferred {
 /// What may wait in an outbox, in bytes, unless its client's limit says otherwise (128 MiB): a second of work
 /// where elements are short.
 pub const BYTES_MAX_DEFAULT: usize = 128 * 1024 * 1024;
+
+/// A bulk string of at least this many bytes (64 KiB) is copied into memory of its own: what is appended to would have to
+/// grow, and be moved, for the line end behind it.
+const LONG_BULK_MIN: usize = 64 * 1024;
+
+/// A long argument on its way out.
+struct ArgumentBytes(LargeArg);
+
+impl AsRef<[u8]> for ArgumentBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// A place in the replies to which one can return.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +153,19 @@ impl<'a> Reply<'a> {
 
     /// A bulk string, copied.
     pub fn bulk(&mut self, bytes: &[u8]) {
+        if bytes.len() >= LONG_BULK_MIN && !self.silent {
+            return self.bulk_shared(&Bytes::copy_from_slice(bytes));
+        }
         if let Some(out) = self.open() {
             encode::bulk(out, bytes);
+        }
+    }
+
+    /// A bulk string that was an argument, queued without a copy if it is a large one.
+    pub fn bulk_argument(&mut self, args: &Args<'_>, at: usize) {
+        match args.large(at) {
+            None => self.bulk(args.at(at)),
+            Some(large) => self.bulk_shared(&Bytes::from_owner(ArgumentBytes(LargeArg::clone(large)))),
         }
     }
 

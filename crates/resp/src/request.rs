@@ -2,6 +2,7 @@
 
 use crate::args::{ArgRange, ArgsBuf};
 use crate::inline::{UnbalancedQuotes, split_inline};
+use crate::large::{Arriving, LARGE_ARG_MIN, LargeArg};
 
 /// Longest line without its end: 64 KiB, for inline requests, counts and lengths.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -15,7 +16,7 @@ const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
 /// Longest argument before authentication: 16 KiB.
 const UNAUTHENTICATED_BULK_MAX: u64 = 16 * 1024;
 
-const LINE_END: &[u8] = b"\r\n";
+pub(crate) const LINE_END: &[u8] = b"\r\n";
 
 /// What a connection may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +129,10 @@ pub struct RequestParser {
     searched: usize,
     /// The arguments read so far, while a request is incomplete.
     partial: Vec<ArgRange>,
+    /// Those of them that were received on their own.
+    large: Vec<LargeArg>,
+    /// The one that is being received on its own.
+    arriving: Option<Arriving>,
 }
 
 impl RequestParser {
@@ -141,11 +146,65 @@ impl RequestParser {
         matches!(self.progress, Progress::Arguments { .. })
     }
 
-    /// Forgets a half-received request: the next input begins with its first byte again.
+    /// Forgets a half-received request: the next input begins with its first byte again. Not to be called once a part
+    /// of that was received on its own.
     pub fn restart(&mut self) {
+        debug_assert!(self.large.is_empty() && self.arriving.is_none(), "that part would be missing");
         self.progress = Progress::FirstLine;
         self.searched = 0;
         self.partial.clear();
+    }
+
+    /// Takes back a whole request of `consumed` bytes that was not carried out, so that the next [`RequestParser::parse`]
+    /// yields it once more: what stands apart of it is in no input.
+    pub fn take_back(&mut self, args: &mut ArgsBuf, consumed: usize) {
+        self.searched = 0;
+        std::mem::swap(&mut self.partial, &mut args.ranges);
+        std::mem::swap(&mut self.large, &mut args.large);
+        args.clear();
+        self.progress = Progress::Arguments { left: 0, at: consumed, len: None };
+    }
+
+    /// To be called when [`RequestParser::parse`] has left a request incomplete, with what is there of it. If it waits for
+    /// a long argument, what is there of that is taken off, and the rest is to be given to
+    /// [`RequestParser::receive`].
+    pub fn set_apart(&mut self, input: &mut Vec<u8>) {
+        let Progress::Arguments { at, len: Some(len), .. } = self.progress else { return };
+        if len < LARGE_ARG_MIN || self.arriving.is_some() || input.len() < at {
+            return;
+        }
+        let mut arriving = Arriving::new(len);
+        arriving.take(&input[at..]);
+        input.truncate(at);
+        self.arriving = Some(arriving);
+    }
+
+    /// Takes those of these bytes that belong to the long argument being received on its own: how many. If that is less
+    /// than all, the argument is complete, and the others follow what was parsed last.
+    pub fn receive(&mut self, input: &[u8]) -> usize {
+        let Some(arriving) = &mut self.arriving else { return 0 };
+        let taken = arriving.take(input);
+        if arriving.is_complete()
+            && let (Progress::Arguments { left, len, .. }, Some(arriving)) = (&mut self.progress, self.arriving.take())
+        {
+            let large = arriving.into_large();
+            self.partial.push(ArgRange::apart(self.large.len(), large.len()));
+            self.large.push(large);
+            (*left, *len) = (*left - 1, None);
+        }
+        taken
+    }
+
+    /// Whether a long argument is being received on its own, so that the next bytes are for [`RequestParser::receive`].
+    pub fn is_receiving(&self) -> bool {
+        self.arriving.is_some()
+    }
+
+    /// Bytes that were taken off the input and belong to no whole request yet, and the memory that they hold.
+    pub fn bytes_and_memory(&self) -> (usize, usize) {
+        let whole = self.large.iter().map(|large| (large.len(), large.capacity()));
+        let all = whole.chain(self.arriving.as_ref().map(Arriving::bytes_and_memory));
+        all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Parses the request at the beginning of `input`. After [`Parsed::Incomplete`] the next call must pass an
@@ -158,6 +217,7 @@ impl RequestParser {
         let (left, at, len) = match self.progress {
             Progress::Arguments { left, at, len } => {
                 std::mem::swap(&mut self.partial, &mut args.ranges);
+                std::mem::swap(&mut self.large, &mut args.large);
                 (left, at, len)
             }
             Progress::FirstLine => match input.first() {
@@ -209,6 +269,7 @@ impl RequestParser {
     /// Keeps what was read for the next call.
     fn pause(&mut self, args: &mut ArgsBuf, left: usize, at: usize, len: Option<usize>) -> Parsed {
         std::mem::swap(&mut self.partial, &mut args.ranges);
+        std::mem::swap(&mut self.large, &mut args.large);
         self.progress = Progress::Arguments { left, at, len };
         Parsed::Incomplete { want: len.map(|len| at.saturating_add(len).saturating_add(LINE_END.len())) }
     }

@@ -176,7 +176,13 @@ impl Host for ServerHost {
                 }
             }
             "loglevel" => self.logger.set_level(crate::log_level(config)),
+            "jemalloc-bg-thread" => crate::memory::set_background_thread(config.jemalloc_bg_thread)?,
             "dir" => std::env::set_current_dir(path_of(&config.dir)).map_err(|error| reason(&error))?,
+            "appendonly" if config.appendonly => {
+                let reason = |error| format!("{}: {}", self.aof.directory().display(), reason(&error));
+                self.aof.claim()?;
+                self.aof.probe().map_err(reason)?;
+            }
             "maxclients" => {
                 let possible = limits::clients_possible(config.maxclients, &self.logger);
                 if possible < config.maxclients {
@@ -217,6 +223,10 @@ impl Host for ServerHost {
 
     fn sync_journal(&mut self) -> Result<(), String> {
         self.aof.sync()
+    }
+
+    fn note_unknown_command(&mut self, offset: u64) -> Result<(), String> {
+        self.aof.note_unknown(offset).map_err(|error| reason(&error))
     }
 
     fn sleep(&self, span: Duration) {

@@ -2,11 +2,14 @@
 //! job and reports through [`Report`]; none of them sees the node.
 
 pub mod aof;
+mod aof_claim;
 pub mod aof_load;
+mod aof_notes;
 mod journal_files;
 mod load;
 mod save;
 mod sync;
+mod two_threads;
 
 use std::io;
 use std::net::SocketAddr;
@@ -121,6 +124,12 @@ pub fn beside_or_report(
 fn try_beside(name: &str, job: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(job);
     started.map(drop).map_err(|error| format!("no thread could be started: {error}"))
+}
+
+/// Called by threads with much to do, after each piece of it: where they share a core with the executor, that one need not
+/// wait for the end of their time slice to go on. On a core of its own a thread goes on at once.
+fn let_others_run() {
+    std::thread::yield_now();
 }
 
 /// The thread that frees what is large.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use node::MemoryFigures;
 use tikv_jemalloc_ctl::thread::{ThreadLocal, allocatedp, deallocatedp};
-use tikv_jemalloc_ctl::{Access, AsName, arenas, epoch, stats, stats_print};
+use tikv_jemalloc_ctl::{Access, AsName, arenas, background_thread, epoch, stats, stats_print};
 
 use crate::system;
 
@@ -33,6 +33,12 @@ impl Balance {
         let count = |counter: Option<ThreadLocal<u64>>| counter.map_or(0, ThreadLocal::get) as i64;
         count(self.taken).wrapping_sub(count(self.given))
     }
+}
+
+/// Has the allocator give memory back to the system on a thread of its own, or in whatever thread frees something.
+pub fn set_background_thread(on: bool) -> Result<(), String> {
+    let failed = |error| format!("The allocator cannot {} its thread: {error}", if on { "start" } else { "end" });
+    background_thread::write(on).map_err(failed)
 }
 
 /// Tells the executor what the calling thread has freed: the thread that frees, after each job.

@@ -67,6 +67,9 @@ pub fn run(words: &[Vec<u8>]) -> Result<i32, String> {
 fn start(mut config: Config, logger: &Logger, supervisor: Supervisor, file: Option<PathBuf>) -> Result<i32, String> {
     // Taken over before the pid file and the sockets, so that nobody can signal a server that would just die.
     let signals = Signals::new().map_err(|error| format!("Can't handle signals: {}", reason(&error)))?;
+    if let Err(reason) = crate::memory::set_background_thread(config.jemalloc_bg_thread) {
+        logger.log(LogLevel::Warning, &reason);
+    }
     let possible = limits::clients_possible(config.maxclients, logger);
     if possible == 0 {
         let needed = RESERVED_FILES + 1;
@@ -111,6 +114,9 @@ fn serve(
     let listeners = Rc::new(RefCell::new(Listeners { all, changed: false }));
     let aof = AofFiles::new(&config).map_err(|error| format!("{}: {error}", config.appenddirname))?;
     let aof = Arc::new(aof);
+    if config.appendonly {
+        aof.claim()?;
+    }
     remove_abandoned(&aof, file.as_deref(), &logger);
     let (manifest, last_base, last_incr) = jobs::aof_load::survey(&aof);
     let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };

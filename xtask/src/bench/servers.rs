@@ -43,7 +43,7 @@ pub fn pinned(program: &Path, core: usize) -> Command {
 }
 
 /// Which server.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The present code.
     Ours,
@@ -179,6 +179,16 @@ impl Server {
         }
     }
 
+    /// Sends its process a signal such as `STOP`.
+    pub fn signal(&self, signal: &str) -> Outcome<()> {
+        let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+        match sent {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("{}: kill -s {signal}: {status}", self.name)),
+            Err(error) => Err(format!("{}: kill -s {signal}: {error}", self.name)),
+        }
+    }
+
     /// Ends it and starts it again on its files: how long until it answers `GET` with data.
     pub fn restart(&mut self) -> Outcome<Duration> {
         self.stop()?;
@@ -206,6 +216,11 @@ impl Server {
     pub fn read_file(&self, name: &str) -> Outcome<String> {
         let path = self.folder.join(name);
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.folder
     }
 
     /// Where it listens on the loopback address.
@@ -241,6 +256,20 @@ impl Server {
     pub fn number(&self, field: &str) -> Outcome<u64> {
         let value = self.info(field)?;
         value.trim().parse().map_err(|_| format!("{}: {field} is `{value}`", self.name))
+    }
+
+    /// From now on the most memory that is resident counts anew. Returns what is resident now, in bytes.
+    pub fn reset_peak(&self) -> u64 {
+        // Where the system does not allow it the peak is that since the start.
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+        self.memory().resident
+    }
+
+    /// The most that was resident since the last [`Server::reset_peak`], in bytes.
+    pub fn peak(&self) -> u64 {
+        let status = read(&format!("/proc/{}/status", self.child.id()));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
     }
 
     /// The memory of the process itself and, of a process that it forked, the pages which the two no longer share.

@@ -122,7 +122,7 @@ fn load(server: &Server, test: &str, pipeline: u32, clients: u32, requests: u64)
 }
 
 /// The least, the middle and the most.
-fn spread(figures: impl Iterator<Item = f64>) -> (f64, f64, f64) {
+pub fn spread(figures: impl Iterator<Item = f64>) -> (f64, f64, f64) {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);
     let count = figures.len();

@@ -2,8 +2,6 @@
 //! and deadlines (Unix milliseconds, 0 for none), byte for byte that of Redis 7.4. Triples with a deadline stand in
 //! front, the earliest first; those without stand behind, the latest written last.
 
-use triomphe::Arc;
-
 use crate::listpack::canonical;
 use crate::{Element, Listpack};
 
@@ -19,9 +17,8 @@ pub(super) fn get<'a>(listpack: &'a Listpack, field: &[u8], stride: usize) -> Op
 }
 
 /// Adds or replaces; true if the field is new. A new one has no deadline, an old one keeps its own.
-pub(super) fn set(listpack: &mut Arc<Listpack>, field: &[u8], value: &[u8], stride: usize) -> bool {
+pub(super) fn set(listpack: &mut Listpack, field: &[u8], value: &[u8], stride: usize) -> bool {
     let found = listpack.find(field, stride);
-    let listpack = Arc::make_mut(listpack);
     match found {
         Some(at) => {
             let value_at = listpack.read(at).1;
@@ -39,10 +36,10 @@ pub(super) fn set(listpack: &mut Arc<Listpack>, field: &[u8], value: &[u8], stri
 }
 
 /// True if the field was there.
-pub(super) fn remove(listpack: &mut Arc<Listpack>, field: &[u8], stride: usize) -> bool {
+pub(super) fn remove(listpack: &mut Listpack, field: &[u8], stride: usize) -> bool {
     let Some(at) = listpack.find(field, stride) else { return false };
     let end = end_of(listpack, at, stride);
-    Arc::make_mut(listpack).remove_between(at..end, stride);
+    listpack.remove_between(at..end, stride);
     true
 }
 
@@ -80,11 +77,10 @@ pub(super) fn deadline(triples: &Listpack, field: &[u8]) -> Option<Option<i64>> 
 }
 
 /// Sets or clears the deadline of a field, and moves it where it belongs: whether the field is there.
-pub(super) fn set_deadline(triples: &mut Arc<Listpack>, field: &[u8], deadline: Option<i64>) -> bool {
+pub(super) fn set_deadline(triples: &mut Listpack, field: &[u8], deadline: Option<i64>) -> bool {
     let Some(at) = triples.find(field, TRIPLE) else { return false };
     let value = triples.read(triples.read(at).1).0.to_vec();
     let end = end_of(triples, at, TRIPLE);
-    let triples = Arc::make_mut(triples);
     triples.remove_between(at..end, TRIPLE);
     let mut at = match deadline {
         Some(deadline) => place_of(triples, deadline),

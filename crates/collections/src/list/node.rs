@@ -91,7 +91,7 @@ impl tree::Leaf for Node {
 
     fn memory_bytes(&self) -> usize {
         match self {
-            Node::Packed(listpack) => listpack.memory_bytes(),
+            Node::Packed(listpack) => listpack.memory_bytes() + size_of::<Node>(),
             Node::Plain(bytes) => bytes.len() + size_of::<Node>(),
         }
     }

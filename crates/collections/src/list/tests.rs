@@ -186,6 +186,19 @@ fn a_write_to_a_shared_list_copies_little_of_it() {
 }
 
 #[test]
+fn whole_nodes_are_removed_from_a_shared_list_without_copying_them() {
+    let limits = Limits::default();
+    let mut list = List::new();
+    (0..200_000u32).for_each(|number| list.push_back(format!("element:{number}").as_bytes(), &limits));
+    let kept = list.clone();
+    assert_eq!(list.remove_range(10, 150_000, &limits), 150_000);
+    assert_eq!((list.len(), kept.len()), (50_000, 200_000));
+    assert_eq!(list.get(9), Some(Element::Bytes(b"element:9")));
+    assert_eq!(list.get(10), Some(Element::Bytes(b"element:150010")));
+    assert_eq!(kept.get(75_000), Some(Element::Bytes(b"element:75000")));
+}
+
+#[test]
 fn inserts_at_a_border_of_full_nodes_share_a_node() {
     let limits = limits(100);
     let mut list = List::new();

@@ -66,7 +66,7 @@ impl tree::Leaf for Block {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.listpack.memory_bytes() + size_of::<StreamId>() + size_of::<usize>()
+        self.listpack.memory_bytes() + size_of::<Block>()
     }
 }
 

@@ -3,14 +3,20 @@
 //! | part | size |
 //! |---|---|
 //! | tags: the last byte of each entry's hash | `slots` |
-//! | offsets into the entries, 3 bytes each (LE) | 3 × `slots` |
-//! | entries, in any order | the rest |
+//! | offsets into the entries (LE) | `slots` × 2, or × 4 in a leaf of more than 64 KiB |
+//! | entries, in any order | up to `used` |
+//! | room to grow | the rest |
+//!
+//! The block stands right behind the leaf's reference count and header, 32 bytes together, so that a search reads the line
+//! with the header and the tags, the next one with the offsets, and the entry. Allocations of such sizes begin at a cache
+//! line.
 //!
 //! An entry is a varint of the key's length and two flags, a varint of the value's length and one flag, the key, the
 //! value. A long key or value is kept outside, in `large`; its flag is set and the place in `large` stands instead of the
 //! length. The second key flag says that 8 bytes of deadline (Unix milliseconds, LE) precede the key.
 
 use bytes::Bytes;
+use triomphe::{Arc, HeaderSlice};
 
 use crate::growth;
 use crate::hashing::hash_bytes;
@@ -39,22 +45,34 @@ const VALUE_FLAG_BITS: u32 = 1;
 
 /// Slots are added in steps of a word of tags.
 const SLOT_STEP: usize = 8;
-const OFFSET_SIZE: usize = 3;
+/// Bytes of an offset, and the most bytes of entries for which they suffice.
+const NARROW: usize = 2;
+const NARROW_BYTES_MAX: usize = 1 << 16;
+/// Bytes of an offset in a longer leaf: one of colliding keys.
+const WIDE: usize = 4;
 const DEADLINE_SIZE: usize = 8;
 
 /// Key, value and deadline in Unix milliseconds, if it has one.
 pub(super) type Entry<'a> = (&'a [u8], &'a [u8], Option<i64>);
 
-/// Packed entries; see the top of this file.
-#[derive(Clone, Default)]
-pub(super) struct Leaf {
+/// Packed entries; see the top of this file. A clone is a reference.
+#[derive(Clone)]
+pub(super) struct Leaf(Arc<HeaderSlice<Header, [u8]>>);
+
+#[derive(Clone)]
+struct Header {
     count: u32,
     slots: u32,
+    /// Where in the block the entries end.
+    used: u32,
+    offset_size: u32,
     /// Long keys and values; an empty one is a free place. Boxed because few leaves have any.
     #[allow(clippy::box_collection)]
     large: Option<Box<Vec<Bytes>>>,
-    block: Vec<u8>,
 }
+
+/// Bytes of a leaf's allocation before its block: the reference count and the header.
+const HEAD_SIZE: usize = size_of::<usize>() + size_of::<Header>();
 
 /// An entry's head, decoded.
 struct Head {
@@ -87,24 +105,77 @@ impl Head {
     }
 }
 
+impl Default for Leaf {
+    fn default() -> Leaf {
+        Leaf::with_slots(0, 0)
+    }
+}
+
 impl Leaf {
-    /// Number of entries.
-    pub(super) fn len(&self) -> usize {
-        self.count as usize
+    /// Without entries, but with places for some and with so many bytes of room for them.
+    fn with_slots(slots: usize, room: usize) -> Leaf {
+        let used = slots * (1 + NARROW);
+        let header =
+            Header { count: 0, slots: slots as u32, used: used as u32, offset_size: NARROW as u32, large: None };
+        let size = if used + room == 0 { 0 } else { growth::size_class(HEAD_SIZE + used + room) - HEAD_SIZE };
+        Leaf(Arc::from_header_and_vec(header, vec![0; size]))
     }
 
-    /// Place of the entry under `key`; tags are compared a word at a time before any key is.
+    /// Number of entries.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.0.header.count as usize
+    }
+
+    /// True if no clone shares the leaf.
+    #[inline]
+    pub(super) fn is_unique(&self) -> bool {
+        self.0.is_unique()
+    }
+
+    #[inline]
+    fn slots(&self) -> usize {
+        self.0.header.slots as usize
+    }
+
+    #[inline]
+    fn used(&self) -> usize {
+        self.0.header.used as usize
+    }
+
+    #[inline]
+    fn block(&self) -> &[u8] {
+        &self.0.slice
+    }
+
+    /// Header and block, to be changed: the leaf is copied first if a clone shares it.
+    #[inline]
+    fn parts(&mut self) -> (&mut Header, &mut [u8]) {
+        if !self.0.is_unique() {
+            self.0 = Arc::from_header_and_slice(self.0.header.clone(), &self.0.slice);
+        }
+        let HeaderSlice { header, slice } = Arc::get_mut(&mut self.0).expect("made unique above");
+        (header, slice)
+    }
+
+    /// Place of the entry under `key`.
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
+        self.find_with(hash, |place| self.entry(place).0 == key)
+    }
+
+    /// The first place with the hash's tag that `is_it` accepts; tags are compared a word at a time.
+    #[inline]
+    fn find_with(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
         const LOW: u64 = 0x0101_0101_0101_0101;
         let wanted = u64::from(hash as u8) * LOW;
-        let tags = &self.block[..self.slots as usize];
+        let tags = &self.block()[..self.slots()];
         for (group, word) in tags.as_chunks::<SLOT_STEP>().0.iter().enumerate() {
             let differs = u64::from_le_bytes(*word) ^ wanted;
             let mut zeros = differs.wrapping_sub(LOW) & !differs & (LOW << 7);
             while zeros != 0 {
                 let place = group * SLOT_STEP + zeros.trailing_zeros() as usize / 8;
-                if place < self.len() && self.entry(place).0 == key {
+                if place < self.len() && is_it(place) {
                     return Some(place);
                 }
                 zeros &= zeros - 1;
@@ -113,10 +184,17 @@ impl Leaf {
         None
     }
 
-    /// Reads the two lines in which most tags and offsets stand, and needs nothing of them.
+    /// Where the leaf begins in memory: the line with the tags, and behind it that with the offsets.
     #[inline]
-    pub(super) fn touch(&self) {
-        std::hint::black_box((self.block.first().copied(), self.block.get(64).copied()));
+    pub(super) fn address(&self) -> *const u8 {
+        std::ptr::from_ref(&self.0.header).cast()
+    }
+
+    /// Where the entry of a hash begins in memory, if there seems to be one.
+    #[inline]
+    pub(super) fn entry_address(&self, hash: u64) -> Option<*const u8> {
+        let place = self.find_with(hash, |_| true)?;
+        Some(std::ptr::from_ref(&self.block()[self.start(place)]))
     }
 
     /// Key and value at a place.
@@ -140,7 +218,7 @@ impl Leaf {
 
     fn deadline_of(&self, head: &Head) -> Option<i64> {
         head.is_timed().then(|| {
-            let bytes = &self.block[head.lengths_end..head.body];
+            let bytes = &self.block()[head.lengths_end..head.body];
             i64::from_le_bytes(bytes.try_into().expect("a timed entry has 8 bytes there"))
         })
     }
@@ -148,9 +226,9 @@ impl Leaf {
     #[inline]
     fn pair(&self, head: &Head) -> (&[u8], &[u8]) {
         let value_at = head.body + head.inline_key_len();
-        let key = if head.key_is_large { self.large(head.key) } else { &self.block[head.body..value_at] };
+        let key = if head.key_is_large { self.large(head.key) } else { &self.block()[head.body..value_at] };
         let value =
-            if head.value_is_large { self.large(head.value) } else { &self.block[value_at..value_at + head.value] };
+            if head.value_is_large { self.large(head.value) } else { &self.block()[value_at..value_at + head.value] };
         (key, value)
     }
 
@@ -162,7 +240,7 @@ impl Leaf {
     /// Place of an entry with this hash and deadline.
     pub(super) fn find_due(&self, hash: u64, deadline: i64) -> Option<usize> {
         (0..self.len()).find(|&place| {
-            self.block[place] == hash as u8
+            self.block()[place] == hash as u8
                 && self.deadline(place) == Some(deadline)
                 && hash_bytes(self.entry(place).0) == hash
         })
@@ -170,67 +248,82 @@ impl Leaf {
 
     /// Adds an entry whose key is not here yet.
     pub(super) fn insert(&mut self, hash: u64, key: &[u8], value: &[u8], deadline: Option<i64>) {
-        if self.count == self.slots {
-            self.add_slots();
-        }
-        let at = self.block.len();
         let (key_word, key) = self.stored(key, KEY_INLINE_MAX, KEY_FLAG_BITS, KEY_LARGE);
         let (value_word, value) = self.stored(value, VALUE_INLINE_MAX, VALUE_FLAG_BITS, VALUE_LARGE);
         let (timed, deadline_size) = if deadline.is_some() { (KEY_TIMED, DEADLINE_SIZE) } else { (0, 0) };
         let size = varint_len(key_word) + varint_len(value_word) + deadline_size + key.len() + value.len();
-        growth::reserve(&mut self.block, size);
-        push_varint(&mut self.block, key_word | timed);
-        push_varint(&mut self.block, value_word);
-        if let Some(deadline) = deadline {
-            self.block.extend_from_slice(&deadline.to_le_bytes());
-        }
-        self.block.extend_from_slice(key);
-        self.block.extend_from_slice(value);
         let place = self.len();
-        self.count += 1;
-        self.block[place] = hash as u8;
-        self.write_offset(place, at - self.entries_at());
+        self.reserve(place + 1, size);
+        let at = self.used();
+        let offset = at - self.entries_at();
+        let (header, block) = self.parts();
+        let mut out = Writer { block, at };
+        out.varint(key_word | timed);
+        out.varint(value_word);
+        if let Some(deadline) = deadline {
+            out.bytes(&deadline.to_le_bytes());
+        }
+        out.bytes(key);
+        out.bytes(value);
+        header.used = out.at as u32;
+        header.count += 1;
+        block[place] = hash as u8;
+        write_offset(header, block, place, offset);
     }
 
     /// Sets or clears the deadline at a place.
     pub(super) fn set_deadline(&mut self, place: usize, deadline: Option<i64>) {
+        self.reserve(0, DEADLINE_SIZE);
         let start = self.start(place);
         let head = self.head(start);
         if head.is_timed() != deadline.is_some() {
             let (old_size, size) = if head.is_timed() { (DEADLINE_SIZE, 0) } else { (0, DEADLINE_SIZE) };
-            growth::resize_gap(&mut self.block, head.lengths_end, old_size, size);
+            self.resize_gap(head.lengths_end, old_size, size);
             // The flag is in the first byte of the key's length, whose size stays.
-            self.block[start] ^= KEY_TIMED as u8;
+            self.parts().1[start] ^= KEY_TIMED as u8;
             self.move_offsets_behind(start, size as isize - old_size as isize);
         }
         if let Some(deadline) = deadline {
-            self.block[head.lengths_end..head.lengths_end + DEADLINE_SIZE].copy_from_slice(&deadline.to_le_bytes());
+            let block = self.parts().1;
+            block[head.lengths_end..head.lengths_end + DEADLINE_SIZE].copy_from_slice(&deadline.to_le_bytes());
         }
+        self.shrink();
     }
 
     /// Replaces the value at a place; its deadline stays.
+    #[inline]
     pub(super) fn replace(&mut self, place: usize, value: &[u8]) {
+        let head = self.head(self.start(place));
+        let value_at = head.body + head.inline_key_len();
+        if !head.value_is_large && head.value == value.len() {
+            if !value.is_empty() {
+                self.parts().1[value_at..value_at + value.len()].copy_from_slice(value);
+            }
+            return;
+        }
+        self.replace_by_another_length(place, value);
+    }
+
+    fn replace_by_another_length(&mut self, place: usize, value: &[u8]) {
+        let (word, value) = self.stored(value, VALUE_INLINE_MAX, VALUE_FLAG_BITS, VALUE_LARGE);
+        self.reserve(0, varint_len(word) + value.len());
         let start = self.start(place);
         let head = self.head(start);
         let value_at = head.body + head.inline_key_len();
-        if !head.value_is_large && head.value == value.len() {
-            self.block[value_at..value_at + value.len()].copy_from_slice(value);
-            return;
-        }
         if head.value_is_large {
             self.free_large(head.value);
         }
-        let (word, value) = self.stored(value, VALUE_INLINE_MAX, VALUE_FLAG_BITS, VALUE_LARGE);
         // First the body, then the varint before the key: each may change its size.
-        growth::resize_gap(&mut self.block, value_at, head.inline_value_len(), value.len());
-        self.block[value_at..value_at + value.len()].copy_from_slice(value);
-        let word_at = start + read_varint(&self.block, start).1;
+        self.resize_gap(value_at, head.inline_value_len(), value.len());
+        self.parts().1[value_at..value_at + value.len()].copy_from_slice(value);
+        let word_at = start + read_varint(self.block(), start).1;
         let word_len = varint_len(word);
         let old_word_len = head.lengths_end - word_at;
-        growth::resize_gap(&mut self.block, word_at, old_word_len, word_len);
-        write_varint(&mut self.block[word_at..word_at + word_len], word);
+        self.resize_gap(word_at, old_word_len, word_len);
+        write_varint(&mut self.parts().1[word_at..word_at + word_len], word);
         let grown = (value.len() + word_len) as isize - (head.inline_value_len() + old_word_len) as isize;
         self.move_offsets_behind(start, grown);
+        self.shrink();
     }
 
     /// Removes the entry at a place; another entry may take the place.
@@ -246,90 +339,90 @@ impl Leaf {
         let size = head.end() - start;
         self.move_offsets_behind(start, -(size as isize));
         let last = self.len() - 1;
-        self.block[place] = self.block[last];
         let offset = self.offset(last);
-        self.write_offset(place, offset);
-        self.count -= 1;
-        growth::resize_gap(&mut self.block, start, size, 0);
+        let (header, block) = self.parts();
+        block[place] = block[last];
+        write_offset(header, block, place, offset);
+        header.count -= 1;
+        self.resize_gap(start, size, 0);
+        self.shrink();
     }
 
     /// True if the leaf is to be split.
     pub(super) fn is_full(&self) -> bool {
-        self.len() > ENTRIES_MAX || (self.block.len() > BLOCK_MAX && self.len() > ENTRIES_MIN)
+        self.len() > ENTRIES_MAX || (self.used() > BLOCK_MAX && self.len() > ENTRIES_MIN)
     }
 
     /// Two leaves: the entries for which `goes_right` is false, and the others.
     pub(super) fn split(&self, goes_right: impl Fn(&[u8]) -> bool) -> [Leaf; 2] {
-        let mut halves = [Leaf::default(), Leaf::default()];
         let sides: Vec<bool> = self.iter().map(|(key, _)| goes_right(key)).collect();
-        let right = sides.iter().filter(|&&side| side).count();
-        for (half, count) in halves.iter_mut().zip([self.len() - right, right]) {
-            half.slots = (count + 1).next_multiple_of(SLOT_STEP) as u32;
-            half.block = vec![0; half.entries_at()];
-        }
-        for (place, side) in sides.into_iter().enumerate() {
-            let (key, value, deadline) = self.timed_entry(place);
-            halves[usize::from(side)].insert(u64::from(self.block[place]), key, value, deadline);
-        }
-        halves
+        [false, true].map(|side| self.part(|place| sides[place] == side, 1))
     }
 
     /// The entries whose flag is set.
     pub(super) fn retained(&self, kept: &[bool]) -> Leaf {
-        let count = kept.iter().filter(|&&kept| kept).count();
-        let mut leaf = Leaf::default();
-        if count > 0 {
-            leaf.slots = count.next_multiple_of(SLOT_STEP) as u32;
-            leaf.block = vec![0; leaf.entries_at()];
+        self.part(|place| kept[place], 0)
+    }
+
+    /// A leaf of the entries at some places, with at least so many slots to spare.
+    fn part(&self, belongs: impl Fn(usize) -> bool, spare: usize) -> Leaf {
+        let (mut count, mut bytes) = (0, 0);
+        for place in (0..self.len()).filter(|place| belongs(*place)) {
+            let start = self.start(place);
+            count += 1;
+            bytes += self.head(start).end() - start;
         }
-        for place in (0..self.len()).filter(|place| kept[*place]) {
+        if count == 0 {
+            return Leaf::default();
+        }
+        let mut part = Leaf::with_slots((count + spare).next_multiple_of(SLOT_STEP), bytes);
+        for place in (0..self.len()).filter(|place| belongs(*place)) {
             let (key, value, deadline) = self.timed_entry(place);
-            leaf.insert(u64::from(self.block[place]), key, value, deadline);
+            part.insert(u64::from(self.block()[place]), key, value, deadline);
         }
-        leaf
+        part
     }
 
     /// True if `other` is so small that it was added to this leaf.
     pub(super) fn absorb(&mut self, other: &Leaf) -> bool {
-        if self.len() + other.len() > MERGE_ENTRIES_MAX || self.block.len() + other.block.len() > BLOCK_MAX / 2 {
+        if self.len() + other.len() > MERGE_ENTRIES_MAX || self.used() + other.used() > BLOCK_MAX / 2 {
             return false;
         }
         for place in 0..other.len() {
             let (key, value, deadline) = other.timed_entry(place);
-            self.insert(u64::from(other.block[place]), key, value, deadline);
+            self.insert(u64::from(other.block()[place]), key, value, deadline);
         }
         true
     }
 
     /// Bytes allocated.
     pub(super) fn memory_bytes(&self) -> usize {
-        let large = self.large.as_deref().map_or(0, |all| all.iter().map(|one| one.len() + size_of::<Bytes>()).sum());
-        size_of::<usize>() + size_of::<Leaf>() + self.block.capacity() + large
+        let large = self.0.header.large.as_deref();
+        let large = large.map_or(0, |all| all.iter().map(|one| one.len() + size_of::<Bytes>()).sum());
+        HEAD_SIZE + self.block().len() + large
     }
 
+    #[inline]
     fn entries_at(&self) -> usize {
-        self.slots as usize * (1 + OFFSET_SIZE)
+        self.slots() * (1 + self.0.header.offset_size as usize)
     }
 
+    #[inline]
     fn offset(&self, place: usize) -> usize {
-        let at = self.slots as usize + place * OFFSET_SIZE;
-        usize::from(self.block[at]) | usize::from(self.block[at + 1]) << 8 | usize::from(self.block[at + 2]) << 16
-    }
-
-    fn write_offset(&mut self, place: usize, offset: usize) {
-        assert!(offset < 1 << 24, "a million keys with one hash: the hash seed must be kept secret");
-        let at = self.slots as usize + place * OFFSET_SIZE;
-        self.block[at..at + OFFSET_SIZE].copy_from_slice(&(offset as u32).to_le_bytes()[..OFFSET_SIZE]);
+        read_offset(&self.0.header, self.block(), place)
     }
 
     /// Where in the block the entry at a place begins.
+    #[inline]
     fn start(&self, place: usize) -> usize {
         self.entries_at() + self.offset(place)
     }
 
+    #[inline]
     fn head(&self, start: usize) -> Head {
-        let (key_word, key_size) = read_varint(&self.block, start);
-        let (value_word, value_size) = read_varint(&self.block, start + key_size);
+        let block = self.block();
+        let (key_word, key_size) = read_varint(block, start);
+        let (value_word, value_size) = read_varint(block, start + key_size);
         let lengths_end = start + key_size + value_size;
         Head {
             key: key_word >> KEY_FLAG_BITS,
@@ -343,26 +436,76 @@ impl Leaf {
 
     fn move_offsets_behind(&mut self, start: usize, by: isize) {
         let behind = start - self.entries_at();
-        for place in 0..self.len() {
-            let offset = self.offset(place);
+        let (header, block) = self.parts();
+        let (slots, count) = (header.slots as usize, header.count as usize);
+        if header.offset_size as usize == NARROW {
+            // Without a branch for each, so that several go at once. Differences of 16 bits wrap as the offsets do.
+            let (behind, by) = (behind as u16, by as u16);
+            for bytes in block[slots..slots + count * NARROW].as_chunks_mut().0 {
+                let offset = u16::from_le_bytes(*bytes);
+                *bytes = offset.wrapping_add(if offset > behind { by } else { 0 }).to_le_bytes();
+            }
+            return;
+        }
+        for place in 0..count {
+            let offset = read_offset(header, block, place);
             if offset > behind {
-                self.write_offset(place, offset.strict_add_signed(by));
+                write_offset(header, block, place, offset.strict_add_signed(by));
             }
         }
     }
 
-    fn add_slots(&mut self) {
-        let (slots, len) = (self.slots as usize, self.block.len());
-        let extra = SLOT_STEP * (1 + OFFSET_SIZE);
-        growth::resize_gap(&mut self.block, slots * (1 + OFFSET_SIZE), 0, extra);
-        self.block.copy_within(slots..slots * (1 + OFFSET_SIZE), slots + SLOT_STEP);
-        self.slots += SLOT_STEP as u32;
-        debug_assert_eq!(self.block.len(), len + extra);
+    /// Makes room for so many entries in all, and for `extra` more bytes of them. Offsets and places stay; where entries
+    /// begin may not.
+    #[inline]
+    fn reserve(&mut self, entries: usize, extra: usize) {
+        let bytes = self.used() - self.entries_at() + extra;
+        let is_wide_enough = bytes <= NARROW_BYTES_MAX || self.0.header.offset_size as usize == WIDE;
+        if entries > self.slots() || self.used() + extra > self.block().len() || !is_wide_enough {
+            self.reshape(self.slots().max(entries.next_multiple_of(SLOT_STEP)), bytes);
+        }
+    }
+
+    /// Moves everything to a leaf with so many slots, and with room for so many bytes of entries.
+    #[cold]
+    fn reshape(&mut self, slots: usize, bytes: usize) {
+        let offset_size = if bytes <= NARROW_BYTES_MAX { NARROW } else { WIDE };
+        let entries_at = slots * (1 + offset_size);
+        let size = growth::size_class(HEAD_SIZE + entries_at + bytes) - HEAD_SIZE;
+        let mut block = vec![0; size];
+        let old = &self.block()[self.entries_at()..self.used()];
+        block[..self.len()].copy_from_slice(&self.block()[..self.len()]);
+        block[entries_at..entries_at + old.len()].copy_from_slice(old);
+        let header = Header {
+            slots: slots as u32,
+            used: (entries_at + old.len()) as u32,
+            offset_size: offset_size as u32,
+            ..self.0.header.clone()
+        };
+        for place in 0..self.len() {
+            write_offset(&header, &mut block, place, self.offset(place));
+        }
+        self.0 = Arc::from_header_and_vec(header, block);
+    }
+
+    /// Gives memory back once less than half of it is used.
+    #[inline]
+    fn shrink(&mut self) {
+        if self.block().len() > 64 && self.used() < self.block().len() / 2 {
+            self.reshape((self.len() + 1).next_multiple_of(SLOT_STEP), self.used() - self.entries_at());
+        }
+    }
+
+    /// Replaces `old_len` bytes at `at` by `new_len` bytes of unspecified content, moving what follows. There is room.
+    fn resize_gap(&mut self, at: usize, old_len: usize, new_len: usize) {
+        let (header, block) = self.parts();
+        block.copy_within(at + old_len..header.used as usize, at + new_len);
+        header.used = header.used - old_len as u32 + new_len as u32;
     }
 
     /// The head's word for a key or value, and the part of it that is stored inline.
     fn stored<'a>(&mut self, text: &'a [u8], inline_max: usize, flag_bits: u32, flag: usize) -> (usize, &'a [u8]) {
-        if text.is_empty() || text.len() <= inline_max && self.block.len() < COLLIDING_BLOCK_MAX {
+        if text.is_empty() || text.len() <= inline_max && self.used() < COLLIDING_BLOCK_MAX {
             return (text.len() << flag_bits, text);
         }
         let place = self.keep_large(Bytes::copy_from_slice(text));
@@ -370,11 +513,11 @@ impl Leaf {
     }
 
     fn large(&self, place: usize) -> &[u8] {
-        &self.large.as_deref().expect("an entry with the flag has a place in large")[place]
+        &self.0.header.large.as_deref().expect("an entry with the flag has a place in large")[place]
     }
 
     fn keep_large(&mut self, text: Bytes) -> usize {
-        let all = self.large.get_or_insert_default();
+        let all = self.parts().0.large.get_or_insert_default();
         if let Some(place) = all.iter().position(Bytes::is_empty) {
             all[place] = text;
             return place;
@@ -384,10 +527,11 @@ impl Leaf {
     }
 
     fn free_large(&mut self, place: usize) {
-        let all = self.large.as_deref_mut().expect("an entry with the flag has a place in large");
+        let large = &mut self.parts().0.large;
+        let all = large.as_deref_mut().expect("an entry with the flag has a place in large");
         all[place] = Bytes::new();
         if all.iter().all(Bytes::is_empty) {
-            self.large = None;
+            *large = None;
         }
     }
 }
@@ -422,8 +566,46 @@ fn write_varint(out: &mut [u8], mut value: usize) {
     }
 }
 
-fn push_varint(out: &mut Vec<u8>, value: usize) {
-    let at = out.len();
-    out.resize(at + varint_len(value), 0);
-    write_varint(&mut out[at..], value);
+#[inline]
+fn read_offset(header: &Header, block: &[u8], place: usize) -> usize {
+    let slots = header.slots as usize;
+    if header.offset_size as usize == NARROW {
+        let bytes = block[slots + place * NARROW..].first_chunk().expect("a slot has an offset");
+        usize::from(u16::from_le_bytes(*bytes))
+    } else {
+        let bytes = block[slots + place * WIDE..].first_chunk().expect("a slot has an offset");
+        u32::from_le_bytes(*bytes) as usize
+    }
+}
+
+fn write_offset(header: &Header, block: &mut [u8], place: usize, offset: usize) {
+    let slots = header.slots as usize;
+    if header.offset_size as usize == NARROW {
+        let at = slots + place * NARROW;
+        let offset = u16::try_from(offset).expect("a leaf with more bytes has wide offsets");
+        block[at..at + NARROW].copy_from_slice(&offset.to_le_bytes());
+    } else {
+        let at = slots + place * WIDE;
+        let offset = u32::try_from(offset).expect("gigabytes of keys with one hash: the hash seed must be kept secret");
+        block[at..at + WIDE].copy_from_slice(&offset.to_le_bytes());
+    }
+}
+
+/// Writes an entry into the room that was made for it.
+struct Writer<'a> {
+    block: &'a mut [u8],
+    at: usize,
+}
+
+impl Writer<'_> {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.block[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    fn varint(&mut self, value: usize) {
+        let size = varint_len(value);
+        write_varint(&mut self.block[self.at..self.at + size], value);
+        self.at += size;
+    }
 }

@@ -19,8 +19,24 @@ impl<L: Leaf> Tree<L> {
     /// removed, unless it is the only one.
     pub(crate) fn edit<R>(
         &mut self,
-        mut seek: impl FnMut(&[Slot<L>]) -> usize,
+        seek: impl FnMut(&[Slot<L>]) -> usize,
         act: impl FnOnce(&mut L) -> (R, NewLeaves<L>),
+    ) -> R {
+        self.change(seek, |leaf| act(Arc::make_mut(leaf)))
+    }
+
+    /// Removes the leaf that `seek` leads to, with all that it holds: one that a clone shares is not copied for that.
+    pub(crate) fn remove_leaf(&mut self, seek: impl FnMut(&[Slot<L>]) -> usize) {
+        self.change(seek, |leaf| {
+            *leaf = Arc::new(L::default());
+            ((), NewLeaves::<L>::new())
+        });
+    }
+
+    fn change<R>(
+        &mut self,
+        mut seek: impl FnMut(&[Slot<L>]) -> usize,
+        act: impl FnOnce(&mut Arc<L>) -> (R, NewLeaves<L>),
     ) -> R {
         let Outcome { result, change, siblings } = edit_node(&mut self.root, &mut seek, act);
         let root_len = self.len.strict_add_signed(change);
@@ -44,17 +60,40 @@ impl<L: Leaf> Tree<L> {
         }
         result
     }
+
+    /// The leaf that holds `rank` (the last one for ranks beyond), to be changed by the caller, whose number of elements
+    /// will be so many more or fewer afterwards: neither none nor so many or few that the leaf should be split or joined.
+    #[inline]
+    pub(crate) fn leaf_mut_at(&mut self, mut rank: usize, change: isize) -> &mut L {
+        self.len = self.len.strict_add_signed(change);
+        let mut node = &mut self.root;
+        loop {
+            match node {
+                Node::Leaf(leaf) => return Arc::make_mut(leaf),
+                Node::Inner(slots) => {
+                    let slots = Arc::make_mut(slots);
+                    let mut index = 0;
+                    while index + 1 < slots.len() && rank >= slots[index].count {
+                        rank -= slots[index].count;
+                        index += 1;
+                    }
+                    let slot = &mut slots[index];
+                    slot.count = slot.count.strict_add_signed(change);
+                    node = &mut slot.node;
+                }
+            }
+        }
+    }
 }
 
 fn edit_node<L: Leaf, R>(
     node: &mut Node<L>,
     seek: &mut impl FnMut(&[Slot<L>]) -> usize,
-    act: impl FnOnce(&mut L) -> (R, NewLeaves<L>),
+    act: impl FnOnce(&mut Arc<L>) -> (R, NewLeaves<L>),
 ) -> Outcome<L, R> {
     match node {
         Node::Leaf(leaf) => {
             let before = leaf.len();
-            let leaf = Arc::make_mut(leaf);
             let (result, new) = act(leaf);
             let siblings = new.into_iter().map(|(bound, leaf)| Slot::from_leaf(bound, leaf)).collect();
             Outcome { result, change: leaf.len() as isize - before as isize, siblings }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::cmp::Ordering;
 
-use super::leaf::{MEMBERS_MAX, ZLeaf, compare};
+use super::leaf::{JOIN_MEMBERS_MAX, MEMBERS_MAX, ZLeaf, compare};
 use crate::table::Table;
 use crate::tree::{Leaf, NewLeaves, Slot, Tree, seek_rank};
 
@@ -76,20 +76,20 @@ impl Large {
         let mut left = count;
         while left > 0 {
             let (leaf, first) = self.tree.leaf_at(start);
-            let here = left.min(first + leaf.len() - start);
+            let (leaf_len, here) = (leaf.len(), left.min(first + leaf.len() - start));
             if !many {
                 for index in start - first..start - first + here {
                     self.table.remove(leaf.get(index).0);
                 }
-                // Whoever takes from an end comes again for the next.
-                if start - first + here < leaf.len() {
-                    self.table.touch(leaf.get(start - first + here).0);
-                }
             }
-            self.tree.edit(seek_rank::<ZLeaf>(start), |leaf| {
-                leaf.remove(start - first, here);
-                ((), NewLeaves::<ZLeaf>::new())
-            });
+            if leaf_len - here > JOIN_MEMBERS_MAX {
+                self.tree.leaf_mut_at(start, -(here as isize)).remove(start - first, here);
+            } else {
+                self.tree.edit(seek_rank::<ZLeaf>(start), |leaf| {
+                    leaf.remove(start - first, here);
+                    ((), NewLeaves::<ZLeaf>::new())
+                });
+            }
             left -= here;
         }
     }

@@ -12,7 +12,7 @@ use crate::tree;
 /// Members above which a leaf is split.
 pub(super) const MEMBERS_MAX: usize = 64;
 /// Leaves are joined when they have no more members than this together.
-const JOIN_MEMBERS_MAX: usize = 24;
+pub(super) const JOIN_MEMBERS_MAX: usize = 24;
 /// A longer member is kept outside the leaf's bytes; so 64 inline ones stay well within 16-bit places.
 const INLINE_MAX: usize = 512;
 const LARGE: u16 = u16::MAX;

@@ -164,7 +164,7 @@ fn run(bytes: &mut Vec<u8>, operations: &[Operation]) -> (Vec<Option<i64>>, bool
     let old_len = bytes.len();
     let needed = operations.iter().filter(|op| !op.is_read()).map(|op| op.field.end_byte()).max().unwrap_or(0);
     if needed > old_len {
-        bytes.resize(needed, 0);
+        keyspace::fill_with_zeros(bytes, needed);
     }
     let mut changed = false;
     let mut results = Vec::with_capacity(operations.len());

@@ -19,6 +19,7 @@ pub(super) const HSET: DataRow = Row {
         .about("Sets fields of a hash and returns how many are new.", "O(N) with N fields")
         .acl(Categories::HASH)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::UPDATE), 1, 0, 1)])
+        .member(2)
         .usage("key:key#0 data{field:string value:string}..."),
     run: hset as DataFn,
     subcommands: &[],
@@ -36,6 +37,7 @@ pub(super) const HMSET: DataRow = Row {
         .about("Sets fields of a hash.", "O(N) with N fields")
         .acl(Categories::HASH)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::UPDATE), 1, 0, 1)])
+        .member(2)
         .usage("key:key#0 data{field:string value:string}...")
         .deprecated("4.0.0", "`HSET` with multiple field-value pairs"),
     run: hmset as DataFn,
@@ -73,6 +75,7 @@ pub(super) const HSETNX: DataRow = Row {
         .about("Sets a field of a hash if it does not exist.", "O(1)")
         .acl(Categories::HASH)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::INSERT), 1, 0, 1)])
+        .member(2)
         .usage("key:key#0 field:string value:string"),
     run: hsetnx as DataFn,
     subcommands: &[],
@@ -99,6 +102,7 @@ pub(super) const HDEL: DataRow = Row {
         .about("Removes fields from a hash and returns how many were there.", "O(N) with N fields")
         .acl(Categories::HASH)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::DELETE), 1, 0, 1)])
+        .member(2)
         .usage("key:key#0 field:string..."),
     run: hdel as DataFn,
     subcommands: &[],

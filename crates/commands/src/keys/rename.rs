@@ -1,7 +1,8 @@
-//! Keys under another name or in another database: RENAME, RENAMENX, COPY, MOVE. The value is never copied: a copy shares
-//! it until one of the two is changed.
+//! Keys under another name or in another database: RENAME, RENAMENX, COPY, MOVE. A copy of a collection
+//! shares its nodes until one of the two changes them; only a string is copied at once.
 
 use keyspace::notify::{Class, Event};
+use keyspace::{Object, Value};
 use resp::Args;
 
 use crate::context::{Context, DataFn, DataRow, int32, is};
@@ -87,7 +88,10 @@ fn rename_existing(ctx: &mut Context<'_>, from: &[u8], to: &[u8]) {
 pub(super) const COPY: DataRow = Row {
     name: "copy",
     meta: Meta::new("generic", "6.2.0", -3, Flags::DENYOOM.with(Flags::WRITE))
-        .about("Copies a key, to another database if asked for.", "O(1): the copy shares the value")
+        .about(
+            "Copies a key, to another database if asked for.",
+            "O(1): the copy shares the value; O(N) with N bytes for strings",
+        )
         .acl(Categories::KEYSPACE)
         .keys(&[
             KeySpec::range(KeyAccess::RO.with(KeyAccess::ACCESS), 1, 0, 1),
@@ -112,12 +116,20 @@ fn copy(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let mut db = ctx.db.at(target);
     let allowed = !db.exists(to) || replace;
     if allowed {
-        db.put_quietly(to, value, deadline);
+        db.put_quietly(to, with_own_string(value), deadline);
         db.effects.note(target, to, Some(NEW_EVENT));
         db.effects.touch(target, to, Event::new(Class::GENERIC, "copy_to"), 1);
     }
     ctx.reply.int(i64::from(allowed));
     Ok(())
+}
+
+/// A string is one piece of memory, which the first change of either copy would copy: better now, when it is expected.
+fn with_own_string(value: Value) -> Value {
+    match value {
+        Value::Object(Object::String(shared)) => Value::Object(Object::String(shared.copied())),
+        value => value,
+    }
 }
 
 /// The target database, and whether a key there may be replaced.

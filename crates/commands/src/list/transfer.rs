@@ -88,7 +88,7 @@ pub(super) fn transfer(
 }
 
 /// Moves an element within one list. The large form is left only after both steps, as the peers do.
-fn rotate(edit: &mut Edit<'_, '_, List>, from: End, to: End) -> Vec<u8> {
+fn rotate(edit: &mut Edit<'_, List>, from: End, to: End) -> Vec<u8> {
     if from == to {
         return peek(edit.get(), from);
     }

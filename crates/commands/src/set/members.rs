@@ -19,6 +19,7 @@ pub(super) const SADD: DataRow = Row {
         .about("Adds members to a set and returns how many are new.", "O(N) with N members")
         .acl(Categories::SET)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::INSERT), 1, 0, 1)])
+        .member(2)
         .usage("key:key#0 member:string..."),
     run: sadd as DataFn,
     subcommands: &[],
@@ -45,6 +46,7 @@ pub(super) const SREM: DataRow = Row {
         .about("Removes members from a set and returns how many were in it.", "O(N) with N members")
         .acl(Categories::SET)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::DELETE), 1, 0, 1)])
+        .member(2)
         .usage("key:key#0 member:string..."),
     run: srem as DataFn,
     subcommands: &[],
@@ -137,6 +139,7 @@ pub(super) const SISMEMBER: DataRow = Row {
         .about("Tells whether something is a member of a set.", "O(1)")
         .acl(Categories::SET)
         .keys(&[KeySpec::range(KeyAccess::RO, 1, 0, 1)])
+        .member(2)
         .usage("key:key#0 member:string"),
     run: sismember as DataFn,
     subcommands: &[],
@@ -154,6 +157,7 @@ pub(super) const SMISMEMBER: DataRow = Row {
         .about("Tells of several things whether they are members of a set.", "O(N) with N members asked for")
         .acl(Categories::SET)
         .keys(&[KeySpec::range(KeyAccess::RO.with(KeyAccess::ACCESS), 1, 0, 1)])
+        .member(2)
         .usage("key:key#0 member:string..."),
     run: smismember as DataFn,
     subcommands: &[],

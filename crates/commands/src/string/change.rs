@@ -10,7 +10,7 @@ use crate::flags::{Categories, Flags};
 use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
 
-use super::{SET_EVENT, check_length};
+use super::{SET_EVENT, check_length, set_argument};
 
 /// Appends bytes to a string; a missing key counts as an empty one.
 pub(super) const APPEND: DataRow = Row {
@@ -30,12 +30,13 @@ fn append(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let length = match length_of(ctx, key)? {
         // A new key gets the form that SET would give it: a number stays one.
         None => {
-            ctx.db.set_string(key, tail, Ttl::Clear, EVENT);
+            set_argument(&mut ctx.db, key, args, 2, Ttl::Clear, EVENT);
             tail.len()
         }
         Some(length) => {
             check_length(&ctx.db, (length + tail.len()) as u64)?;
             ctx.db.edit_string(key, EVENT, |bytes| {
+                keyspace::reserve(bytes, bytes.len() + tail.len());
                 bytes.extend_from_slice(tail);
                 bytes.len()
             })?
@@ -82,10 +83,13 @@ fn setrange(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     check_length(&ctx.db, end)?;
     let (offset, end) = (offset as usize, end as usize);
     let length = ctx.db.edit_string(key, EVENT, |bytes| {
-        if bytes.len() < end {
-            bytes.resize(end, 0);
+        if bytes.len() < offset {
+            keyspace::fill_with_zeros(bytes, offset);
         }
-        bytes[offset..end].copy_from_slice(part);
+        keyspace::reserve(bytes, end);
+        let over = part.len().min(bytes.len() - offset);
+        bytes[offset..offset + over].copy_from_slice(&part[..over]);
+        bytes.extend_from_slice(&part[over..]);
         bytes.len()
     })?;
     ctx.reply.int(length as i64);
@@ -143,6 +147,6 @@ fn check_pairs(args: &Args<'_>, command: &str) -> Outcome {
 
 fn set_pairs(ctx: &mut Context<'_>, args: &Args<'_>) {
     for at in (1..args.len()).step_by(2) {
-        ctx.db.set_string(&args[at], &args[at + 1], Ttl::Clear, SET_EVENT);
+        set_argument(&mut ctx.db, &args[at], args, at + 1, Ttl::Clear, SET_EVENT);
     }
 }

@@ -13,7 +13,7 @@ use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
 
 use super::deadline::{self, Clock};
-use super::{DEL_EVENT, EXPIRE_EVENT, SET_EVENT, reply_string};
+use super::{DEL_EVENT, EXPIRE_EVENT, SET_EVENT, reply_string, set_argument};
 
 /// Stores a string under a key, whatever it held; on conditions and with a time to live if asked for.
 pub(super) const SET: DataRow = Row {
@@ -29,7 +29,7 @@ pub(super) const SET: DataRow = Row {
 
 fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     if args.len() == 3 {
-        ctx.db.set_string(&args[1], &args[2], Ttl::Clear, SET_EVENT);
+        set_argument(&mut ctx.db, &args[1], args, 2, Ttl::Clear, SET_EVENT);
         ctx.reply.simple("OK");
         return Ok(());
     }
@@ -50,11 +50,11 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     match deadline {
         Some(deadline) => {
             let as_sent = matches!(options.expire, Some((Clock::AT_MILLIS, _)));
-            set_until(ctx, key, &args[2], deadline, as_sent);
+            set_until(ctx, args, 2, deadline, as_sent);
         }
         None => {
             let ttl = if options.keep_ttl { Ttl::Keep } else { Ttl::Clear };
-            ctx.db.set_string(key, &args[2], ttl, SET_EVENT);
+            set_argument(&mut ctx.db, key, args, 2, ttl, SET_EVENT);
             if options.get {
                 replicate_without_get(ctx, args);
             }
@@ -121,21 +121,24 @@ fn reply_old(ctx: &mut Context<'_>, key: &[u8]) -> Result<bool, Error> {
     Ok(old.is_some())
 }
 
-/// Sets a key that expires. If its time is over already, the key is deleted instead. `as_sent`: the command names the
+/// Sets the key of a command to its argument `at`, until a moment. If its time is over already, the key is deleted instead. `as_sent`: the command names the
 /// moment in milliseconds itself and is journalled as it is.
-fn set_until(ctx: &mut Context<'_>, key: &[u8], value: &[u8], deadline: UnixMs, as_sent: bool) {
+fn set_until(ctx: &mut Context<'_>, args: &Args<'_>, at: usize, deadline: UnixMs, as_sent: bool) {
+    let key = &args[1];
     if deadline::is_past(&ctx.db, deadline) {
         if ctx.db.remove(key, DEL_EVENT) {
             deadline::replicate_deletion(&mut ctx.db, key);
         }
         return;
     }
-    ctx.db.set_string(key, value, Ttl::At(deadline), SET_EVENT);
+    set_argument(&mut ctx.db, key, args, at, Ttl::At(deadline), SET_EVENT);
     let index = ctx.db.index();
     ctx.db.effects.note(index, key, Some(EXPIRE_EVENT));
     if ctx.db.effects.journal_wanted && !as_sent {
         let mut digits = itoa::Buffer::new();
-        ctx.db.effects.replicate_instead(index, &[b"SET", key, value, b"PXAT", digits.format(deadline.0).as_bytes()]);
+        ctx.db
+            .effects
+            .replicate_instead(index, &[b"SET", key, &args[at], b"PXAT", digits.format(deadline.0).as_bytes()]);
     }
 }
 
@@ -164,7 +167,7 @@ pub(super) const SETNX: DataRow = Row {
 fn setnx(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let absent = !ctx.db.exists_for_change(&args[1]);
     if absent {
-        ctx.db.set_string(&args[1], &args[2], Ttl::Clear, SET_EVENT);
+        set_argument(&mut ctx.db, &args[1], args, 2, Ttl::Clear, SET_EVENT);
     }
     ctx.reply.int(i64::from(absent));
     Ok(())
@@ -206,7 +209,7 @@ fn psetex(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 
 fn set_with_span(ctx: &mut Context<'_>, args: &Args<'_>, clock: Clock, command: &str) -> Outcome {
     let deadline = clock.positive_moment(&args[2], ctx.db.now, command)?;
-    set_until(ctx, &args[1], &args[3], deadline, false);
+    set_until(ctx, args, 3, deadline, false);
     ctx.reply.simple("OK");
     Ok(())
 }
@@ -227,7 +230,7 @@ pub(super) const GETSET: DataRow = Row {
 fn getset(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let (key, value) = (&args[1], &args[2]);
     reply_old(ctx, key)?;
-    ctx.db.set_string(key, value, Ttl::Clear, SET_EVENT);
+    set_argument(&mut ctx.db, key, args, 2, Ttl::Clear, SET_EVENT);
     ctx.db.effects.replicate_instead(ctx.db.index(), &[b"SET", key, value]);
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::context::{Context, DataFn, DataRow, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
 use crate::keyspec::{KeyAccess, KeySpec};
-use crate::row::{Meta, Row};
+use crate::row::{Meta, Reach, Row};
 
 use keyspace::notify::Event;
 use resp::Reply;
@@ -67,6 +67,7 @@ pub(super) const ZPOPMIN: DataRow = Row {
         .about("Removes and returns the members with the lowest scores.", "O(log(N)*M) with M members returned of N")
         .acl(Categories::SORTEDSET)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::ACCESS).with(KeyAccess::DELETE), 1, 0, 1)])
+        .end(Reach::Lowest)
         .usage("key:key#0 [count:integer]"),
     run: zpopmin as DataFn,
     subcommands: &[],
@@ -82,6 +83,7 @@ pub(super) const ZPOPMAX: DataRow = Row {
         .about("Removes and returns the members with the highest scores.", "O(log(N)*M) with M members returned of N")
         .acl(Categories::SORTEDSET)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::ACCESS).with(KeyAccess::DELETE), 1, 0, 1)])
+        .end(Reach::Highest)
         .usage("key:key#0 [count:integer]"),
     run: zpopmax as DataFn,
     subcommands: &[],

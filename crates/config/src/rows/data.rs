@@ -51,7 +51,7 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("stream-node-max-entries", |c| Field::Number(&mut c.stream_node_max_entries)).range(0, I64),
     Directive::accepted("activerehashing", Kind::Bool, "yes", "the table grows a node at a time"),
     Directive::accepted("hash-seed", Kind::Text, "", "the seed is drawn at each start").immutable(),
-    Directive::accepted("jemalloc-bg-thread", Kind::Bool, "yes", "the allocator is not told to"),
+    Directive::honoured("jemalloc-bg-thread", |c| Field::Bool(&mut c.jemalloc_bg_thread)),
     Directive::refused("activedefrag", "no", NO_DEFRAG),
     Directive::accepted("active-defrag-ignore-bytes", Kind::Number, "104857600", NO_DEFRAG).bytes(1, I64),
     Directive::accepted("active-defrag-threshold-lower", Kind::Number, "10", NO_DEFRAG).range(0, 1000),

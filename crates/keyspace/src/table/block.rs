@@ -336,7 +336,7 @@ impl Block {
 
 /// Asks the processor to load a cache line.
 #[inline]
-pub(super) fn prefetch_address(address: *const u8) {
+pub(crate) fn prefetch_address(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint; it reads nothing and faults on no address.
     unsafe {

@@ -1,11 +1,79 @@
-//! The guard for changing an entry in place.
+//! The guards for entries: one that was found, and one that is changed in place.
 //!
-//! Invariant: `entry` stands in slot `at` of `block`, which belongs to the borrowed table; both are writable and no
-//! snapshot sees them (rules 1 and 2 of `reclaim.rs`). No snapshot of the table can be taken during the borrow.
+//! Invariant of [`EntryMut`]: `entry` stands in slot `at` of `block`, which belongs to the borrowed table; both are writable
+//! and no snapshot sees them (rules 1 and 2 of `reclaim.rs`). No snapshot of the table can be taken during the borrow.
+//!
+//! Invariant of [`Found`]: `place` is where its entry stands in the borrowed table. Nobody else can change the table during
+//! the borrow, and what the guard itself changes it keeps track of, or it is used up.
 
 use super::block::{Block, slot_word, tag_of};
 use super::entry::{Entry, EntryRef, NewValue, Payload};
-use super::{Table, Value, inner_deadline_ms};
+use super::tree::Place;
+use super::{Reclaim, Table, Value, inner_deadline_ms};
+
+/// An entry that was found, with its place, so that reading, changing and removing it does not look for it again.
+pub struct Found<'a, V> {
+    table: &'a mut Table<V>,
+    hash: u64,
+    place: Place<V>,
+}
+
+impl<'a, V: Value> Found<'a, V> {
+    /// # Safety
+    /// `place` is where an entry of this hash stands in the table.
+    #[inline]
+    pub(super) unsafe fn new(table: &'a mut Table<V>, hash: u64, place: Place<V>) -> Found<'a, V> {
+        Found { table, hash, place }
+    }
+
+    /// For reading.
+    #[inline]
+    pub fn as_ref(&self) -> EntryRef<'_, V> {
+        // SAFETY: the entry lives in the table, and while `self` is borrowed nothing changes it.
+        unsafe { EntryRef::new(self.place.entry) }
+    }
+
+    /// The object to change, if the entry holds one: no snapshot sees what is done to it. Who changes its inner deadline
+    /// tells [`Found::index_inner_deadline`].
+    #[inline]
+    pub fn object_mut(&mut self, reclaim: &mut Reclaim<V>) -> Option<&mut V> {
+        self.table.begin(reclaim);
+        // SAFETY: the file's invariant; afterwards `place` is as the table has it, and its entry writable.
+        unsafe {
+            self.table.make_writable(reclaim, self.hash, &mut self.place);
+            self.place.entry.object_mut()
+        }
+    }
+
+    /// Replaces the value by an integer, keeping deadline and LRU word.
+    #[inline]
+    pub fn set_int(mut self, reclaim: &mut Reclaim<V>, number: i64) {
+        self.table.begin(reclaim);
+        // SAFETY: the file's invariants; the guard is used up.
+        unsafe {
+            self.table.make_writable(reclaim, self.hash, &mut self.place);
+            if let Some(int) = self.place.entry.int_mut() {
+                *int = number;
+                return;
+            }
+            reclaim.spare(self.place.entry);
+            let Place { block, at, entry, .. } = self.place;
+            EntryMut::new(self.table, block, at, self.hash, entry).set_value(NewValue::Int(number));
+        }
+    }
+
+    /// As [`Table::index_inner_deadline`], for this entry.
+    pub fn index_inner_deadline(&mut self, before: Option<i64>, after: Option<i64>) {
+        self.table.index_inner_deadline(self.hash, before, after);
+    }
+
+    /// Removes the entry.
+    pub fn remove(self, reclaim: &mut Reclaim<V>) {
+        self.table.begin(reclaim);
+        // SAFETY: the file's invariant; the guard is used up.
+        unsafe { self.table.remove_at(reclaim, self.hash, self.place) };
+    }
+}
 
 /// An entry made writable: no snapshot sees what is done to it.
 pub struct EntryMut<'a, V> {

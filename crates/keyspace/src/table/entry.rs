@@ -491,6 +491,19 @@ impl<V> Entry<V> {
         (shape.flags & KIND == KIND_OBJECT).then(|| unsafe { self.at(shape.fixed_at()).cast::<V>().read() })
     }
 
+    /// The integer that the entry holds, if it holds one.
+    ///
+    /// # Safety
+    /// Exclusive for `'a`.
+    #[inline]
+    pub(super) unsafe fn int_mut<'a>(self) -> Option<&'a mut i64> {
+        // SAFETY: the flags say that an integer was written there, aligned to 8.
+        unsafe {
+            let shape = self.shape();
+            (shape.flags & KIND == KIND_INT).then(|| &mut *self.at(shape.fixed_at()).cast::<i64>())
+        }
+    }
+
     /// Gives the entry a new value, keeping the rest; returns where it is now.
     ///
     /// # Safety

@@ -11,6 +11,7 @@ mod chunk;
 mod edit;
 mod entry;
 mod expires;
+mod prepared;
 mod reclaim;
 mod scan;
 mod snapshot;
@@ -19,22 +20,21 @@ mod sync;
 mod tests;
 mod tree;
 
-pub use edit::EntryMut;
+pub use edit::{EntryMut, Found};
 pub use entry::{EntryRef, NewValue, OwnedValue, Payload};
+pub use prepared::{KeyHasher, Prepared};
 pub use reclaim::{Garbage, Reclaim};
 pub use snapshot::TableSnapshots;
 
+pub(crate) use block::prefetch_address;
 use block::{fill_max, slot_word, tag_of};
 use entry::Entry;
 use expires::Expires;
-use foldhash::SharedSeed;
-use foldhash::quality::FoldHasher;
 use reclaim::Domain;
-use std::hash::Hasher;
 use sync::{Arc, Ordering};
 use tree::{Place, Tree};
 
-/// What an object must be: O(1) to clone (a write beside a snapshot clones it), droppable on any thread, aligned to 8.
+/// What an object must be: O(1) to clone or small (a write beside a snapshot clones it), droppable on any thread, aligned to 8.
 pub trait Value: Clone + Send + Sync + 'static {
     /// The earliest deadline of what is inside, in Unix milliseconds: of the fields of a hash. O(1).
     fn inner_deadline_ms(&self) -> Option<i64> {
@@ -83,8 +83,7 @@ pub struct Table<V> {
     /// Deadlines inside objects: the earliest of each object that has one.
     inner_expires: Expires,
     id: u32,
-    seed: u64,
-    shared_seed: SharedSeed,
+    hasher: KeyHasher,
     domain: Arc<Domain<V>>,
 }
 
@@ -99,8 +98,7 @@ impl<V: Value> Table<V> {
             expires: Expires::default(),
             inner_expires: Expires::default(),
             id: domain.table_id(),
-            seed: seed[0],
-            shared_seed: SharedSeed::from_u64(seed[1]),
+            hasher: KeyHasher::new(seed),
             domain,
         }
     }
@@ -135,9 +133,12 @@ impl<V: Value> Table<V> {
     /// The hash of a key, wanted by most calls; never show it to a client.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared_seed);
-        hasher.write(key);
-        hasher.finish()
+        self.hasher.hash(key)
+    }
+
+    /// What makes the hashes of this table.
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher.clone()
     }
 
     /// Asks the processor to load the block line of this hash.
@@ -194,7 +195,10 @@ impl<V: Value> Table<V> {
             NewValue::Bytes(_) | NewValue::Int(_) => None,
         };
         let Some(place) = self.place(hash, key) else {
-            self.insert(reclaim, hash, Entry::new(key, value, expire_ms, lru));
+            let entry = Entry::new(key, value, expire_ms, lru);
+            // SAFETY: made just now.
+            let allocation = unsafe { entry.allocation() };
+            self.insert(reclaim, hash, entry, allocation);
             self.index_deadline(hash, None, expire_ms);
             self.index_inner_deadline(hash, None, inner);
             return true;
@@ -224,21 +228,66 @@ impl<V: Value> Table<V> {
         false
     }
 
+    /// Puts in a key that must be new: it is handed back if it is there.
+    pub fn insert_prepared(&mut self, reclaim: &mut Reclaim<V>, prepared: Prepared<V>) -> Result<(), Prepared<V>> {
+        self.begin(reclaim);
+        let hash = prepared.hash();
+        // SAFETY: the tree hands out live entries. The prepared one is read only where a tag is the same.
+        if self.tree.find(hash, |entry| unsafe { entry.key() } == prepared.key()).is_some() {
+            return Err(prepared);
+        }
+        let allocation = prepared.allocation;
+        self.insert(reclaim, hash, prepared.into_entry(), allocation);
+        Ok(())
+    }
+
+    /// Puts the deadlines of prepared entries, and those inside their objects, into the indexes: pairs of a deadline in Unix
+    /// milliseconds and the key's hash, best in order.
+    pub fn index_deadlines(&mut self, deadlines: &[(i64, u64)], inner: &[(i64, u64)]) {
+        deadlines.iter().for_each(|due| self.expires.insert(*due));
+        inner.iter().for_each(|due| self.inner_expires.insert(*due));
+    }
+
+    /// Makes room for about so many keys in all, unless there are some already. It saves the work of growing, nothing else.
+    pub fn reserve(&mut self, reclaim: &mut Reclaim<V>, keys: usize) {
+        self.begin(reclaim);
+        if self.len == 0 && reclaim.is_unwatched() {
+            self.tree = Tree::with_room(keys, reclaim.current());
+        }
+    }
+
+    /// Gives room back that was made for keys which did not come.
+    pub fn settle(&mut self, reclaim: &mut Reclaim<V>) {
+        self.begin(reclaim);
+        self.tree.settle(reclaim, self.id, self.len);
+    }
+
     /// Removes a key; false if it was not there.
     pub fn remove(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> bool {
         self.begin(reclaim);
-        let Some((entry, needed)) = self.detach(reclaim, hash, key) else { return false };
-        // SAFETY: detached, so in no slot any more.
-        unsafe { reclaim.dispose_value(entry, needed, self.id, hash) };
+        let Some(place) = self.place(hash, key) else { return false };
+        // SAFETY: found just now.
+        unsafe { self.remove_at(reclaim, hash, place) };
         true
+    }
+
+    /// # Safety
+    /// `place` is where an entry of this hash stands.
+    unsafe fn remove_at(&mut self, reclaim: &mut Reclaim<V>, hash: u64, place: Place<V>) {
+        // SAFETY: the caller's promise; detached, so in no slot any more.
+        unsafe {
+            let (entry, needed) = self.detach(reclaim, hash, place);
+            reclaim.dispose_value(entry, needed, self.id, hash);
+        }
     }
 
     /// Removes a key and hands its value over.
     pub fn take(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<Taken<V>> {
         self.begin(reclaim);
-        let (entry, needed) = self.detach(reclaim, hash, key)?;
-        // SAFETY: detached, so in no slot any more; if no snapshot needs it it is ours to take apart.
+        let place = self.place(hash, key)?;
+        // SAFETY: found just now; detached, so in no slot any more; if no snapshot needs it it is ours to take apart.
         unsafe {
+            let (entry, needed) = self.detach(reclaim, hash, place);
             let (expire_ms, lru) = (entry.expire_ms(), entry.lru_cell().load(Ordering::Relaxed));
             let value = if needed {
                 let value = entry.clone_value();
@@ -254,17 +303,43 @@ impl<V: Value> Table<V> {
     /// Makes an entry writable.
     pub fn edit(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<EntryMut<'_, V>> {
         self.begin(reclaim);
-        let place = self.place(hash, key)?;
+        let mut place = self.place(hash, key)?;
+        // SAFETY: found just now, and writable after that.
+        unsafe {
+            self.make_writable(reclaim, hash, &mut place);
+            Some(EntryMut::new(self, place.block, place.at, hash, place.entry))
+        }
+    }
+
+    /// Finds a key to read, change or remove it; the table itself if it is not there.
+    #[inline]
+    pub fn find_mut(&mut self, hash: u64, key: &[u8]) -> Result<Found<'_, V>, &mut Table<V>> {
+        match self.place(hash, key) {
+            // SAFETY: found just now.
+            Some(place) => Ok(unsafe { Found::new(self, hash, place) }),
+            None => Err(self),
+        }
+    }
+
+    /// Makes the block and the entry of a place writable, by rules 1 and 2 of `reclaim.rs`; the place changes with them.
+    ///
+    /// # Safety
+    /// `place` is where an entry of this hash stands.
+    #[inline]
+    unsafe fn make_writable(&mut self, reclaim: &mut Reclaim<V>, hash: u64, place: &mut Place<V>) {
         let block = self.tree.writable(reclaim, self.id, hash);
-        let mut entry = place.entry;
         // SAFETY: the slot is at the same index of the writable block; rule 2 of `reclaim.rs`.
         unsafe {
-            if self.is_needed(reclaim, block, &place, hash) {
-                entry = place.entry.duplicate();
-                block.replace(place.at, slot_word(tag_of(hash), entry.address()));
-                reclaim.dispose_entry(place.entry, true, self.id, hash);
+            // A block copied just now has all its slots shared.
+            place.shared |= block != place.block;
+            if self.is_needed(reclaim, block, place, hash) {
+                let old = place.entry;
+                place.entry = old.duplicate();
+                place.shared = false;
+                block.replace(place.at, slot_word(tag_of(hash), place.entry.address()));
+                reclaim.dispose_entry(old, true, self.id, hash);
             }
-            Some(EntryMut::new(self, block, place.at, hash, entry))
+            place.block = block;
         }
     }
 
@@ -290,7 +365,7 @@ impl<V: Value> Table<V> {
         (place.shared || block != place.block) && reclaim.newest_ahead(self.id, hash) != 0
     }
 
-    fn insert(&mut self, reclaim: &mut Reclaim<V>, hash: u64, entry: Entry<V>) {
+    fn insert(&mut self, reclaim: &mut Reclaim<V>, hash: u64, entry: Entry<V>, allocation: usize) {
         // SAFETY: the tree hands out live blocks; `writable` makes the block ours, `fill_max` leaves a free slot.
         unsafe {
             loop {
@@ -298,22 +373,20 @@ impl<V: Value> Table<V> {
                 if block.count() < fill_max(block.lines()) {
                     break;
                 }
-                self.tree.grow(reclaim, self.id, hash, self.len, |key| {
-                    let mut hasher = FoldHasher::with_seed(self.seed, &self.shared_seed);
-                    hasher.write(key);
-                    hasher.finish()
-                });
+                self.tree.grow(reclaim, self.id, hash, self.len, |key| self.hasher.hash(key));
             }
             let block = self.tree.writable(reclaim, self.id, hash);
             block.insert(slot_word(tag_of(hash), entry.address()));
-            self.entry_bytes += entry.allocation();
+            self.entry_bytes += allocation;
         }
         self.len += 1;
     }
 
     /// Takes an entry out of its slot; the second is true if a snapshot may still need it.
-    fn detach(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<(Entry<V>, bool)> {
-        let place = self.place(hash, key)?;
+    ///
+    /// # Safety
+    /// `place` is where an entry of this hash stands.
+    unsafe fn detach(&mut self, reclaim: &mut Reclaim<V>, hash: u64, place: Place<V>) -> (Entry<V>, bool) {
         let block = self.tree.writable(reclaim, self.id, hash);
         // SAFETY: the slot is at the same index of the writable block.
         let needed = unsafe {
@@ -326,7 +399,7 @@ impl<V: Value> Table<V> {
         };
         self.len -= 1;
         self.tree.shrink(reclaim, self.id, hash);
-        Some((place.entry, needed))
+        (place.entry, needed)
     }
 
     /// Keeps the index of deadlines true.

@@ -190,6 +190,36 @@ impl World {
         }
     }
 
+    /// Reads, changes and removes through one guard, which must know its place all the time.
+    fn edit_found(&mut self, db: usize, key: &[u8]) {
+        let (kind, number) = (self.rng.u8(..4), self.rng.u64(..));
+        let table = &mut self.tables[db];
+        let hash = table.hash(key);
+        let Ok(mut found) = table.find_mut(hash, key) else {
+            assert!(!self.content[db].contains_key(key));
+            return;
+        };
+        let expected = self.content[db].get_mut(key).expect("as in the table");
+        assert_eq!((model_of(found.as_ref().payload()), found.as_ref().expire_ms()), *expected);
+        for step in 0..3 {
+            let Some(object) = found.object_mut(&mut self.reclaim) else { break };
+            object.number = number ^ step;
+            expected.0 = Model::Object(number ^ step);
+            assert_eq!(model_of(found.as_ref().payload()), expected.0);
+        }
+        match kind {
+            0 => {
+                found.set_int(&mut self.reclaim, number as i64);
+                expected.0 = Model::Int(number as i64);
+            }
+            1 => {
+                found.remove(&mut self.reclaim);
+                self.content[db].remove(key);
+            }
+            _ => {}
+        }
+    }
+
     fn snapshot(&mut self) {
         let tables: Vec<&Table<Counted>> = self.tables.iter().collect();
         let snapshot = self.reclaim.snapshot(&tables);
@@ -263,7 +293,8 @@ impl World {
             }
             152 if self.rng.u8(..8) == 0 => self.flush(db),
             153..160 => drop(self.reclaim.sweep(50)),
-            160..400 => self.edit(db, &name),
+            160..300 => self.edit(db, &name),
+            300..400 => self.edit_found(db, &name),
             400..440 => self.relocate(db, &name),
             440..700 if removing => self.remove(db, &name),
             440..550 => self.remove(db, &name),

@@ -19,6 +19,8 @@ use std::marker::PhantomData;
 const DEPTH_MAX: u8 = 48;
 /// Buddies merge when they have at most so many keys together.
 const MERGE_MAX: usize = 48;
+/// Keys for which a block is made at first. Twice the spread of random numbers lies between this and a block that splits.
+const ROOMY_BLOCK_MAX: usize = 80;
 /// Chunk buddies merge when both directories decide at most so many bits.
 const MERGE_BITS_MAX: u8 = 6;
 
@@ -52,6 +54,24 @@ impl<V> Tree<V> {
         // SAFETY: fresh.
         let bytes = unsafe { chunk.allocation() } + block.allocation();
         Tree { root: vec![chunk], root_depth: 0, chunk_and_block_bytes: bytes, freed_to: 0, _entries: PhantomData }
+    }
+
+    /// An empty tree in which so many keys need no split.
+    pub(super) fn with_room(keys: usize, epoch: u32) -> Tree<V> {
+        let blocks = (keys / ROOMY_BLOCK_MAX + 1).next_power_of_two();
+        let depth = (blocks.trailing_zeros() as u8).min(DEPTH_MAX);
+        let bits = depth.min(BITS_MAX);
+        // Most blocks get more than that, by a step or two: it saves the first steps.
+        let lines = lines_for(keys / blocks * 3 / 4).min(LINES_MAX);
+        let (root_depth, mut bytes) = (depth - bits, 0);
+        let chunk = || {
+            let chunk = Chunk::new(root_depth, bits, epoch, |_| Block::new(lines, depth, epoch));
+            // SAFETY: fresh.
+            bytes += unsafe { chunk.allocation() } + ((lines * 64) << bits);
+            chunk
+        };
+        let root = std::iter::repeat_with(chunk).take(1 << root_depth).collect();
+        Tree { root, root_depth, chunk_and_block_bytes: bytes, freed_to: 0, _entries: PhantomData }
     }
 
     /// A tree that was freed.
@@ -320,6 +340,21 @@ impl<V: Value> Tree<V> {
                 let halves = [half(0), half(1 << (bits - 1))];
                 self.replace_chunk(reclaim, table, hash, chunk, &halves);
             }
+        }
+    }
+
+    /// Merges what is nearly empty because room was made for many more than the `len` keys of the table.
+    pub(super) fn settle(&mut self, reclaim: &mut Reclaim<V>, table: u32, len: usize) {
+        // At least as many as there are.
+        let blocks = self.root.len() << BITS_MAX;
+        if len >= blocks * (MERGE_MAX / 2) {
+            return;
+        }
+        let mut next = Some(0);
+        while let Some(hash) = next {
+            self.shrink_slow(reclaim, table, hash);
+            let (_, _, last) = self.block_range(hash);
+            next = last.checked_add(1);
         }
     }
 

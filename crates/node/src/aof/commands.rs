@@ -23,7 +23,9 @@ const BGREWRITEAOF: ServerRow = Row {
 };
 
 fn bgrewriteaof(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
-    if node.aof.rewriting_since().is_some() || node.aof.rewrite_wanted {
+    // One that waits after a failure is tried at once.
+    let scheduled = node.aof.rewrite_wanted && node.aof.rewrite_not_before <= node.now;
+    if node.aof.rewriting_since().is_some() || scheduled {
         return Err(Error::text("ERR Background append only file rewriting already in progress"));
     }
     node.want_rewrite();
@@ -43,6 +45,8 @@ const WAITAOF: ServerRow = Row {
     subcommands: &[],
 };
 
+const NO_FILE: &str = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+
 fn waitaof(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let local = int_in(&args[1], 0..=1, Error::text("ERR value is out of range, value must between 0 and 1"))?;
     let replicas = base::numbers::parse_i64(&args[2]).and_then(|replicas| usize::try_from(replicas).ok());
@@ -57,7 +61,7 @@ fn waitaof(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
         ));
     }
     if local > 0 && !node.aof.is_on() {
-        return Err(Error::text("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
+        return Err(Error::text(NO_FILE));
     }
     let offset = node.clients[conn].write_offset;
     let wait = WaitFor::Disks { local: local as usize, replicas };
@@ -76,6 +80,20 @@ fn waitaof(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 }
 
 impl Node {
+    /// There is no append-only file any more: who waits for it is told, synced or not, as with the peers.
+    pub(super) fn refuse_waits_for_disk(&mut self) {
+        for conn in self.waits.clone() {
+            let blocked = self.clients.get(conn).and_then(|client| client.blocked);
+            if !matches!(blocked, Some(Blocked::Wait { wait: WaitFor::Disks { local: 1.., .. }, .. })) {
+                continue;
+            }
+            self.waits.retain(|waiting| *waiting != conn);
+            self.stats.count_error(NO_FILE.as_bytes());
+            self.reply(conn).error(NO_FILE.as_bytes());
+            self.release(conn);
+        }
+    }
+
     /// Whether what a connection wrote up to this offset is synced here.
     pub(crate) fn is_synced(&self, offset: u64) -> bool {
         self.aof.on_disk().is_some_and(|synced| synced >= offset)

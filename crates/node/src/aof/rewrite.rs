@@ -8,7 +8,7 @@ use persist::aof::{FileInfo, Header, Manifest, format_ids};
 use super::{InFlight, Rewrite, State, Switch};
 use crate::host::{LogLevel, StreamPosition};
 use crate::node::Node;
-use crate::output::{JournalFile, Output, PublishedFiles};
+use crate::output::{DroppedFiles, JournalFile, Output, PublishedFiles};
 use crate::replication::Loss;
 
 /// How long a rewrite waits after one that failed, in seconds; doubled up to the maximum with each that follows.
@@ -96,7 +96,8 @@ impl Node {
             return; // The file behind the base must be in use before the manifest leads to it.
         }
         let manifest = Manifest { base: rewrite.base.clone(), incrs: rewrite.incrs.clone(), history: Vec::new() };
-        let old = self.aof.manifest.base.iter().chain(&self.aof.manifest.incrs);
+        // A real server that was interrupted leaves files of type h.
+        let old = self.aof.manifest.base.iter().chain(&self.aof.manifest.incrs).chain(&self.aof.manifest.history);
         let kept = |file: &FileInfo| Some(file) == manifest.base.as_ref() || manifest.incrs.contains(file);
         let mut remove: Vec<String> = old.filter(|file| !kept(file)).map(|file| file.name.clone()).collect();
         remove.append(&mut self.aof.garbage);
@@ -172,7 +173,7 @@ impl Node {
         match &mut self.aof.switch {
             Some(switch) if switch.file == file => switch.prepared = true,
             // Nobody wants it any more; if it is in the manifest it is an empty file there.
-            _ if !attached => self.aof.garbage.push(file.name),
+            _ if !attached => self.forget_files(vec![file], true),
             _ => {}
         }
     }
@@ -185,7 +186,11 @@ impl Node {
             self.write_failed(reason);
         } else {
             self.aof.switch = None;
-            self.rewrite_failed(&reason);
+            if self.aof.state == State::On {
+                // The manifest may lead to it.
+                self.forget_files(vec![file.clone()], false);
+            }
+            self.rewrite_failed(&reason, true);
         }
     }
 
@@ -239,9 +244,9 @@ impl Node {
                 rewrite.complete = Some(bytes);
                 self.advance_files();
             }
-            (Some(_), Err(reason)) => self.rewrite_failed(&reason),
+            (Some(_), Err(reason)) => self.rewrite_failed(&reason, true),
             // It was given up meanwhile.
-            (None, Ok(_)) => self.aof.garbage.push(name.to_owned()),
+            (None, Ok(_)) => self.drop_files(DroppedFiles { names: vec![name.to_owned()], spills: Vec::new() }),
             (None, Err(_)) => {}
         }
     }
@@ -258,7 +263,11 @@ impl Node {
                     self.rewrite_done(&rewrite);
                 }
             }
-            (Err(reason), Some(_)) => self.rewrite_failed(&reason),
+            (Err(reason), Some(rewrite)) => {
+                // The manifest may be in its place all the same.
+                self.aof.rewrite = Some(rewrite);
+                self.rewrite_failed(&reason, false);
+            }
             (Err(_), None) => {}
         }
     }
@@ -279,13 +288,23 @@ impl Node {
         self.log(LogLevel::Notice, "Background AOF rewrite finished successfully");
     }
 
-    fn rewrite_failed(&mut self, reason: &str) {
+    /// `unnamed`: no manifest can lead to its files, which are deleted at once.
+    fn rewrite_failed(&mut self, reason: &str, unnamed: bool) {
         self.log(LogLevel::Warning, &format!("Background AOF rewrite failed: {reason}"));
         self.give_room_back(reason);
         let aof = &mut self.aof;
-        if let Some(rewrite) = aof.rewrite.take() {
+        if let Some(rewrite) = &aof.rewrite {
             aof.rewrites.last_seconds = (self.unix - rewrite.started) / 1000;
         }
+        if matches!(aof.state, State::Starting { .. }) {
+            self.drop_archive(Loss::BegunAnew);
+            self.abandon_attempt(unnamed);
+        } else {
+            // The files behind the base are in the manifest, and go on.
+            let base = aof.rewrite.take().and_then(Rewrite::complete_base);
+            self.forget_files(base.into_iter().collect(), unnamed);
+        }
+        let aof = &mut self.aof;
         aof.rewrites.last_ok = false;
         self.delay_rewrite();
         let aof = &mut self.aof;
@@ -309,19 +328,45 @@ impl Node {
     /// Nothing that is on disk is the data set any more, or is to be trusted: a new base is due.
     pub(super) fn start_anew(&mut self, state: State) {
         self.drop_archive(Loss::BegunAnew);
+        self.abandon_files();
+        self.aof.state = state;
+        self.want_rewrite();
+    }
+
+    /// Gives up the file in use, and what was to follow it.
+    pub(super) fn abandon_files(&mut self) {
+        // A manifest on its way may lead to what was begun; what was begun for files in use is attached to them.
+        let publishing = matches!(self.aof.in_flight, Some(InFlight::Publish { .. }));
+        let unnamed = self.aof.state != State::On && !publishing;
+        self.abandon_attempt(unnamed);
+        self.aof.id_changes.clear();
+    }
+
+    /// Gives up a base, the files behind it and the one in use. `unnamed`: no manifest can lead to them.
+    fn abandon_attempt(&mut self, unnamed: bool) {
         let aof = &mut self.aof;
-        aof.state = state;
         aof.has_file = false;
         aof.syncing = None;
         aof.write_given_up = aof.writing;
         aof.write_error = None;
-        aof.id_changes.clear();
-        let abandoned = aof.rewrite.take().map_or(Vec::new(), |rewrite| rewrite.incrs);
-        let switch = aof.switch.take().map(|switch| switch.file);
-        let unpublished = abandoned.into_iter().chain(switch).filter(|file| !aof.manifest.incrs.contains(file));
-        let unpublished: Vec<String> = unpublished.map(|file| file.name).collect();
-        aof.garbage.extend(unpublished);
-        self.want_rewrite();
+        let mut files: Vec<FileInfo> = aof.switch.take().map(|switch| switch.file).into_iter().collect();
+        if let Some(rewrite) = aof.rewrite.take() {
+            files.extend(rewrite.incrs.iter().cloned());
+            files.extend(rewrite.complete_base());
+        }
+        self.forget_files(files, unnamed);
+    }
+
+    /// Has files deleted that nothing uses any more: at once, or with the next manifest.
+    fn forget_files(&mut self, files: Vec<FileInfo>, at_once: bool) {
+        let manifest = &self.aof.manifest;
+        let unnamed = files.into_iter().filter(|file| !manifest.incrs.contains(file));
+        let names: Vec<String> = unnamed.map(|file| file.name).collect();
+        if at_once {
+            self.drop_files(DroppedFiles { names, spills: Vec::new() });
+        } else {
+            self.aof.garbage.extend(names);
+        }
     }
 
     /// After a failed sync nobody knows what of a file is on disk. Writes are refused until there is a new base.

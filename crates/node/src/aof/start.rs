@@ -1,6 +1,7 @@
 //! Takes over what a start has loaded, and follows the settings and the history.
 
 use base::{ReplId, UnixMs};
+use config::Appendfsync;
 use journal::{Offset, Part, Place};
 use persist::aof::{FileInfo, Header, Manifest};
 
@@ -47,6 +48,8 @@ pub struct LoadedFiles {
     pub tail: Vec<u8>,
     /// Which files hold which part of the stream: of the manifest, and kept for replicas.
     pub parts: Vec<FoundPart>,
+    /// Another server wrote to them since this one ended: no id names what is in them.
+    pub foreign: bool,
 }
 
 impl Node {
@@ -100,15 +103,15 @@ impl Node {
 
     /// Ends the append-only file; what is on disk stays.
     fn end_aof(&mut self) {
-        self.finish_aof();
+        if let Err(reason) = self.bring_to_disk() {
+            self.log(LogLevel::Warning, &format!("The append-only file could not be synced: {reason}"));
+        }
+        self.abandon_files();
+        self.forget_sync();
         self.aof.state = State::Off;
-        self.aof.rewrite = None;
-        self.aof.switch = None;
-        self.aof.has_file = false;
-        self.aof.id_changes.clear();
         self.aof.rewrite_wanted = false;
-        self.aof.write_error = None;
         self.drop_archive(Loss::BegunAnew);
+        self.refuse_waits_for_disk();
         self.release_held();
     }
 
@@ -143,13 +146,17 @@ impl Node {
         }
     }
 
-    /// The data set and its history were replaced by a master's.
+    /// The data set and its history are no longer what is on disk: a master's replaced them, or a replica that has changed
+    /// keys by itself is promoted.
     pub(crate) fn restart_aof(&mut self) {
+        // What a replica acknowledges is on no disk in any case; with `always`, what a master does is.
+        let hold = !self.replication.is_replica() && self.config.appendfsync == Appendfsync::Always;
         if self.aof.is_on() {
-            self.start_anew(State::Starting { hold: false, refuse: None });
-        } else if self.config.appendonly {
+            self.aof.released = self.aof.released.min(self.replication.offset());
+            self.start_anew(State::Starting { hold, refuse: None });
+        } else if self.config.appendonly && !self.data_is_incomplete() {
             // It was wished for while there was no data set.
-            self.begin_aof(false);
+            self.begin_aof(hold);
         }
     }
 
@@ -158,29 +165,70 @@ impl Node {
         self.snapshot_facts().history.expect("with an append-only file the stream is kept")
     }
 
+    /// Whether nothing that was executed waits for a file to be created or for the first base: an end of the program need
+    /// not wait. A disk in trouble is not waited for.
+    pub(crate) fn files_are_settled(&self) -> bool {
+        match &self.aof.state {
+            State::On => self.aof.write_error.is_some() || self.has_place_for_all(),
+            State::Starting { hold: true, refuse: None } => self.data_is_incomplete() || self.nothing_is_new(),
+            State::Starting { .. } | State::Off => true,
+        }
+    }
+
+    /// Whether the whole stream is in the file in use, or goes there.
+    fn has_place_for_all(&self) -> bool {
+        let end = self.replication.offset();
+        self.aof.written >= end || self.aof.has_file && self.aof.write_limit(end) >= end
+    }
+
+    /// Whether a start that has no base yet would find everything: nothing was executed since the last one.
+    fn nothing_is_new(&self) -> bool {
+        self.replication.offset() <= self.aof.released
+    }
+
     /// Brings everything to disk before the program ends. False: that failed.
     pub(crate) fn finish_aof(&mut self) -> bool {
+        if let Err(reason) = self.bring_to_disk() {
+            // The system tells of a fault once: the next sync may succeed, and would say nothing about what was lost.
+            self.distrust_files(reason);
+            return false;
+        }
+        match &self.aof.state {
+            State::On => {}
+            State::Starting { hold: true, refuse: None } => return self.data_is_incomplete() || self.nothing_is_new(),
+            State::Starting { .. } | State::Off => return true,
+        }
+        if self.aof.has_file {
+            self.aof.synced = self.aof.written;
+            self.aof.header_unsynced = false;
+            self.finish_waits();
+        }
+        self.aof.written >= self.replication.offset()
+    }
+
+    /// Writes to the file in use what belongs there, and syncs it before it returns.
+    fn bring_to_disk(&mut self) -> Result<(), String> {
         // Also if the file was given up: what the thread reports must not come when there is another, or none.
         if self.aof.writing {
             let (count, result) = self.host.await_journal_write();
             self.journal_written(count, result);
         }
-        if !self.aof.is_on() || !self.aof.has_file {
-            return true;
+        // Files of a base that is not complete are no matter to a restart.
+        if self.aof.state != State::On || !self.aof.has_file {
+            return Ok(());
         }
-        self.aof.syncing = None;
+        self.forget_sync();
         self.aof.retry_at = self.now;
-        self.persist_stream();
-        let complete = self.aof.written >= self.aof.write_limit(self.replication.offset());
-        match self.host.sync_journal() {
-            Ok(()) => {
-                self.aof.synced = self.aof.written;
-                complete
-            }
-            Err(reason) => {
-                self.log(LogLevel::Warning, &format!("The append-only file could not be synced: {reason}"));
-                false
-            }
+        let end = self.replication.offset();
+        if self.aof.written < end {
+            self.write_stream(end);
         }
+        self.host.sync_journal()
+    }
+
+    /// What a thread that syncs will report is no matter any more.
+    fn forget_sync(&mut self) {
+        self.aof.syncing = None;
+        self.aof.sync_ticket += 1;
     }
 }

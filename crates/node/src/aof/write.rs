@@ -44,9 +44,10 @@ impl Node {
         }
         self.sync_if_due();
         self.release_durable();
+        self.check_shutdown();
     }
 
-    fn write_stream(&mut self, end: u64) {
+    pub(super) fn write_stream(&mut self, end: u64) {
         let limit = self.aof.write_limit(end);
         if !self.aof.has_file || self.aof.writing || self.aof.written >= limit {
             return;

@@ -11,7 +11,7 @@ pub(super) fn clients(node: &Node, out: &mut Fields) {
     out.put("connected_clients", all().filter(|client| client.kind == Kind::Normal).count() + link);
     out.put("cluster_connections", 0);
     out.put("maxclients", node.config.maxclients);
-    out.put("client_recent_max_input_buffer", all().map(|client| client.inbox.capacity()).max().unwrap_or(0));
+    out.put("client_recent_max_input_buffer", all().map(|client| client.input_memory()).max().unwrap_or(0));
     out.put("client_recent_max_output_buffer", all().map(|client| client.outbox.memory_bytes()).max().unwrap_or(0));
     out.put("blocked_clients", all().filter(|client| client.blocked.is_some()).count());
     out.put("tracking_clients", 0);
@@ -63,7 +63,7 @@ pub(super) fn stats(node: &Node, out: &mut Fields) {
     out.put("latest_fork_usec", node.persistence.snapshot_pause.as_micros());
     out.put("total_forks", 0);
     out.put("migrate_cached_sockets", 0);
-    out.put("slave_expires_tracked_keys", 0);
+    out.put("slave_expires_tracked_keys", node.keyspace.own_deadlines_len());
     out.put("active_defrag_hits", 0);
     out.put("active_defrag_misses", 0);
     out.put("active_defrag_key_hits", 0);

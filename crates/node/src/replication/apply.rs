@@ -68,6 +68,10 @@ impl Node {
             ahead.prefetch(input, table, keyspace, apply.db);
             for next in 0..ahead.len() {
                 let (args, id, end) = ahead.get(next, input);
+                if !ahead.is_exact(next, input) {
+                    sound = false;
+                    break;
+                }
                 at = end;
                 let finished = self.apply_request(&mut apply, &args, id);
                 if self.exiting {
@@ -83,6 +87,13 @@ impl Node {
             apply.ahead = ahead;
             if self.exiting {
                 apply.parser.restart();
+                break;
+            }
+            // A client may send a request as a line of words, a master never does: what stands there was sent as something
+            // else, and would run as what it is not.
+            sound &= matches!(stop, Stop::Broken(_)) || input.get(at).is_none_or(|byte| b"*\r\n".contains(byte));
+            if !sound {
+                self.log(LogLevel::Warning, "The master's stream is broken: what came is no command");
                 break;
             }
             match stop {
@@ -165,7 +176,7 @@ impl Node {
     /// A unit was applied: true. If it ends this server it counts for nothing.
     fn end_applied_unit(&mut self) -> bool {
         if !self.exiting {
-            self.commit();
+            self.commit_applied();
             self.serve_waiters();
         }
         !self.exiting
@@ -199,7 +210,10 @@ impl Node {
         self.effects.touched_wanted = self.touched_wanted();
         self.stats.commands += 1;
         let outcome = match id.map_or_else(|| self.table.find(args), Ok) {
-            Err(error) => Err(error),
+            Err(error) => {
+                self.note_unknown_command();
+                Err(error)
+            }
             Ok(id) => {
                 self.table.stats_mut(id).calls += 1;
                 self.replication.upstream_client.last_command = Some(id);
@@ -208,10 +222,18 @@ impl Node {
                 let command = self.table.get(id);
                 let outcome = match command.row {
                     _ if !command.row.meta().arity_fits(args.len()) => {
-                        Err(Error::owned(format!("ERR wrong number of arguments for '{}' command", command.full_name)))
+                        let text = format!("ERR wrong number of arguments for '{}' command", command.full_name);
+                        self.note_unknown_command();
+                        Err(Error::owned(text))
                     }
                     CommandRow::Data(row) => self.apply_data(apply.db, row.run, args),
-                    CommandRow::Server(row) => self.apply_server_command(apply, row.name, args),
+                    CommandRow::Server(row) => {
+                        let outcome = self.apply_server_command(apply, row.name, args);
+                        if outcome.is_err() {
+                            self.note_unknown_command();
+                        }
+                        outcome
+                    }
                 };
                 self.clock_after(ConnId::LINK, id, started, args);
                 outcome
@@ -219,6 +241,17 @@ impl Node {
         };
         if let Err(error) = outcome {
             self.report_divergence(args, &error);
+        }
+    }
+
+    /// The master sends a command that can't be run here at all. It is passed over; so it must be when the append-only file
+    /// is loaded, which refuses such a command otherwise.
+    fn note_unknown_command(&mut self) {
+        if self.aof.is_on()
+            && let Err(reason) = self.host.note_unknown_command(self.replication.offset())
+        {
+            let line = format!("An unknown command of the master could not be noted for the next start: {reason}");
+            self.log(LogLevel::Warning, &line);
         }
     }
 

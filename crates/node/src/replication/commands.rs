@@ -93,7 +93,8 @@ impl Node {
         self.begin_unit();
     }
 
-    /// Becomes a master: replicas of the old master, and our own, may go on under the second id.
+    /// Becomes a master: replicas of the old master, and our own, may go on under the second id, unless we hold something
+    /// else than they do.
     pub(crate) fn stop_following(&mut self) {
         self.commit();
         self.config.set_replicaof(None);
@@ -101,14 +102,29 @@ impl Node {
         self.replication.link.handle(self.now, Input::Unfollow);
         self.replication.apply.drop_unfinished();
         let fresh = base::ReplId::from_entropy(self.host.entropy());
-        let offset = self.replication.offset();
-        self.replication.history.promote(fresh, offset);
-        self.note_new_id();
+        if std::mem::take(&mut self.replication.own_effects) {
+            self.begin_own_history(fresh);
+        } else {
+            let offset = self.replication.offset();
+            self.replication.history.promote(fresh, offset);
+            self.note_new_id();
+        }
+        self.keyspace.forget_own_deadlines();
         self.replication.selected_db = None;
         self.drop_replicas("we are a master now, under a new id");
         self.run_link();
         // What the unit goes on to do is in the stream.
         self.begin_unit();
+    }
+
+    /// The data set is not what the stream up to here says: nobody can go on from that, and the append-only file needs a
+    /// base that holds it.
+    fn begin_own_history(&mut self, fresh: base::ReplId) {
+        let line = "As a replica this server changed keys by itself: replicas need a full synchronisation, and the \
+                    append-only file a new base.";
+        self.log(LogLevel::Notice, line);
+        self.replication.history.rotate(fresh);
+        self.restart_aof();
     }
 
     pub(super) fn end_all_waits(&mut self) {

@@ -46,6 +46,7 @@ impl Node {
                     self.replication.link.note_received(self.now);
                     if !self.apply_stream(rest) {
                         self.outputs.push_back(Output::CloseLink);
+                        self.forget_history();
                         self.link_closed("protocol error in the stream".to_owned());
                     }
                     return;
@@ -67,6 +68,16 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// The master's stream is not what our offset says: what was applied may be wrong already, and nobody is to go on from
+    /// it, neither we nor our replicas. The master will send everything.
+    fn forget_history(&mut self) {
+        let line = "What was received so far is not to be trusted: asking for a full synchronisation";
+        self.log(LogLevel::Warning, line);
+        self.replication.history = replication::History::new(base::ReplId::from_entropy(self.host.entropy()));
+        self.note_new_id();
+        self.drop_replicas("the master's stream is broken");
     }
 
     /// Whether bytes of the master may be read now. While a snapshot is loaded, what follows it is only taken up to
@@ -212,6 +223,7 @@ impl Node {
         }
         let replication = &mut self.replication;
         replication.history.adopt(replid);
+        replication.own_effects = false;
         replication.journal.restart(Offset(offset));
         replication.selected_db = None;
         replication.apply.db = stream_db.unwrap_or(0);

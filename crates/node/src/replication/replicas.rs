@@ -198,9 +198,13 @@ impl Node {
         self.run_peers();
     }
 
-    /// There is more of the stream: every replica that reads it has something to write.
+    /// There is more of the stream: every replica that reads it has something to write. Every write of a client comes here:
+    /// after the first one they are all listed, until the list is worked off.
     pub(crate) fn wake_replicas(&mut self) {
         let Node { replication, clients, .. } = self;
+        if std::mem::replace(&mut replication.is_awake, true) {
+            return;
+        }
         for (conn, cursor) in &replication.cursors {
             if cursor.live {
                 clients.mark_dirty(*conn);

@@ -96,6 +96,7 @@ impl Host for TestHost {
     }
 
     fn append_journal(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        slices.iter().for_each(|slice| self.aof.content.borrow_mut().extend_from_slice(slice));
         Ok(slices.iter().map(|slice| slice.len()).sum())
     }
 
@@ -108,7 +109,7 @@ impl Host for TestHost {
     }
 
     fn sync_journal(&mut self) -> Result<(), String> {
-        Ok(())
+        self.aof.sync_fault.borrow().clone().map_or(Ok(()), Err)
     }
 
     fn sleep(&self, span: Duration) {

@@ -10,7 +10,7 @@ use config::{Config, ProtectedAction};
 use keyspace::Keyspace;
 use node::{ConnId, Loaded, Node, Output, PeerInfo, SaveJob, Setup, ShutdownSignal};
 
-use super::aof_disk::AofDisk;
+use super::aof_disk::{AofDisk, FileTask};
 use super::host::{TestHost, UNIX_START};
 use super::script::{Action, take_replies};
 use super::spill_disk::SpillDisk;
@@ -55,8 +55,21 @@ struct Connection {
 impl Session {
     /// An empty server.
     pub fn new() -> Session {
+        Session::with(false)
+    }
+
+    /// An empty server that was started with an append-only file.
+    pub fn with_append_only_file(hold_files: bool) -> Session {
+        let mut session = Session::with(true);
+        session.aof.hold_files.set(hold_files);
+        session.turn(Node::start_empty);
+        session
+    }
+
+    fn with(appendonly: bool) -> Session {
         let clock = Rc::new(Cell::new(Time(1_000_000)));
         let mut config = Config::default();
+        config.appendonly = appendonly;
         config.save.clear();
         config.enable_debug_command = ProtectedAction::Yes;
         let tick = Rc::new(Cell::new(Duration::ZERO));
@@ -92,6 +105,15 @@ impl Session {
         self.turn(Node::link_connected);
         self.master_sends(ANSWERS);
         self.master_sends(b"$1\r\nx");
+    }
+
+    /// Connects to the master again, after the link was cut: what it is asked for.
+    pub fn connect_again(&mut self) -> String {
+        self.act(&Action::Sleep(2000));
+        self.sent_to_master();
+        self.turn(Node::link_connected);
+        self.master_sends(b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
+        self.sent_to_master()
     }
 
     /// Bytes come from the master.
@@ -230,6 +252,24 @@ impl Session {
         }
     }
 
+    /// The file tasks under way end, and those that follow are done at once.
+    pub fn finish_file_tasks(&mut self) {
+        self.aof.hold_files.set(false);
+        for task in self.aof.file_tasks.take() {
+            self.run_file_task(task, Ok(()));
+            self.turn(|_| {});
+        }
+    }
+
+    /// The bases being written are complete.
+    pub fn finish_bases(&mut self) {
+        self.aof.hold_bases.set(false);
+        for name in self.aof.bases.take() {
+            self.write_base(&name);
+            self.turn(|_| {});
+        }
+    }
+
     /// The thread that writes to the append-only file is done, if it has anything to do.
     pub fn finish_writing(&mut self) {
         if let Some(count) = self.aof.writing.take() {
@@ -284,7 +324,9 @@ impl Session {
         what(&mut self.node);
         self.node.handle_timeout();
         self.node.persist_stream();
-        self.carry_out();
+        if self.carry_out() {
+            self.node.persist_stream();
+        }
         self.flush();
         // What was written may have led to further wishes.
         while self.carry_out() {
@@ -333,10 +375,12 @@ impl Session {
                 }
                 Output::DropJournalFiles(dropped) => {
                     self.disk.files.retain(|number, _| !dropped.spills.contains(number));
+                    self.aof.remove(&dropped.names);
                 }
-                Output::PrepareJournal(_) => self.node.journal_prepared(Ok(())),
-                Output::WriteBase { name, .. } => self.node.base_written(&name, Ok(1)),
-                Output::PublishFiles(_) => self.node.files_published(Ok(())),
+                Output::PrepareJournal(file) => self.run_or_hold(FileTask::Prepare(file)),
+                Output::PublishFiles(published) => self.run_or_hold(FileTask::Publish(published)),
+                Output::WriteBase { name, .. } if self.aof.hold_bases.get() => self.aof.bases.borrow_mut().push(name),
+                Output::WriteBase { name, .. } => self.write_base(&name),
                 Output::SyncJournal { ticket } if self.aof.hold_syncs.get() => self.aof.syncs.borrow_mut().push(ticket),
                 Output::SyncJournal { ticket } => self.node.journal_synced(ticket, Ok(())),
                 Output::WriteJournal(pieces) => {
@@ -345,6 +389,32 @@ impl Session {
             }
         }
         any
+    }
+
+    fn write_base(&mut self, name: &str) {
+        let fault = self.aof.base_fault.borrow().clone();
+        if fault.is_none() {
+            self.aof.names.borrow_mut().insert(name.to_owned());
+        }
+        self.node.base_written(name, fault.map_or(Ok(1), Err));
+    }
+
+    fn run_or_hold(&mut self, task: FileTask) {
+        if self.aof.hold_files.get() {
+            self.aof.file_tasks.borrow_mut().push(task);
+        } else {
+            self.run_file_task(task, Ok(()));
+        }
+    }
+
+    fn run_file_task(&mut self, task: FileTask, result: Result<(), String>) {
+        if result.is_ok() {
+            self.aof.run(&task);
+        }
+        match task {
+            FileTask::Prepare(_) => self.node.journal_prepared(result),
+            FileTask::Publish(_) => self.node.files_published(result),
+        }
     }
 
     fn note_closed(&mut self, id: ConnId) {
@@ -367,7 +437,8 @@ impl Session {
                 Ok(slices.iter().map(|slice| slice.len()).sum())
             });
             // What is left waits for the append-only file.
-            let all = written.expect("memory takes all") || self.aof.hold_syncs.get();
+            let held = self.aof.hold_syncs.get() || self.aof.hold_files.get() || self.aof.base_fault.borrow().is_some();
+            let all = written.expect("memory takes all") || held;
             assert!(all, "a connection takes all that is written");
             if self.node.is_to_close(id) {
                 connection.closed = true;

@@ -125,7 +125,12 @@ impl<R: Read> Reader<R> {
     fn command(&mut self, at: usize) -> Result<Option<(Found, usize)>, Damage> {
         let limits = ParseLimits { bulk_max: u64::MAX >> 1, unauthenticated: false };
         match self.parser.parse(&self.buffer[at..], &mut self.args, &limits) {
-            Ok(Parsed::Complete { consumed }) => Ok(Some((Found::Command, consumed))),
+            Ok(Parsed::Complete { consumed }) if self.args.is_exact(&self.buffer[at..at + consumed]) => {
+                Ok(Some((Found::Command, consumed)))
+            }
+            Ok(Parsed::Complete { .. }) => {
+                Err(Damage::Format("a line of the command does not end in \\r\\n".to_owned()))
+            }
             Ok(Parsed::Empty { .. }) => Err(Damage::Format("a command without words".to_owned())),
             Ok(Parsed::Incomplete { .. }) => Ok(None),
             Err(error) => Err(Damage::Format(String::from_utf8_lossy(&error.text()).into_owned())),
@@ -215,7 +220,15 @@ mod tests {
     fn what_is_no_command_is_refused_where_it_stands() {
         let mut bytes = file();
         let at = bytes.len() as u64;
-        for damage in [&b"SET k v\r\n"[..], b"\0\0\0", b"*x\r\n", b"*1\r\n:1\r\n", b"*0\r\n"] {
+        for damage in [
+            &b"SET k v\r\n"[..],
+            b"\0\0\0",
+            b"*x\r\n",
+            b"*1\r\n:1\r\n",
+            b"*0\r\n",
+            b"*1\rX$4\r\nPING\r\n",
+            b"*1\r\n$4\r\nPING\rX",
+        ] {
             bytes.truncate(at as usize);
             bytes.extend_from_slice(damage);
             let (_, position, found) = read(&bytes);

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use base::UnixMs;
 use collections::Limits;
-use keyspace::Value;
+use keyspace::{Object, SHARED_STRING_MIN, SharedString, Value};
 
 use super::error::{DecodeError, Fault};
 use super::target::{Family, REDIS_MAX, REDIS_READ_MIN, VALKEY_VERSION};
@@ -80,7 +80,8 @@ pub enum Checksum {
     NotVerified,
 }
 
-const BUFFER_BYTES: usize = 64 * 1024;
+/// Few calls of the system for each megabyte, and still in the second cache.
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Reads a file record by record. After an error there is nothing more to be had.
 pub struct Decoder<R> {
@@ -96,11 +97,11 @@ pub struct Decoder<R> {
 }
 
 /// What stands before a key.
-#[derive(Default)]
-struct Prefix {
-    expire_at: Option<UnixMs>,
-    idle_s: Option<u64>,
-    frequency: Option<u8>,
+#[derive(Clone, Copy, Default)]
+pub(super) struct Prefix {
+    pub(super) expire_at: Option<UnixMs>,
+    pub(super) idle_s: Option<u64>,
+    pub(super) frequency: Option<u8>,
 }
 
 impl<R: Read> Decoder<R> {
@@ -127,11 +128,29 @@ impl<R: Read> Decoder<R> {
 
     /// The next record.
     pub fn next_event(&mut self) -> Result<Event<'_>, DecodeError> {
-        match self.record() {
-            Ok(Record::Other(event)) => Ok(event),
-            Ok(Record::Key(value, prefix)) => {
+        Ok(match self.next_found()? {
+            Found::Other(event) => event,
+            Found::Key(FoundKey { db, key, content, prefix }) => {
+                let value = match content {
+                    Content::Text(text) => Value::from_string(text.to_vec()),
+                    Content::Object(object) => Value::Object(object),
+                };
                 let Prefix { expire_at, idle_s, frequency } = prefix;
-                Ok(Event::Key(KeyEvent { db: self.db, key: &self.key, value, expire_at, idle_s, frequency }))
+                Event::Key(KeyEvent { db, key, value, expire_at, idle_s, frequency })
+            }
+        })
+    }
+
+    /// The next record, short strings still where they were read.
+    pub(super) fn next_found(&mut self) -> Result<Found<'_>, DecodeError> {
+        match self.record() {
+            Ok(Record::Other(event)) => Ok(Found::Other(event)),
+            Ok(Record::Key(object, prefix)) => {
+                let content = match object {
+                    Some(object) => Content::Object(object),
+                    None => Content::Text(self.source.text()),
+                };
+                Ok(Found::Key(FoundKey { db: self.db, key: &self.key, content, prefix }))
             }
             Err(fault) => Err(DecodeError {
                 position: self.source.position(),
@@ -181,14 +200,22 @@ impl<R: Read> Decoder<R> {
                 types::OP_FUNCTION_2 => Event::Function(self.source.string()?),
                 types::OP_EOF => self.end()?,
                 number if number >= types::OP_KEY_META_OR_SLOT_IMPORT => return Err(self.refuse(number, family)),
-                type_number => match self.key_value(type_number, family)? {
-                    Some(value) => return Ok(Record::Key(value, prefix)),
-                    None => {
-                        self.empty_keys += 1;
-                        prefix = Prefix::default();
-                        continue;
+                type_number => {
+                    self.key_name(type_number, family)?;
+                    if type_number == types::STRING {
+                        let long = self.source.read_text(SHARED_STRING_MIN)?;
+                        let object = long.map(|bytes| Object::String(SharedString::new(bytes)));
+                        return Ok(Record::Key(object, prefix));
                     }
-                },
+                    match value::read_object(&mut self.source, type_number, family, &self.options.limits)? {
+                        Some(object) => return Ok(Record::Key(Some(object), prefix)),
+                        None => {
+                            self.empty_keys += 1;
+                            prefix = Prefix::default();
+                            continue;
+                        }
+                    }
+                }
             };
             return Ok(Record::Other(event));
         }
@@ -222,7 +249,8 @@ impl<R: Read> Decoder<R> {
         Ok(Event::SelectDb(self.db))
     }
 
-    fn key_value(&mut self, type_number: u8, family: Family) -> Result<Option<Value>, Fault> {
+    /// Reads the name of a key if its value can be read.
+    fn key_name(&mut self, type_number: u8, family: Family) -> Result<(), Fault> {
         let unreadable = types::unreadable_name(type_number, family);
         if unreadable.is_none() && !types::is_readable(type_number, family) {
             return Err(Fault::UnknownType(type_number));
@@ -231,7 +259,7 @@ impl<R: Read> Decoder<R> {
         self.in_key = true;
         match unreadable {
             Some(name) => Err(Fault::UnsupportedType(type_number, name)),
-            None => value::read_value(&mut self.source, type_number, family, &self.options.limits),
+            None => Ok(()),
         }
     }
 
@@ -263,10 +291,34 @@ impl<R: Read> Decoder<R> {
     }
 }
 
-/// One record, the key's name being in the decoder.
+/// One record, the key's name being in the decoder, and a short string in its source.
 enum Record {
-    Key(Value, Prefix),
+    Key(Option<Object>, Prefix),
     Other(Event<'static>),
+}
+
+/// One record, short strings being where they were read.
+pub(super) enum Found<'a> {
+    /// A key.
+    Key(FoundKey<'a>),
+    /// Anything else.
+    Other(Event<'static>),
+}
+
+/// A key with all that belongs to it.
+pub(super) struct FoundKey<'a> {
+    pub(super) db: usize,
+    pub(super) key: &'a [u8],
+    pub(super) content: Content<'a>,
+    pub(super) prefix: Prefix,
+}
+
+/// What a key holds.
+pub(super) enum Content<'a> {
+    /// A string below [`SHARED_STRING_MIN`].
+    Text(&'a [u8]),
+    /// Anything else.
+    Object(Object),
 }
 
 /// The nine characters of a module type, six bits each above the ten bits of its version.

@@ -1,16 +1,17 @@
 //! Loading a whole file into a keyspace.
 
-mod batch;
+mod part;
 
 use std::io::Read;
 
 use base::{ReplId, UnixMs};
-use keyspace::Keyspace;
+use keyspace::table::{KeyHasher, NewValue};
+use keyspace::{Keyspace, UsageClock, new_string};
 
-use super::decode::{Checksum, Decoder, DecoderOptions, Event, KeyEvent};
+use super::decode::{Checksum, Content, Decoder, DecoderOptions, Event, Found, FoundKey};
 use super::error::{DecodeError, Fault};
 use super::options::ReplicationInfo;
-use batch::Batch;
+pub use part::{Building, Part};
 
 /// How a file is loaded.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +25,18 @@ pub struct LoadOptions {
     /// Whether the caller takes function libraries from the report. A file that has some is refused otherwise, so that
     /// none is lost without a word.
     pub take_functions: bool,
+    /// For so many keys in one database room is made if the file says that they come: more than a file of its size can
+    /// have need not be believed.
+    pub keys_max: u64,
     /// After how many bytes progress is reported, roughly: never within a value.
     pub progress_bytes: u64,
+}
+
+impl LoadOptions {
+    /// How many keys a file of so many bytes can have, unless their names are very short: for `keys_max`.
+    pub fn keys_in(bytes: u64) -> u64 {
+        bytes / 10
+    }
 }
 
 impl Default for LoadOptions {
@@ -35,6 +46,7 @@ impl Default for LoadOptions {
             drop_expired: false,
             verify_checksum: true,
             take_functions: false,
+            keys_max: 1 << 20,
             progress_bytes: 2 << 20,
         }
     }
@@ -103,63 +115,151 @@ pub fn load_into<R: Read>(
     keyspace: &mut Keyspace,
     reader: R,
     options: &LoadOptions,
-    watch: &mut impl LoadWatch,
+    watch: &mut (impl LoadWatch + ?Sized),
 ) -> Result<LoadReport, DecodeError> {
-    let limits = keyspace.settings.limits.clone();
-    let mut decoder = Decoder::new(reader, DecoderOptions { limits, verify_checksum: options.verify_checksum });
-    let mut fields = AuxFields::default();
-    let (mut keys_loaded, mut keys_expired) = (0, 0);
-    let (mut functions, mut batch) = (Vec::new(), Batch::default());
-    let mut next_progress = options.progress_bytes;
-    let checksum = loop {
-        let position = decoder.position();
-        if position >= next_progress {
-            watch.progress(position, keys_loaded);
-            next_progress = position + options.progress_bytes;
+    let mut loader = Loader::new(keyspace, reader, options);
+    let mut building = Building::new(keyspace);
+    while let Some(part) = loader.next_part(watch)? {
+        building.add(part)?;
+    }
+    building.finish()?;
+    Ok(loader.into_report())
+}
+
+/// Reads a file part by part, so that another thread can put one into the keyspace while the next is read. What has been
+/// read is worth nothing until the end has been seen.
+pub struct Loader<R> {
+    decoder: Decoder<R>,
+    options: LoadOptions,
+    /// How many databases there are.
+    databases: usize,
+    clock: UsageClock,
+    hasher: KeyHasher,
+    /// The database to which the next keys belong.
+    db: usize,
+    fields: AuxFields,
+    keys_loaded: u64,
+    keys_expired: u64,
+    functions: Vec<Vec<u8>>,
+    next_progress: u64,
+    checksum: Option<Checksum>,
+}
+
+impl<R: Read> Loader<R> {
+    /// For this keyspace: a part must go into no other.
+    pub fn new(keyspace: &Keyspace, reader: R, options: &LoadOptions) -> Loader<R> {
+        let limits = keyspace.settings.limits.clone();
+        let decoder = Decoder::new(reader, DecoderOptions { limits, verify_checksum: options.verify_checksum });
+        Loader {
+            decoder,
+            options: *options,
+            databases: keyspace.count(),
+            clock: keyspace.clock,
+            hasher: keyspace.hasher(),
+            db: 0,
+            fields: AuxFields::default(),
+            keys_loaded: 0,
+            keys_expired: 0,
+            functions: Vec::new(),
+            next_progress: options.progress_bytes,
+            checksum: None,
         }
-        match decoder.next_event()? {
-            Event::Magic(..) | Event::ResizeDb { .. } => {}
+    }
+
+    /// The next keys, None at the end.
+    pub fn next_part(&mut self, watch: &mut (impl LoadWatch + ?Sized)) -> Result<Option<Part>, DecodeError> {
+        if self.checksum.is_some() {
+            return Ok(None);
+        }
+        let mut part = Part::new(self.db);
+        let start = self.decoder.position();
+        while !part.is_full(self.decoder.position() - start) && self.checksum.is_none() {
+            let position = self.decoder.position();
+            if position >= self.next_progress {
+                watch.progress(position, self.keys_loaded);
+                self.next_progress = position + self.options.progress_bytes;
+            }
+            match self.decoder.next_found()? {
+                Found::Key(FoundKey { db, key, prefix, .. }) if is_dropped(prefix.expire_at, &self.options) => {
+                    watch.expired(db, key);
+                    self.keys_expired += 1;
+                }
+                Found::Key(FoundKey { key, content, prefix, .. }) => {
+                    let lru = self.clock.word_of(prefix.idle_s, prefix.frequency);
+                    let value = match content {
+                        Content::Text(text) => new_string(text),
+                        Content::Object(object) => NewValue::Object(object),
+                    };
+                    part.keys.push(&self.hasher, position, key, value, prefix.expire_at, lru);
+                    self.keys_loaded += 1;
+                }
+                Found::Other(Event::ResizeDb { keys, .. }) => part.expected = Some(keys.min(self.options.keys_max)),
+                Found::Other(Event::SelectDb(db)) if db < self.databases => {
+                    self.db = db;
+                    if part.is_empty() {
+                        part = Part::new(db);
+                    } else {
+                        break;
+                    }
+                }
+                Found::Other(event) => self.take_event(event, position, watch)?,
+            }
+        }
+        Ok(Some(part))
+    }
+
+    /// Takes in what is no key.
+    fn take_event(
+        &mut self,
+        event: Event<'_>,
+        position: u64,
+        watch: &mut (impl LoadWatch + ?Sized),
+    ) -> Result<(), DecodeError> {
+        match event {
+            Event::Magic(..) | Event::ResizeDb { .. } | Event::Key(_) => {}
             Event::Aux(field, text) => {
-                fields.take(&field, &text);
+                self.fields.take(&field, &text);
                 if field == b"used-mem" {
-                    watch.used_memory(fields.info.used_memory.unwrap_or(0));
+                    watch.used_memory(self.fields.info.used_memory.unwrap_or(0));
                 }
             }
-            Event::SelectDb(db) if db < keyspace.count() => {}
             Event::SelectDb(db) => {
-                return Err(refusal(position, Fault::DbOutOfRange { db: db as u64, count: keyspace.count() }));
+                return Err(refusal(position, Fault::DbOutOfRange { db: db as u64, count: self.databases }));
             }
-            Event::Key(found) if is_dropped(&found, options) => {
-                watch.expired(found.db, found.key);
-                keys_expired += 1;
-            }
-            Event::Key(found) => {
-                let lru = keyspace.clock.word_of(found.idle_s, found.frequency);
-                batch.push(keyspace, found, lru, position)?;
-                keys_loaded += 1;
-            }
-            Event::Function(code) if options.take_functions => functions.push(code),
+            Event::Function(code) if self.options.take_functions => self.functions.push(code),
             Event::Function(_) => {
                 return Err(refusal(position, Fault::UnsupportedRecord("a function library".to_owned())));
             }
-            Event::End(checksum) => {
-                batch.flush(keyspace)?;
-                break checksum;
-            }
+            Event::End(checksum) => self.checksum = Some(checksum),
         }
-    };
-    let (bytes, empty_keys_skipped) = (decoder.position(), decoder.empty_keys());
-    let (rest, _) = decoder.into_parts();
-    let info = fields.into_info();
-    Ok(LoadReport { info, keys_loaded, keys_expired, empty_keys_skipped, functions, checksum, bytes, rest })
+        Ok(())
+    }
+
+    /// What was loaded, once there is no further batch.
+    pub fn into_report(self) -> LoadReport {
+        let checksum = self.checksum.expect("asked for after the last batch");
+        let (bytes, empty_keys_skipped) = (self.decoder.position(), self.decoder.empty_keys());
+        let (rest, _) = self.decoder.into_parts();
+        let (info, keys_loaded, keys_expired) = (self.fields.into_info(), self.keys_loaded, self.keys_expired);
+        LoadReport {
+            info,
+            keys_loaded,
+            keys_expired,
+            empty_keys_skipped,
+            functions: self.functions,
+            checksum,
+            bytes,
+            rest,
+        }
+    }
 }
 
 fn refusal(position: u64, fault: Fault) -> DecodeError {
     DecodeError { position, db: None, key: None, fault }
 }
 
-fn is_dropped(found: &KeyEvent<'_>, options: &LoadOptions) -> bool {
-    options.drop_expired && found.expire_at.is_some_and(|at| at < options.now)
+fn is_dropped(expire_at: Option<UnixMs>, options: &LoadOptions) -> bool {
+    options.drop_expired && expire_at.is_some_and(|at| at < options.now)
 }
 
 /// The fields as they come.

@@ -24,7 +24,7 @@ pub use decode::{Checksum, Decoder, DecoderOptions, Event, KeyEvent};
 pub use dump::{DUMP_VERSION, RestoreError, dump, restore};
 pub use encode::{EncodeError, Encoder, Unsupported, Written, encode_snapshot, encode_snapshot_many};
 pub use error::{DecodeError, Fault};
-pub use load::{FileInfo, LoadOptions, LoadReport, LoadWatch, load_into};
+pub use load::{Building, FileInfo, LoadOptions, LoadReport, LoadWatch, Loader, Part, load_into};
 pub use options::{EncoderOptions, Header, ReplicationInfo};
 pub use sink::{PIECE_BYTES_MAX, Sink};
 pub use target::{Announced, Contents, Family, Target, Unreadable, required};

@@ -7,6 +7,15 @@ use std::time::Duration;
 /// Doublings beyond this many cannot matter.
 const DOUBLINGS_MAX: u32 = 20;
 
+/// What a failed attempt cost the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spent {
+    /// Little: nobody was there, or the answer was no.
+    Answers,
+    /// A snapshot that was sent in vain.
+    Snapshot,
+}
+
 /// The wait's growth over failed attempts.
 #[derive(Debug, Default)]
 pub(super) struct BackOff {
@@ -14,17 +23,20 @@ pub(super) struct BackOff {
 }
 
 impl BackOff {
-    /// The wait after one more failure.
-    pub(super) fn lengthen(&mut self, settings: &LinkSettings, rng: &mut fastrand::Rng) -> Duration {
-        let longest = settings.backoff_max.max(settings.backoff_min);
-        let base = settings.backoff_min.saturating_mul(1 << self.failures.min(DOUBLINGS_MAX)).min(longest);
+    /// The wait after one more failure, which cost the master what `what` says.
+    pub(super) fn lengthen(&mut self, what: Spent, settings: &LinkSettings, rng: &mut fastrand::Rng) -> Duration {
+        let (first, longest) = match what {
+            Spent::Answers => (settings.backoff_min, settings.backoff_max),
+            Spent::Snapshot => (settings.backoff_max, settings.backoff_snapshot_max),
+        };
+        let base = first.saturating_mul(1 << self.failures.min(DOUBLINGS_MAX)).min(longest.max(first));
         self.failures = self.failures.saturating_add(1);
         jitter(base, rng)
     }
 
     /// The wait when the master only asked for patience.
-    pub(super) fn shortest(&self, settings: &LinkSettings, rng: &mut fastrand::Rng) -> Duration {
-        jitter(settings.backoff_min, rng)
+    pub(super) fn patience(&self, settings: &LinkSettings, rng: &mut fastrand::Rng) -> Duration {
+        jitter(settings.backoff_max, rng)
     }
 
     /// The link was good.
@@ -42,18 +54,27 @@ fn jitter(base: Duration, rng: &mut fastrand::Rng) -> Duration {
 mod tests {
     use super::*;
 
-    #[test]
-    fn waits_double_up_to_the_longest_and_begin_anew_after_success() {
+    fn waits(what: Spent, bases_ms: &[u64]) {
         let settings = LinkSettings::default();
         let mut rng = fastrand::Rng::with_seed(7);
         let mut backoff = BackOff::default();
-        for base in [1, 2, 4, 8, 10, 10, 10] {
-            let wait = backoff.lengthen(&settings, &mut rng);
-            let base = Duration::from_secs(base);
+        for base in bases_ms {
+            let wait = backoff.lengthen(what, &settings, &mut rng);
+            let base = Duration::from_millis(*base);
             assert!(wait >= base / 2 && wait <= base, "{wait:?} for {base:?}");
         }
         backoff.reset();
-        assert!(backoff.lengthen(&settings, &mut rng) <= Duration::from_secs(1));
+        assert!(backoff.lengthen(what, &settings, &mut rng) <= Duration::from_millis(bases_ms[0]));
+    }
+
+    #[test]
+    fn a_master_that_is_away_is_asked_at_least_once_a_second() {
+        waits(Spent::Answers, &[100, 200, 400, 800, 1000, 1000, 1000]);
+    }
+
+    #[test]
+    fn a_master_whose_snapshots_are_in_vain_is_asked_ever_more_seldom() {
+        waits(Spent::Snapshot, &[1000, 2000, 4000, 8000, 10_000, 10_000]);
     }
 
     #[test]
@@ -62,7 +83,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(7);
         let mut backoff = BackOff::default();
         for _ in 0..1000 {
-            backoff.lengthen(&settings, &mut rng);
+            backoff.lengthen(Spent::Answers, &settings, &mut rng);
         }
     }
 }

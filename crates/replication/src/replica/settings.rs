@@ -19,10 +19,13 @@ pub struct LinkSettings {
     pub version: String,
     /// repl-timeout: bounds connecting, each wait of the handshake, a stalled transfer and a silent master.
     pub timeout: Duration,
-    /// The first wait after a failed attempt.
+    /// The first wait after a failed attempt that cost the master nothing.
     pub backoff_min: Duration,
-    /// The longest wait between attempts.
+    /// The longest wait between such attempts, and the first after one that cost it a snapshot. The peers ask once a
+    /// second: who waits longer may find the backlog gone.
     pub backoff_max: Duration,
+    /// The longest wait after snapshots that were sent in vain.
+    pub backoff_snapshot_max: Duration,
 }
 
 impl Default for LinkSettings {
@@ -34,8 +37,9 @@ impl Default for LinkSettings {
             password: None,
             version: "9.1.2".to_owned(),
             timeout: Duration::from_secs(60),
-            backoff_min: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(10),
+            backoff_min: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(1),
+            backoff_snapshot_max: Duration::from_secs(10),
         }
     }
 }

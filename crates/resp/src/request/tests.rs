@@ -1,6 +1,7 @@
 //! Requests whole, in pieces, wrong and random.
 
 use super::*;
+use crate::large::LARGE_ARG_MIN;
 use proptest::prelude::*;
 
 /// What a connection's bytes amount to: the requests, and the error that ended it.
@@ -193,4 +194,89 @@ proptest! {
         crate::OwnedArgs::from_slices(&slices).encode_into(&mut bytes);
         prop_assert_eq!(whole(&bytes), Outcome { requests: vec![args], ..Outcome::default() });
     }
+}
+
+/// Feeds `bytes` in the pieces that `cuts` makes, as a connection does: what is not parsed yet stays in an inbox, long
+/// arguments are set apart. Every request is taken back once before it counts.
+fn feed_apart(bytes: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, usize) {
+    let (mut parser, mut args, mut inbox) = (RequestParser::new(), ArgsBuf::new(), Vec::new());
+    let (mut requests, mut apart, mut from) = (Vec::new(), 0, 0);
+    for &to in cuts.iter().chain([&bytes.len()]) {
+        let piece = &bytes[from..to];
+        from = to;
+        let received = parser.receive(piece);
+        if parser.is_receiving() {
+            assert_eq!(received, piece.len());
+            continue;
+        }
+        inbox.extend_from_slice(&piece[received..]);
+        while let Parsed::Complete { consumed } = parser.parse(&inbox, &mut args, &ParseLimits::default()).unwrap() {
+            if args.has_large() {
+                parser.take_back(&mut args, consumed);
+                assert!(!args.has_large() && parser.bytes_and_memory().0 > 0);
+                let again = parser.parse(&inbox, &mut args, &ParseLimits::default()).unwrap();
+                assert_eq!(again, Parsed::Complete { consumed });
+            }
+            let request = args.view(&inbox);
+            apart += (0..request.len()).filter(|at| request.large(*at).is_some()).count();
+            assert_eq!(
+                request.to_owned_args().as_args().iter().collect::<Vec<_>>(),
+                request.iter().collect::<Vec<_>>()
+            );
+            requests.push(request.iter().map(<[u8]>::to_vec).collect());
+            inbox.drain(..consumed);
+            assert_eq!(parser.bytes_and_memory(), (0, 0));
+        }
+        parser.set_apart(&mut inbox);
+    }
+    assert!(inbox.is_empty());
+    (requests, apart)
+}
+
+#[test]
+fn long_arguments_that_arrive_in_pieces_are_set_apart_and_the_requests_are_the_same() {
+    let long = |byte: u8, more: usize| vec![byte; LARGE_ARG_MIN + more];
+    let requests: Vec<Vec<Vec<u8>>> = vec![
+        vec![b"PING".to_vec()],
+        vec![b"SET".to_vec(), b"k".to_vec(), long(b'v', 0)],
+        vec![b"MSET".to_vec(), b"a".to_vec(), long(b'x', 7), b"b".to_vec(), long(b'\r', 1), b"c".to_vec(), Vec::new()],
+        vec![b"GET".to_vec(), long(b'k', 99)],
+        vec![b"SET".to_vec(), b"k".to_vec(), long(b's', 0)[1..].to_vec()],
+        vec![b"PING".to_vec()],
+    ];
+    let mut bytes = Vec::new();
+    for request in &requests {
+        crate::encode::command(&mut bytes, &request.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+    assert_eq!(feed_apart(&bytes, &[]), (requests.clone(), 0));
+    let mut rng = fastrand::Rng::with_seed(3);
+    let mut most = 0;
+    for step in [1, 2, 3, 1000, 60_000, 70_000, 200_000] {
+        let mut cuts: Vec<usize> = (1..bytes.len()).step_by(step).collect();
+        if step > 3 {
+            cuts.iter_mut().for_each(|cut| *cut = (*cut + rng.usize(..step)).min(bytes.len()));
+        }
+        let (seen, apart) = feed_apart(&bytes, &cuts);
+        assert!(seen == requests, "in pieces of {step}");
+        most = most.max(apart);
+    }
+    assert_eq!(most, 4);
+}
+
+#[test]
+fn the_memory_of_a_long_argument_is_the_one_it_was_received_in() {
+    let (mut parser, mut args) = (RequestParser::new(), ArgsBuf::new());
+    let mut inbox = format!("*2\r\n$4\r\nECHO\r\n${}\r\nbegin", 3 * LARGE_ARG_MIN).into_bytes();
+    let parsed = parser.parse(&inbox, &mut args, &ParseLimits::default());
+    assert!(matches!(parsed, Ok(Parsed::Incomplete { .. })));
+    parser.set_apart(&mut inbox);
+    assert_eq!(parser.bytes_and_memory(), (5, 3 * LARGE_ARG_MIN));
+    assert!(inbox.ends_with(b"\r\n") && inbox.len() < 40);
+    assert_eq!(parser.receive(&vec![b'x'; 3 * LARGE_ARG_MIN]), 3 * LARGE_ARG_MIN - 5 + 2);
+    let Ok(Parsed::Complete { consumed }) = parser.parse(&inbox, &mut args, &ParseLimits::default()) else { panic!() };
+    let request = args.view(&inbox[..consumed]);
+    let large = request.large(1).unwrap();
+    assert_eq!((large.len(), large.capacity()), (3 * LARGE_ARG_MIN, 3 * LARGE_ARG_MIN));
+    assert_eq!(request.at(1).as_ptr(), large.as_ptr());
+    assert!(std::sync::Arc::ptr_eq(large, request.to_owned_args().as_args().large(1).unwrap()));
 }

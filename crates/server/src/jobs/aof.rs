@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use config::Config;
 use node::{JournalFile, KeptFile, PublishedFiles, SaveJob};
 
+use super::aof_notes::Notes;
 use super::save::{file_target, write_file};
 use super::{Report, Reporter, beside};
 use crate::files::Place;
@@ -21,24 +22,52 @@ pub struct AofFiles {
     directory: PathBuf,
     stem: String,
     open: Mutex<OpenFiles>,
+    /// Held during a sync: one after the other.
+    one_sync: Mutex<()>,
     /// What the writing thread did, until the executor takes note.
     written: Mutex<Option<(u64, Result<(), String>)>>,
     write_done: Condvar,
     threads: Mutex<Option<Threads>>,
+    /// Held locked by this process.
+    pub(super) claimed: Mutex<Option<File>>,
+    pub(super) names: Mutex<Names>,
+    pub(super) notes: Mutex<Notes>,
+}
+
+/// What the open files are called.
+#[derive(Default)]
+pub struct Names {
+    /// The one in use.
+    pub current: Option<String>,
+    prepared: Option<String>,
 }
 
 #[derive(Default)]
 struct OpenFiles {
-    current: Option<Arc<File>>,
+    current: Option<Arc<OpenFile>>,
     /// Was created and not used yet.
-    prepared: Option<Arc<File>>,
+    prepared: Option<Arc<OpenFile>>,
     /// Were in use since the last sync.
-    before: Vec<Arc<File>>,
+    before: Vec<Arc<OpenFile>>,
+}
+
+/// A file, and why it could not be synced, if it once could not. The system tells of a fault once, to whoever syncs first;
+/// here every later sync fails as well, until another file is in use.
+struct OpenFile {
+    file: File,
+    fault: OnceLock<String>,
 }
 
 struct Threads {
     sync: Sender<u64>,
     write: Sender<Vec<Bytes>>,
+}
+
+impl OpenFiles {
+    fn current(&self) -> io::Result<&File> {
+        let open = self.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
+        Ok(&open.file)
+    }
 }
 
 impl AofFiles {
@@ -48,9 +77,13 @@ impl AofFiles {
             directory: std::path::absolute(&config.appenddirname)?,
             stem: config.appendfilename.clone(),
             open: Mutex::default(),
+            one_sync: Mutex::new(()),
             written: Mutex::new(None),
             write_done: Condvar::new(),
             threads: Mutex::new(None),
+            claimed: Mutex::default(),
+            names: Mutex::default(),
+            notes: Mutex::default(),
         })
     }
 
@@ -77,7 +110,7 @@ impl AofFiles {
     /// Writes to the file in use: how many bytes it took.
     pub fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let open = lock(&self.open);
-        let mut file = open.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
+        let mut file = open.current()?;
         match file.write_vectored(slices) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(taken) => Ok(taken),
@@ -88,7 +121,7 @@ impl AofFiles {
     /// Removes that many bytes from the end of the file in use.
     pub fn retract(&self, bytes: u64) -> io::Result<()> {
         let open = lock(&self.open);
-        let mut file = open.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
+        let mut file = open.current()?;
         let end = file.metadata()?.len().saturating_sub(bytes);
         file.set_len(end)?;
         file.seek(io::SeekFrom::Start(end)).map(drop)
@@ -99,24 +132,33 @@ impl AofFiles {
         let mut open = lock(&self.open);
         let next = open.prepared.clone().ok_or("no append-only file was created")?;
         // Should a header be written in part, it is written again from the start.
-        let started = next.set_len(0).and_then(|()| (&*next).rewind()).and_then(|()| (&*next).write_all(header));
+        let mut file = &next.file;
+        let started = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(header));
         started.map_err(|error| reason(&error))?;
         open.prepared = None;
+        let mut names = lock(&self.names);
+        names.current = names.prepared.take();
         let before = open.current.replace(next);
-        open.before.extend(before);
+        // Who goes on behind a file that could not be synced has given it up.
+        open.before.extend(before.filter(|file| file.fault.get().is_none()));
         Ok(())
     }
 
     /// Syncs what is written up to now.
     pub fn sync(&self) -> Result<(), String> {
+        let _one = lock(&self.one_sync);
         let (before, current) = {
             let mut open = lock(&self.open);
             (std::mem::take(&mut open.before), open.current.clone())
         };
-        for file in before.iter().chain(&current) {
-            file.sync_data().map_err(|error| reason(&error))?;
-        }
-        Ok(())
+        let fault = before.iter().chain(&current).find_map(|open| match open.fault.get() {
+            Some(fault) => Some(fault.clone()),
+            None => open.file.sync_data().err().map(|error| reason(&error)),
+        });
+        let Some(fault) = fault else { return Ok(()) };
+        // Without the file before it, none is of use.
+        before.iter().chain(&current).for_each(|open| _ = open.fault.set(fault.clone()));
+        Err(fault)
     }
 
     /// Waits for the writing thread.
@@ -181,7 +223,7 @@ impl AofFiles {
         for piece in pieces {
             let mut rest = &piece[..];
             while !rest.is_empty() {
-                match (&*file).write(rest) {
+                match (&file.file).write(rest) {
                     Ok(0) => return (count, Err("the file takes no more".to_owned())),
                     Ok(taken) => {
                         count += taken as u64;
@@ -205,18 +247,28 @@ impl AofFiles {
     }
 
     fn create(&self, wanted: &JournalFile) -> io::Result<()> {
-        self.make_directory()?;
+        self.claim().map_err(io::Error::other)?;
         let path = self.directory.join(&wanted.name);
         let file = File::options().write(true).create(true).truncate(true).open(path)?;
         match &wanted.published {
             Some(published) => self.publish(published)?,
             None => File::open(&self.directory)?.sync_all()?,
         }
-        lock(&self.open).prepared = Some(Arc::new(file));
+        lock(&self.open).prepared = Some(Arc::new(OpenFile { file, fault: OnceLock::new() }));
+        lock(&self.names).prepared = Some(wanted.name.clone());
         Ok(())
     }
 
-    fn make_directory(&self) -> io::Result<()> {
+    /// Whether files can be created: makes the folder, and a file there that goes again.
+    pub fn probe(&self) -> io::Result<()> {
+        self.make_directory()?;
+        let path = self.directory.join(format!("temp-{}.probe", self.stem));
+        File::create(&path)?;
+        fs::remove_file(path)
+    }
+
+    /// Creates the folder if it is not there.
+    pub(super) fn make_directory(&self) -> io::Result<()> {
         if self.directory.is_dir() {
             return Ok(());
         }
@@ -243,8 +295,13 @@ impl AofFiles {
 
     /// Puts ids and manifest on disk, in this order: ids that no file needs do no harm.
     pub fn publish(&self, published: &PublishedFiles) -> io::Result<()> {
-        files::replace(&self.ids(), published.ids.as_bytes())?;
+        let mut notes = lock(&self.notes);
+        if notes.ended {
+            return Err(io::Error::other("the program ends"));
+        }
+        files::replace(&self.ids(), notes.text(&published.ids).as_bytes())?;
         files::replace(&self.manifest(), published.manifest.as_bytes())?;
+        notes.published(&published.manifest);
         for name in &published.remove {
             // A file that stays behind does no harm either: nothing names it.
             drop(fs::remove_file(self.directory.join(name)));
@@ -275,16 +332,17 @@ impl AofFiles {
     pub fn write_base(self: &Arc<Self>, job: SaveJob, name: String, config: &Config, reporter: &Reporter) {
         let (files, reporter) = (Arc::clone(self), reporter.clone());
         let target = file_target(&job, config);
+        lock(&self.notes).base = job.facts.history.map(|at| (name.clone(), at.offset));
         beside("aof-base", move || {
-            let made = files.make_directory().map_err(|error| reason(&error));
-            let result =
-                made.and_then(|()| write_file(job, Place::take(), &files.directory.join(&name), target, true, true));
+            let result = files
+                .claim()
+                .and_then(|()| write_file(job, Place::take(), &files.directory.join(&name), target, true, true));
             reporter.send(Report::BaseWritten { name, result });
         });
     }
 }
 
 /// A thread that panicked ends the program, so that nothing half-done is seen.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

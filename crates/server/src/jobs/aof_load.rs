@@ -10,6 +10,7 @@ use config::Config;
 use keyspace::Keyspace;
 use node::{AofFolder, AofLoad, AofLoadNote, FoundPart, SPARE_ENDING};
 use persist::aof::{FileInfo, Header, Manifest};
+use persist::rdb::{DecodeError, LoadOptions, LoadReport, LoadWatch};
 
 use super::aof::AofFiles;
 use super::{Report, Reporter, beside};
@@ -53,14 +54,22 @@ pub fn old_spares(files: &AofFiles) -> Vec<String> {
 pub fn find(files: &AofFiles) -> Result<Option<FoundFiles>, String> {
     let path = files.manifest();
     let shown = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let manifest = match fs::read_to_string(&path) {
-        Ok(text) => Manifest::parse(&text).map_err(|error| shown(&error))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match take_over_single_file(files) {
+    let named = match fs::read_to_string(&path) {
+        Ok(text) => {
+            files.resume_notes();
+            Manifest::parse(&text).map_err(|error| shown(&error))?
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Manifest::default(),
+        Err(error) => return Err(shown(&error)),
+    };
+    let manifest = if named.base.is_none() && named.incrs.is_empty() {
+        match take_over_single_file(files) {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return Ok(None),
             Err(error) => return Err(format!("{} can't be taken over: {error}", files.stem())),
-        },
-        Err(error) => return Err(shown(&error)),
+        }
+    } else {
+        named
     };
     let mut bytes = 0;
     for file in manifest.base.iter().chain(&manifest.incrs) {
@@ -114,6 +123,16 @@ impl AofFolder for AofFiles {
         Ok(Box::new(file))
     }
 
+    fn load(
+        &self,
+        keyspace: &mut Keyspace,
+        base: Box<dyn Read>,
+        options: &LoadOptions,
+        watch: &mut dyn LoadWatch,
+    ) -> Result<LoadReport, DecodeError> {
+        super::two_threads::load_into(keyspace, base, options, watch)
+    }
+
     fn size(&self, name: &str) -> io::Result<u64> {
         fs::metadata(self.directory().join(name)).map(|found| found.len())
     }
@@ -132,25 +151,19 @@ impl AofFolder for AofFiles {
         fs::read(AofFiles::ids(self)).ok()
     }
 
-    // Files that a rewrite was about to delete when the program ended are deleted.
+    // What an earlier life began or was about to delete goes.
     fn spares(&self, manifest: &Manifest) -> Vec<FoundPart> {
-        let first_seq = manifest.incrs.first().map_or(0, |incr| incr.seq);
         let mut parts = Vec::new();
         for entry in fs::read_dir(self.directory()).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let Some(rest) = name.strip_prefix(self.stem()).and_then(|rest| rest.strip_prefix('.')) else {
-                continue;
-            };
-            let is_spare = name.ends_with(SPARE_ENDING);
-            let superseded = rest.strip_suffix(".incr.aof").and_then(|number| number.parse::<u64>().ok());
-            if !is_spare && superseded.is_none_or(|seq| seq >= first_seq) {
-                continue;
-            }
-            let (Ok(found), Some(header)) = (entry.metadata(), header_of(&entry.path())) else { continue };
-            if !is_spare {
+            if is_left_over(self.stem(), &name, manifest) {
                 drop(fs::remove_file(entry.path())); // The next start tries again.
                 continue;
             }
+            if !(name.starts_with(self.stem()) && name.ends_with(SPARE_ENDING)) {
+                continue;
+            }
+            let (Ok(found), Some(header)) = (entry.metadata(), header_of(&entry.path())) else { continue };
             let since_epoch = found.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
             let ended = since_epoch.map_or(clock::unix_ms(), |span| base::UnixMs(span.as_millis() as i64));
             parts.push(FoundPart::new(&name, &header, found.len(), true, ended));
@@ -167,6 +180,24 @@ impl AofFolder for AofFiles {
     }
 }
 
+/// Whether a file has the name of a base or of an incremental file that the manifest has left behind. One with a higher number
+/// than those of the manifest may belong to a newer manifest, which somebody has replaced.
+fn is_left_over(stem: &str, name: &str, manifest: &Manifest) -> bool {
+    let named = |file: &FileInfo| file.name == name;
+    if manifest.base.iter().chain(&manifest.incrs).chain(&manifest.history).any(named) {
+        return false;
+    }
+    let last = |kind: &str| match kind {
+        "base.rdb" | "base.aof" => manifest.base.as_ref().map(|base| base.seq),
+        "incr.aof" => manifest.incrs.last().map(|incr| incr.seq),
+        _ => None,
+    };
+    let parts = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('.')).and_then(|rest| rest.split_once('.'));
+    let Some((digits, kind)) = parts else { return false };
+    let Ok(seq) = digits.parse::<u64>() else { return false };
+    digits == seq.to_string() && last(kind).is_some_and(|last| seq <= last)
+}
+
 /// The header of a file of ours.
 fn header_of(path: &Path) -> Option<Header> {
     /// More than any header has.
@@ -175,4 +206,23 @@ fn header_of(path: &Path) -> Option<Header> {
     File::open(path).ok()?.take(BYTES).read_to_end(&mut begin).ok()?;
     let line = begin.split(|byte| *byte == b'\n').next()?;
     Header::parse(line.strip_suffix(b"\r")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_the_manifest_has_left_behind_are_left_over() {
+        let text = "file f.2.base.rdb seq 2 type b\nfile f.3.incr.aof seq 3 type h\nfile f.4.incr.aof seq 4 type i\n\
+                    file f.6.incr.aof seq 6 type i\n";
+        let manifest = Manifest::parse(text).unwrap();
+        for name in ["f.1.base.rdb", "f.1.base.aof", "f.2.base.aof", "f.1.incr.aof", "f.5.incr.aof"] {
+            assert!(is_left_over("f", name, &manifest), "{name}");
+        }
+        let others = ["f.2.base.rdb", "f.3.base.rdb", "f.3.incr.aof", "f.6.incr.aof", "f.7.incr.aof", "f.manifest"];
+        for name in others.into_iter().chain(["f.1.spare.aof", "f.01.incr.aof", "g.1.incr.aof", "f.1.incr.aof.bak"]) {
+            assert!(!is_left_over("f", name, &manifest), "{name}");
+        }
+    }
 }

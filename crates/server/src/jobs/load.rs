@@ -11,11 +11,15 @@ use base::UnixMs;
 use config::Config;
 use keyspace::Keyspace;
 use node::{Loaded, StreamPosition};
-use persist::rdb::{Crc64, LoadOptions, LoadReport, LoadWatch, load_into};
+use persist::rdb::{Crc64, LoadOptions, LoadReport, LoadWatch};
 
-use super::{Report, Reporter, beside_or_report};
+use super::two_threads::load_into;
+use super::{Report, Reporter, beside_or_report, let_others_run};
 use crate::files::path_of;
 use crate::{clock, files, memory, reason};
+
+/// For so many keys room is made if a master says that they come: about 190 MiB.
+const KEYS_BELIEVED_MAX: u64 = 1 << 24;
 
 /// How many bytes may wait for the loading thread before the master's socket is left alone.
 const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -26,9 +30,10 @@ pub fn load_file(path: PathBuf, mut keyspace: Box<Keyspace>, config: &Config, re
     let sender = reporter.clone();
     let load = move || {
         let mut watch = Watch { reporter: Some(sender.clone()), expired: Vec::new() };
-        let result = File::open(&path)
-            .map_err(|error| error.to_string())
-            .and_then(|file| load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string()));
+        let result = File::open(&path).map_err(|error| error.to_string()).and_then(|file| {
+            let options = LoadOptions { keys_max: keys_in(&file), ..options };
+            load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string())
+        });
         let result = result
             .map(|report| loaded(*keyspace, &report, watch.expired))
             .map_err(|reason| format!("{}: {reason}. The file is left as it is.", path.display()));
@@ -39,11 +44,16 @@ pub fn load_file(path: PathBuf, mut keyspace: Box<Keyspace>, config: &Config, re
 
 /// Loads the file of the data set before it returns: DEBUG RELOAD.
 pub fn load_now(mut keyspace: Keyspace, config: &Config, now: UnixMs) -> Result<Keyspace, String> {
-    let options = LoadOptions { now, ..options(config, config.replicaof.is_none()) };
     let path = path_of(&config.dbfilename);
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let options = options(config, config.replicaof.is_none());
+    let options = LoadOptions { now, keys_max: keys_in(&file), ..options };
     load_into(&mut keyspace, file, &options, &mut ()).map_err(|error| error.to_string())?;
     Ok(keyspace)
+}
+
+fn keys_in(file: &File) -> u64 {
+    LoadOptions::keys_in(file.metadata().map_or(0, |found| found.len()))
 }
 
 fn options(config: &Config, drop_expired: bool) -> LoadOptions {
@@ -164,7 +174,9 @@ fn build_from_socket(
     options: &LoadOptions,
 ) -> Result<Box<Loaded>, String> {
     let mut watch = Watch { reporter: None, expired: Vec::new() };
-    let report = load_into(&mut keyspace, &mut source, options, &mut watch).map_err(|error| error.to_string())?;
+    // How much will come nobody knows; room that is not needed is given back.
+    let options = LoadOptions { keys_max: KEYS_BELIEVED_MAX, ..*options };
+    let report = load_into(&mut keyspace, &mut source, &options, &mut watch).map_err(|error| error.to_string())?;
     source.read_end()?;
     Ok(loaded(*keyspace, &report, watch.expired))
 }
@@ -194,7 +206,8 @@ impl Staging {
             watch.reporter = Some(self.reporter.clone());
         }
         file.rewind().map_err(failed)?;
-        let report = load_into(&mut keyspace, file, options, &mut watch).map_err(|error| error.to_string())?;
+        let options = LoadOptions { keys_max: keys_in(&file), ..*options };
+        let report = load_into(&mut keyspace, file, &options, &mut watch).map_err(|error| error.to_string())?;
         if !report.rest.is_empty() {
             return Err("there are bytes behind the end of the data set".to_owned());
         }
@@ -268,6 +281,7 @@ impl Read for Source {
             }
             self.piece = piece;
             self.at = 0;
+            let_others_run();
         }
         let count = buffer.len().min(self.piece.len() - self.at);
         buffer[..count].copy_from_slice(&self.piece[self.at..self.at + count]);

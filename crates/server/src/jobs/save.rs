@@ -9,7 +9,7 @@ use persist::rdb::{
     Contents, EncodeError, Encoder, EncoderOptions, Header, ReplicationInfo, Sink, Target, encode_snapshot,
 };
 
-use super::{Report, Reporter, beside_or_report};
+use super::{Report, Reporter, beside_or_report, let_others_run};
 use crate::files::{Place, Replacement, path_of};
 use crate::reason;
 
@@ -101,6 +101,7 @@ impl Sink for FileSink {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
+        let_others_run();
         self.unsynced += bytes.len() as u64;
         if self.sync_every.is_some_and(|every| self.unsynced >= every) {
             self.unsynced = 0;

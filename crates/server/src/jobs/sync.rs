@@ -13,7 +13,7 @@ use persist::rdb::{EncodeError, Encoder, PIECE_BYTES_MAX, Sink, Target, Written,
 use replication::framing::{self, Framing, MARK_LENGTH};
 
 use super::save::{header, options};
-use super::{Report, Reporter, try_beside};
+use super::{Report, Reporter, let_others_run, try_beside};
 use crate::sockets::Connection;
 use crate::{files, system};
 
@@ -136,6 +136,7 @@ impl Sink for &mut Group {
                 }
             }
         }
+        let_others_run();
         let left = self.receivers.iter().any(|receiver| receiver.failed.is_none());
         if left { Ok(()) } else { Err(NobodyLeft) }
     }

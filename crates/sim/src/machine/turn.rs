@@ -307,7 +307,11 @@ impl Machine {
                 Output::PublishFiles(published) => {
                     self.start_job(Job::Journal(JournalJob::publish(&self.aof, published)), env);
                 }
-                Output::ReadJournal(_) | Output::SpillJournal { .. } | Output::DropJournalFiles(_) => {
+                Output::DropJournalFiles(dropped) => {
+                    assert!(dropped.spills.is_empty(), "simulated servers keep no stream for replicas that are behind");
+                    dropped.names.iter().for_each(|name| self.disk.borrow_mut().remove(name));
+                }
+                Output::ReadJournal(_) | Output::SpillJournal { .. } => {
                     unreachable!("simulated servers have no disk for replicas that are behind")
                 }
                 Output::Exit { code: 0 } => self.ended = true,

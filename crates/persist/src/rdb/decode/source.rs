@@ -1,6 +1,7 @@
 //! The bytes being read: buffered, counted and summed, with the primitives of the format on top.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use crate::rdb::checksum::Crc64;
 use crate::rdb::error::Fault;
@@ -23,7 +24,16 @@ pub(in crate::rdb) struct Source<R> {
     before: u64,
     sum: Option<Crc64>,
     compressed: Vec<u8>,
+    text: Text,
+    /// The text that was read last, unless it stands in the buffer.
+    scratch: Vec<u8>,
     capacity: usize,
+}
+
+/// Where the text is that was read last.
+enum Text {
+    Buffered(Range<usize>),
+    Scratch,
 }
 
 /// A length, or the form of a string that stands in its place.
@@ -35,7 +45,18 @@ enum Length {
 impl<R: Read> Source<R> {
     pub(in crate::rdb) fn new(reader: R, capacity: usize, checksum: bool) -> Source<R> {
         let sum = checksum.then(Crc64::new);
-        Source { reader, buffer: Vec::new(), at: 0, summed: 0, before: 0, sum, compressed: Vec::new(), capacity }
+        Source {
+            reader,
+            buffer: Vec::new(),
+            at: 0,
+            summed: 0,
+            before: 0,
+            sum,
+            compressed: Vec::new(),
+            text: Text::Scratch,
+            scratch: Vec::new(),
+            capacity,
+        }
     }
 
     /// Bytes consumed.
@@ -86,8 +107,14 @@ impl<R: Read> Source<R> {
 
     /// A string in any of its forms; replaces what is in `out`.
     pub(in crate::rdb) fn string_into(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let length = self.length_or_form()?;
+        self.string_of(length, out)
+    }
+
+    /// A string whose length or form has been read.
+    fn string_of(&mut self, length: Length, out: &mut Vec<u8>) -> Result<(), Fault> {
         out.clear();
-        let number = match self.length_or_form()? {
+        let number = match length {
             Length::Plain(length) => return self.raw(length, out),
             Length::Form(FORM_INT8) => i64::from(self.array::<1>()?[0] as i8),
             Length::Form(FORM_INT16) => i64::from(i16::from_le_bytes(self.array()?)),
@@ -104,6 +131,38 @@ impl<R: Read> Source<R> {
         let mut out = Vec::new();
         self.string_into(&mut out)?;
         Ok(out)
+    }
+
+    /// A string in any of its forms, that can be read until the next one is without being copied: by [`Source::text`], if
+    /// it is shorter than `long_min`; else it is returned.
+    pub(in crate::rdb) fn read_text(&mut self, long_min: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let length = self.length_or_form()?;
+        if let Length::Plain(length) = length
+            && let Ok(length) = usize::try_from(length)
+            && length < long_min
+            && length <= self.buffer.len() - self.at
+        {
+            self.text = Text::Buffered(self.at..self.at + length);
+            self.at += length;
+            return Ok(None);
+        }
+        let mut text = std::mem::take(&mut self.scratch);
+        self.string_of(length, &mut text)?;
+        if text.len() >= long_min {
+            // It has room for itself, or for little more than that.
+            text.shrink_to_fit();
+            return Ok(Some(text));
+        }
+        (self.scratch, self.text) = (text, Text::Scratch);
+        Ok(None)
+    }
+
+    /// The text that was read last.
+    pub(in crate::rdb) fn text(&self) -> &[u8] {
+        match &self.text {
+            Text::Buffered(range) => &self.buffer[range.clone()],
+            Text::Scratch => &self.scratch,
+        }
     }
 
     fn compressed(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {

@@ -20,8 +20,20 @@ pub(in crate::rdb) fn read_value<R: Read>(
     family: Family,
     limits: &Limits,
 ) -> Result<Option<Value>, Fault> {
-    let object = match type_number {
-        types::STRING => return Ok(Some(Value::from_string(source.string()?))),
+    if type_number == types::STRING {
+        return Ok(Some(Value::from_string(source.string()?)));
+    }
+    Ok(read_object(source, type_number, family, limits)?.map(Value::Object))
+}
+
+/// As [`read_value`], for all types but the string.
+pub(in crate::rdb) fn read_object<R: Read>(
+    source: &mut Source<R>,
+    type_number: u8,
+    family: Family,
+    limits: &Limits,
+) -> Result<Option<Object>, Fault> {
+    Ok(match type_number {
         types::LIST => list(source, limits)?.map(Object::List),
         types::LIST_ZIPLIST => list_of_ziplists(source, 1, limits)?.map(Object::List),
         types::LIST_QUICKLIST => {
@@ -60,8 +72,7 @@ pub(in crate::rdb) fn read_value<R: Read>(
         }
         types::STREAM | types::STREAM_2 | types::STREAM_3 => Some(Object::Stream(stream(source, type_number)?)),
         _ => return Err(Fault::UnknownType(type_number)),
-    };
-    Ok(object.map(Value::Object))
+    })
 }
 
 const TWICE: Fault = Fault::Corrupt("an element stands twice in a set, hash or sorted set");

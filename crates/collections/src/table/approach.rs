@@ -1,0 +1,73 @@
+//! The way to an entry in steps that wait for nothing: each reads what the one before asked for, and asks for what the next
+//! one reads. Taken in turns for several entries, their ways through memory overlap.
+
+use super::Table;
+use super::inner::{Child, Inner, LEVEL_BITS};
+use super::leaf::Leaf;
+use crate::hashing::hash_bytes;
+
+/// The distance from a leaf's first line to that with its offsets, and from an entry's first line to the next.
+const LINE: usize = 64;
+
+/// Where one such way has come to.
+pub(crate) struct TableApproach<'a> {
+    hash: u64,
+    at: At<'a>,
+}
+
+enum At<'a> {
+    /// A directory node, and the hash without the bits that led there.
+    Inner(&'a Inner, u64),
+    Leaf(&'a Leaf),
+    Entry,
+}
+
+impl<'a> TableApproach<'a> {
+    /// Sets out for `key`. `fetch` is called with addresses of memory that will be read.
+    #[inline]
+    pub(crate) fn new(table: &'a Table, key: &[u8], mut fetch: impl FnMut(*const u8)) -> TableApproach<'a> {
+        let hash = hash_bytes(key);
+        let at = match &*table.root {
+            // The root is near if anything of the table is.
+            Child::Inner { inner, .. } => At::before(inner.child(hash), hash << LEVEL_BITS, &mut fetch),
+            only => At::before(only, hash, &mut fetch),
+        };
+        TableApproach { hash, at }
+    }
+
+    /// Goes one step on: true if that was not the last.
+    #[inline]
+    pub(crate) fn step(&mut self, mut fetch: impl FnMut(*const u8)) -> bool {
+        self.at = match self.at {
+            At::Inner(inner, rest) => At::before(inner.child(rest), rest << super::inner::LEVEL_BITS, &mut fetch),
+            At::Leaf(leaf) => {
+                if let Some(address) = leaf.entry_address(self.hash) {
+                    fetch(address);
+                    fetch(address.wrapping_add(LINE));
+                }
+                At::Entry
+            }
+            At::Entry => return false,
+        };
+        true
+    }
+}
+
+impl<'a> At<'a> {
+    #[inline]
+    fn before(child: &'a Child, rest: u64, fetch: &mut impl FnMut(*const u8)) -> At<'a> {
+        match child {
+            Child::Leaf { leaf, .. } => {
+                fetch(leaf.address());
+                fetch(leaf.address().wrapping_add(LINE));
+                At::Leaf(leaf)
+            }
+            Child::Inner { inner, .. } => {
+                fetch(inner.address());
+                fetch(inner.likely_address(rest));
+                At::Inner(inner, rest)
+            }
+            Child::Moved => At::Entry,
+        }
+    }
+}

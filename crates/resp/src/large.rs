@@ -1,0 +1,55 @@
+//! A long argument that is still arriving, in memory of its own: when it is complete it can become a value without a copy,
+//! and the rest of its request stays short.
+
+use std::sync::Arc;
+
+/// From this length on (64 KiB) an argument that has not arrived in one piece is received on its own.
+pub const LARGE_ARG_MIN: usize = 64 * 1024;
+
+/// A long argument. Whoever keeps it shares it with the request.
+pub type LargeArg = Arc<Vec<u8>>;
+
+/// What follows an argument: `\r\n`, not looked at.
+const LINE_END_BYTES: usize = 2;
+
+/// One that is not complete.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    bytes: Vec<u8>,
+    /// Its length.
+    len: usize,
+    /// Bytes of the line end that were taken.
+    end_taken: usize,
+}
+
+impl Arriving {
+    /// Of this length, nothing of it here. Takes the memory at once, as the peers do: it must not be moved as it grows.
+    pub(crate) fn new(len: usize) -> Arriving {
+        Arriving { bytes: Vec::with_capacity(base::size_class(len)), len, end_taken: 0 }
+    }
+
+    /// Takes what belongs to it: how many bytes.
+    pub(crate) fn take(&mut self, input: &[u8]) -> usize {
+        let taken = input.len().min(self.len - self.bytes.len());
+        self.bytes.extend_from_slice(&input[..taken]);
+        let end = (input.len() - taken).min(LINE_END_BYTES - self.end_taken);
+        if self.bytes.len() < self.len {
+            return taken;
+        }
+        self.end_taken += end;
+        taken + end
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.end_taken == LINE_END_BYTES
+    }
+
+    pub(crate) fn into_large(self) -> LargeArg {
+        Arc::new(self.bytes)
+    }
+
+    /// Bytes here so far, and memory held.
+    pub(crate) fn bytes_and_memory(&self) -> (usize, usize) {
+        (self.bytes.len(), self.bytes.capacity())
+    }
+}
