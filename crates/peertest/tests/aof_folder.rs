@@ -205,3 +205,30 @@ fn an_empty_base_is_refused() {
     let said = refusal(&server.data_folder());
     assert!(said.contains(&base) && said.contains("is empty"), "{said}");
 }
+
+// The file went on in the folder of the start, and a start with the new setting found none.
+#[test]
+fn the_append_only_file_is_not_left_behind_by_another_dir() {
+    let server = ours(&["enable-protected-configs yes"]);
+    let elsewhere = server.data_folder().join("elsewhere");
+    std::fs::create_dir(&elsewhere).expect("a folder");
+    let change = format!("CONFIG SET dir {}", elsewhere.display());
+    let refused = |reply: client::Value, why: &str| {
+        let text = reply.as_error().map(|text| String::from_utf8_lossy(text).into_owned());
+        assert!(text.as_ref().is_some_and(|text| text.contains(why)), "{text:?}");
+    };
+    refused(server.call(&change), "Set appendonly to no before dir is changed");
+    // To where it is already, as tools do that restore settings.
+    server.run(&format!("CONFIG SET dir {}", server.data_folder().display()));
+    server.run("CONFIG SET appendonly no");
+    server.run(&change);
+    server.run("SET k v");
+    server.run("SAVE");
+    assert!(elsewhere.join("dump.rdb").exists());
+    refused(server.call("CONFIG SET appendonly yes"), "Unable to turn on AOF. Check server logs.");
+    assert!(server.log().contains("dir was changed since the start"), "{}", server.log());
+    server.run(&format!("CONFIG SET dir {}", server.data_folder().display()));
+    server.run("CONFIG SET appendonly yes");
+    wait_until("the base", LONG, || server.info().get("aof_rewrite_in_progress") == Some("0"));
+    assert!(names(&folder_of(&server)).iter().any(|name| name.ends_with(".base.rdb")));
+}

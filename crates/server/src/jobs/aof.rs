@@ -92,6 +92,20 @@ impl AofFiles {
         &self.directory
     }
 
+    /// An error if a start with these settings in the present directory would look for them elsewhere.
+    pub fn check_directory(&self, appenddirname: &str) -> Result<(), String> {
+        let wanted = std::path::absolute(appenddirname).map_err(|error| reason(&error))?;
+        if wanted != self.directory {
+            return Err(format!(
+                "dir was changed since the start: the append-only file would be in {}, and a start would look for it in {}. \
+                 Set dir back, or restart with appendonly yes after a save.",
+                self.directory.display(),
+                wanted.display()
+            ));
+        }
+        Ok(())
+    }
+
     /// The manifest.
     pub fn manifest(&self) -> PathBuf {
         self.directory.join(format!("{}.manifest", self.stem))
