@@ -221,6 +221,8 @@ impl AofFiles {
         beside("aof-write", move || {
             for pieces in writes {
                 let done = self.write_all(&pieces);
+                // Before the executor gives its own share up: who frees the last counts, and this thread does not.
+                drop(pieces);
                 *lock(&self.written) = Some(done);
                 self.write_done.notify_all();
                 reports.send(Report::JournalWritten);

@@ -77,6 +77,8 @@ impl Work {
             }
             Task::Spill { file, pieces } => {
                 let result = self.spill(file, &pieces).map_err(|error| error.to_string());
+                // Before the executor gives its own share up: who frees the last counts, and this thread does not.
+                drop(pieces);
                 reporter.send(Report::JournalSpilled(result));
             }
             Task::Drop(dropped) => {
