@@ -15,7 +15,7 @@ use super::aof_notes::Notes;
 use super::save::{file_target, write_file};
 use super::{Report, Reporter, beside};
 use crate::files::Place;
-use crate::{files, reason};
+use crate::{files, memory, reason};
 
 /// The append-only files of this server. One is shared by the loop, the host and the threads.
 pub struct AofFiles {
@@ -221,8 +221,8 @@ impl AofFiles {
         beside("aof-write", move || {
             for pieces in writes {
                 let done = self.write_all(&pieces);
-                // Before the executor gives its own share up: who frees the last counts, and this thread does not.
                 drop(pieces);
+                memory::publish_balance();
                 *lock(&self.written) = Some(done);
                 self.write_done.notify_all();
                 reports.send(Report::JournalWritten);
