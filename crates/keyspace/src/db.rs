@@ -343,24 +343,20 @@ impl<'a> Db<'a> {
         change: impl FnOnce(Option<ValueRef<'_>>) -> Result<i64, E>,
     ) -> Result<i64, E> {
         let hash = self.keyspace.table(self.index).hash(key);
-        let expired = self.expired_for_change(hash, key);
+        self.expired_for_change(hash, key);
         let Keyspace { tables, reclaim, clock, rng, .. } = &mut *self.keyspace;
         let number = match tables[self.index].find_mut(hash, key) {
-            Ok(found) if !expired => {
+            Ok(found) => {
                 let entry = found.as_ref();
                 let number = change(Some(ValueRef::of(entry.payload())))?;
                 entry.set_lru(clock.after_use(&entry, rng));
                 found.set_int(reclaim, number);
                 number
             }
-            found => {
-                // One that only counts as expired is still there, and overwritten without its deadline.
-                let is_new = found.is_err();
+            Err(_) => {
                 let number = change(None)?;
                 self.keyspace.upsert(self.index, hash, key, NewValue::Int(number), None);
-                if is_new {
-                    self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
-                }
+                self.effects.note(self.index, key, Some(Event::new(Class::NEW, "new")));
                 number
             }
         };
@@ -448,9 +444,8 @@ impl<'a> Db<'a> {
     /// Looks for the key, once for the whole edit, and renews its idle time.
     fn open<'e, T: Collection>(&'e mut self, key: &'e [u8]) -> Result<Edit<'e, T>, WrongType> {
         let hash = self.keyspace.table(self.index).hash(key);
-        // What only counts as expired is no collection to change, but the key is there, to be overwritten.
-        let hidden = self.expired_for_change(hash, key);
-        Edit::open(self, key, hash, hidden)
+        self.expired_for_change(hash, key);
+        Edit::open(self, key, hash)
     }
 
     /// Finds a key that is to be changed, and renews its idle time.

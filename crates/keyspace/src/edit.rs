@@ -49,22 +49,14 @@ impl Drop for End {
 }
 
 impl<'e, T: Collection> Edit<'e, T> {
-    /// Opens the collection of a key: a fresh one if there is none, or only one that counts as expired (`hidden`).
+    /// Opens the collection of a key: a fresh one if there is none.
     #[inline]
-    pub(crate) fn open(db: &'e mut Db<'_>, key: &'e [u8], hash: u64, hidden: bool) -> Result<Edit<'e, T>, WrongType> {
+    pub(crate) fn open(db: &'e mut Db<'_>, key: &'e [u8], hash: u64) -> Result<Edit<'e, T>, WrongType> {
         let Db { keyspace, index, effects, touch_on_read, .. } = db;
         let Keyspace { tables, reclaim, settings, clock, rng, had_streams, .. } = &mut **keyspace;
         let table = &mut tables[*index];
-        let mut new_word = clock.new_word();
-        if hidden
-            && clock.counts_uses()
-            && let Some(entry) = table.find(hash, key)
-        {
-            // The name stays in use, whatever it holds.
-            new_word = clock.after_use(&entry, rng);
-        }
-        let found = if hidden { Err(table) } else { table.find_mut(hash, key) };
-        let at = match found {
+        let new_word = clock.new_word();
+        let at = match table.find_mut(hash, key) {
             Err(table) => At::Fresh(table, T::empty()),
             Ok(found) => {
                 let entry = found.as_ref();

@@ -249,11 +249,6 @@ impl Effects {
         self.dirty > 0 || self.told
     }
 
-    /// Whether the unit left nothing to journal and touched nothing anyone wants to hear of.
-    pub fn is_empty(&self) -> bool {
-        self.commands.is_empty() && self.touched.is_empty()
-    }
-
     /// Whether the unit touched something that anyone wants to hear of.
     pub fn has_touched(&self) -> bool {
         !self.touched.is_empty()
@@ -307,7 +302,7 @@ mod tests {
         let mut effects = Effects { journal_wanted: true, touched_wanted: true, ..Effects::default() };
         effects.begin_command();
         effects.end_command(0, [&b"DEL"[..], b"k"].into_iter());
-        assert!(effects.is_empty());
+        assert!(effects.commands().len() == 0 && !effects.has_touched());
         effects.touch(3, b"k", Event::new(Class::GENERIC, "del"), 1);
         effects.end_command(3, [&b"DEL"[..], b"k"].into_iter());
         assert_eq!(journalled(&effects), [(Some(3), "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n".to_owned())]);
@@ -326,6 +321,6 @@ mod tests {
         assert!(commands[0].1.contains("DEL") && commands[1].1.contains("SREM"));
         effects.clear();
         assert_eq!(effects.dirty, 0);
-        assert!(effects.is_empty());
+        assert!(effects.commands().len() == 0 && !effects.has_touched());
     }
 }

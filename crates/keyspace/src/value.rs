@@ -128,7 +128,7 @@ impl SharedString {
         SHARED_STRING_OVERHEAD + self.0.capacity()
     }
 
-    /// The bytes, to be changed: copied first if someone else holds them, and then with room to grow.
+    /// The bytes, to be changed: copied first if someone else holds them.
     pub fn make_mut(&mut self) -> &mut Vec<u8> {
         if Arc::get_mut(&mut self.0).is_none() {
             *self = self.copied();
@@ -136,9 +136,10 @@ impl SharedString {
         Arc::make_mut(&mut self.0)
     }
 
-    /// The same bytes once more, with room to grow.
+    /// The same bytes once more. Most changes of a shared string keep its length, so that it gets no room beyond what the
+    /// allocator gives in any case.
     pub fn copied(&self) -> SharedString {
-        let mut copy = Vec::with_capacity(base::room_to_grow(self.0.len()));
+        let mut copy = Vec::with_capacity(base::size_class(self.0.len()));
         copy.extend_from_slice(&self.0);
         SharedString::new(copy)
     }
@@ -394,9 +395,21 @@ collection!(Stream, |_: &Stream| false;);
 
 #[cfg(test)]
 mod tests {
-    use super::Object;
+    use super::{Object, SharedString};
 
     // With it an entry under a name of 16 bytes takes 48, which is one of the allocator's sizes.
+    // It was given room to grow, which counted for good.
+    #[test]
+    fn a_shared_string_that_is_changed_in_place_takes_no_more_than_before() {
+        for len in [20_000, 1 << 18, 600_000, 3_000_000] {
+            let kept = SharedString::new(vec![7; base::size_class(len)]);
+            let mut changed = kept.clone();
+            changed.make_mut()[0] = 8;
+            assert_eq!(changed.memory_bytes(), kept.memory_bytes(), "{len}");
+            assert_eq!((kept.as_slice()[0], changed.as_slice()[0]), (7, 8));
+        }
+    }
+
     #[test]
     fn an_object_is_three_words() {
         assert_eq!(size_of::<Object>(), 24);

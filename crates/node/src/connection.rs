@@ -246,7 +246,9 @@ fn reset(node: &mut Node, conn: ConnId, _args: &Args<'_>) -> Outcome {
     client.monitor = false;
     client.no_touch = false;
     client.no_evict = false;
-    client.reply_mode = ReplyMode::On;
+    if client.reply_mode == ReplyMode::Off {
+        client.reply_mode = ReplyMode::On;
+    }
     client.authenticated = authenticated;
     node.reply(conn).simple("RESET");
     Ok(())

@@ -4,7 +4,7 @@
 use resp::ParseLimits;
 
 use crate::ahead::{Ahead, Stop};
-use crate::client::{Blocked, Client, ConnId, Kind};
+use crate::client::{Blocked, Client, ConnId, Kind, ReplyMode};
 use crate::host::LogLevel;
 use crate::node::Node;
 use crate::table::CommandRow;
@@ -107,7 +107,11 @@ impl Node {
                 Stop::Incomplete => break,
                 Stop::Empty(end) => {
                     done = end;
-                    if self.clients.get(conn).is_some_and(|client| client.kind == Kind::Replica) {
+                    let Some(client) = self.clients.get_mut(conn) else { break };
+                    if client.reply_mode == ReplyMode::SkipNext {
+                        client.reply_mode = ReplyMode::On; // That was the one.
+                    }
+                    if client.kind == Kind::Replica {
                         self.replica_is_alive(conn);
                     }
                 }

@@ -156,7 +156,7 @@ impl Node {
         node
     }
 
-    /// Begins a loop turn: the time that everything in it sees.
+    /// Begins a loop turn: the time that everything in it sees, until a command has taken a millisecond.
     pub fn begin_turn(&mut self, now: Time, unix: UnixMs) {
         self.now = now;
         self.unix = unix;

@@ -192,7 +192,8 @@ impl Node {
 fn push_to(client: &mut Client) -> Reply<'_> {
     let out = if client.executing { &mut client.pushes } else { &mut client.outbox };
     let mut reply = Reply::new(out, client.proto);
-    reply.set_silent(client.closing);
+    // Nothing follows the last reply, say that to what was no request.
+    reply.set_silent(client.closing || client.close_after_reply);
     reply
 }
 

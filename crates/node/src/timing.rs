@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use base::Time;
+use base::{Time, UnixMs};
 use commands::Flags;
 use resp::Args;
 
@@ -56,7 +56,9 @@ impl Node {
     /// Gives the brief commands that ran since the clock was read their time.
     pub(crate) fn settle_time(&mut self) {
         if !self.timing.ran.is_empty() {
-            self.share_out(self.host.now());
+            let now = self.host.now();
+            self.share_out(now);
+            self.go_on(now);
         }
     }
 
@@ -95,6 +97,17 @@ impl Node {
         self.settle_until(now);
         self.timing.since = now;
         self.count_time(conn, id, now.since(started), args);
+        self.go_on(now);
+    }
+
+    /// What comes next in this turn sees the time of a reading of the clock: after a slow command, deadlines of the turn's
+    /// beginning would be over. Inside a transaction time stands still, as with the peers.
+    #[inline]
+    fn go_on(&mut self, now: Time) {
+        let passed = now.since(self.now).as_millis() as u64;
+        if passed > 0 && !self.in_exec {
+            self.begin_turn(self.now + Duration::from_millis(passed), UnixMs(self.unix.0 + passed as i64));
+        }
     }
 
     /// Counts the time of a command that was timed by itself.

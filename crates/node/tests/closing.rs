@@ -48,3 +48,11 @@ fn a_replica_may_ask_for_the_promotion_that_sends_it_away() {
     assert_eq!(session.send('b', &["REPLICAOF NO ONE"]), ["b: ! closed"]);
     assert_eq!(session.send('a', &["PING"]), ["a: +PONG"]);
 }
+
+#[test]
+fn no_message_follows_the_last_reply_of_a_connection() {
+    let mut session = Session::new();
+    session.send('b', &["SUBSCRIBE c"]);
+    let got = session.send_together(&[('b', &["QUIT"]), ('a', &["PUBLISH c m"])]);
+    assert_eq!(got, ["a: :1", "b: +OK ! closed"]);
+}

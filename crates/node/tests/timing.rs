@@ -97,3 +97,25 @@ fn what_the_master_sends_has_its_time_as_well() {
     session.set_tick(Duration::ZERO);
     assert!(usec(&mut session, "set") > 0);
 }
+
+// The time of a turn stood still, so that what followed a slow command in it got deadlines that were over.
+#[test]
+fn what_follows_a_slow_command_sees_the_time_after_it() {
+    let mut session = Session::new();
+    session.set_tick(Duration::from_millis(50));
+    let mut requests = vec!["KEYS nomatch"; 20];
+    requests.extend(["SET lock 1 PX 1500", "SET gone 1 PX 60", "KEYS nomatch", "GET gone", "INCR gone"]);
+    let replies = send(&mut session, &requests);
+    session.set_tick(Duration::ZERO);
+    assert!(replies.ends_with("+OK +OK *0 $-1 :1"), "{replies}");
+    assert_eq!(send(&mut session, &["EXISTS lock"]), ":1");
+}
+
+#[test]
+fn in_a_transaction_time_stands_still() {
+    let mut session = Session::new();
+    session.set_tick(Duration::from_millis(50));
+    let requests = ["MULTI", "SET kept 1 PX 60", "KEYS nomatch", "KEYS nomatch", "GET kept", "EXEC", "GET kept"];
+    let replies = send(&mut session, &requests);
+    assert!(replies.ends_with("*4 +OK *0 *0 $1 1 $-1"), "{replies}");
+}

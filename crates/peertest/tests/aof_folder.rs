@@ -205,3 +205,70 @@ fn an_empty_base_is_refused() {
     let said = refusal(&server.data_folder());
     assert!(said.contains(&base) && said.contains("is empty"), "{said}");
 }
+
+// The file went on in the folder of the start, and a start with the new setting found none.
+#[test]
+fn the_append_only_file_is_not_left_behind_by_another_dir() {
+    let server = ours(&["enable-protected-configs yes"]);
+    let elsewhere = server.data_folder().join("elsewhere");
+    std::fs::create_dir(&elsewhere).expect("a folder");
+    let change = format!("CONFIG SET dir {}", elsewhere.display());
+    let refused = |reply: client::Value, why: &str| {
+        let text = reply.as_error().map(|text| String::from_utf8_lossy(text).into_owned());
+        assert!(text.as_ref().is_some_and(|text| text.contains(why)), "{text:?}");
+    };
+    refused(server.call(&change), "Set appendonly to no before dir is changed");
+    // To where it is already, as tools do that restore settings.
+    server.run(&format!("CONFIG SET dir {}", server.data_folder().display()));
+    server.run("CONFIG SET appendonly no");
+    server.run(&change);
+    server.run("SET k v");
+    server.run("SAVE");
+    assert!(elsewhere.join("dump.rdb").exists());
+    refused(server.call("CONFIG SET appendonly yes"), "Unable to turn on AOF. Check server logs.");
+    assert!(server.log().contains("dir was changed since the start"), "{}", server.log());
+    server.run(&format!("CONFIG SET dir {}", server.data_folder().display()));
+    server.run("CONFIG SET appendonly yes");
+    wait_until("the base", LONG, || server.info().get("aof_rewrite_in_progress") == Some("0"));
+    assert!(names(&folder_of(&server)).iter().any(|name| name.ends_with(".base.rdb")));
+}
+
+/// Does something to the file in use of a server with keys in it, writes on, and kills it once it has noticed: it starts with
+/// all keys.
+fn notices(fsync: &str, harm: impl FnOnce(&Path)) {
+    let mut server = ours(&[&format!("appendfsync {fsync}")]);
+    (0..100).for_each(|at| drop(server.run(&format!("SET before:{at} 1"))));
+    let rewrites = || server.info().number("aof_rewrites");
+    let rewrites_before = rewrites();
+    let folder = folder_of(&server);
+    let in_use = names(&folder).into_iter().rfind(|name| name.ends_with(".incr.aof")).expect("the file in use");
+    harm(&folder.join(in_use));
+    // Some may be refused until there is a new base.
+    wait_until("the new base", LONG, || {
+        server.call("SET after 1");
+        rewrites() > rewrites_before && server.info().get("aof_rewrite_in_progress") == Some("0")
+    });
+    wait_until("writes to be taken again", LONG, || server.call("SET last 1").as_error().is_none());
+    assert!(server.log().contains("by somebody else"), "{}", server.log());
+    server.kill();
+    server.start_again(&[]);
+    let data = Dataset::read(&mut server.client());
+    assert_eq!(data.len(), 102);
+}
+
+fn cut(path: &Path) {
+    std::fs::File::options().write(true).open(path).and_then(|file| file.set_len(0)).expect("it is cut");
+}
+
+// What was written behind the cut stood behind a hole, and no start could read it.
+#[test]
+fn a_file_that_is_cut_while_it_is_in_use_is_replaced_by_a_new_base() {
+    notices("everysec", cut);
+    notices("always", cut);
+}
+
+#[test]
+fn a_file_that_is_deleted_while_it_is_in_use_is_replaced_by_a_new_base() {
+    notices("always", |path| std::fs::remove_file(path).expect("it is deleted"));
+    notices("everysec", |path| std::fs::remove_dir_all(path.parent().expect("a folder")).expect("all is deleted"));
+}

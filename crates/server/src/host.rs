@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +60,19 @@ impl ServerHost {
         let executable = std::env::current_exe().map_or(String::new(), |path| path.display().to_string());
         let (config, allocated) = (RefCell::new(config), Allocated::new());
         ServerHost { logger, supervisor, listeners, config_file, executable, config, aof, allocated }
+    }
+
+    /// The append-only file stays in the folder of the start: another folder would make a later start miss it.
+    fn change_directory(&self, wanted: &Path) -> Result<(), String> {
+        let shown = |error: std::io::Error| reason(&error);
+        let before = std::env::current_dir().map_err(shown)?;
+        if self.config.borrow().appendonly && wanted.canonicalize().map_err(shown)? != before {
+            return Err(format!(
+                "The append-only file is in use below {}. Set appendonly to no before dir is changed.",
+                before.display()
+            ));
+        }
+        std::env::set_current_dir(wanted).map_err(shown)
     }
 }
 
@@ -177,8 +190,9 @@ impl Host for ServerHost {
             }
             "loglevel" => self.logger.set_level(crate::log_level(config)),
             "jemalloc-bg-thread" => crate::memory::set_background_thread(config.jemalloc_bg_thread)?,
-            "dir" => std::env::set_current_dir(path_of(&config.dir)).map_err(|error| reason(&error))?,
+            "dir" => self.change_directory(path_of(&config.dir))?,
             "appendonly" if config.appendonly => {
+                self.aof.check_directory(&config.appenddirname)?;
                 let reason = |error| format!("{}: {}", self.aof.directory().display(), reason(&error));
                 self.aof.claim()?;
                 self.aof.probe().map_err(reason)?;

@@ -13,8 +13,14 @@ use crate::system;
 /// What all threads keep for next time although it was given back, of all arenas together.
 const TCACHE_BYTES: &[u8] = b"stats.arenas.4096.tcache_bytes\0";
 
-/// What the thread that frees has taken less than it gave back, as of its last job: a number below zero.
-static FREED_BESIDE: AtomicI64 = AtomicI64::new(0);
+/// What threads that give memory to the executor, or take it from there, have taken less what they gave back, as of their last
+/// jobs.
+static TAKEN_BESIDE: AtomicI64 = AtomicI64::new(0);
+
+thread_local! {
+    /// What of it is the calling thread's.
+    static PUBLISHED: Cell<i64> = const { Cell::new(0) };
+}
 
 /// What one thread has taken from the allocator and given back.
 struct Balance {
@@ -41,15 +47,18 @@ pub fn set_background_thread(on: bool) -> Result<(), String> {
     background_thread::write(on).map_err(failed)
 }
 
-/// Tells the executor what the calling thread has freed: the thread that frees, after each job.
+/// Tells the executor what the calling thread has allocated and freed, after each job whose memory changes hands: what the
+/// executor frees of it would otherwise count as freed without ever having been taken, or the other way round.
 pub fn publish_balance() {
-    FREED_BESIDE.store(Balance::of_this_thread().get(), Ordering::Relaxed);
+    let balance = Balance::of_this_thread().get();
+    let change = balance - PUBLISHED.replace(balance);
+    TAKEN_BESIDE.fetch_add(change, Ordering::Relaxed);
 }
 
 /// How much the allocator has given out, for the executor.
 pub struct Allocated {
     executor: Balance,
-    /// What the allocator said when it was asked last, less what the two threads had counted by then.
+    /// What the allocator said when it was asked last, less what the executor and the threads beside it had counted by then.
     rest: Cell<i64>,
 }
 
@@ -62,10 +71,10 @@ impl Allocated {
     }
 
     fn counted(&self) -> i64 {
-        self.executor.get() + FREED_BESIDE.load(Ordering::Relaxed)
+        self.executor.get() + TAKEN_BESIDE.load(Ordering::Relaxed)
     }
 
-    /// As of now, as far as the executor and the thread that frees know; others count with the next figures.
+    /// As of now, as far as the executor and those who publish their balance know; others count with the next figures.
     pub fn now(&self) -> u64 {
         u64::try_from(self.rest.get() + self.counted()).unwrap_or(0)
     }
@@ -124,28 +133,33 @@ fn resident_set() -> u64 {
 mod tests {
     use super::*;
 
+    /// Does a job as the threads beside the executor do theirs.
+    fn beside<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+        let thread = std::thread::spawn(move || {
+            let result = job();
+            publish_balance();
+            result
+        });
+        thread.join().expect("it only allocates and frees")
+    }
+
     #[test]
     fn the_running_count_stays_within_five_percent_of_the_allocator() {
         let allocated = Allocated::new();
         let mut kept: Vec<Vec<u8>> = Vec::new();
         for round in 0..20 {
-            for place in 0..5000 {
-                let size = [16, 100, 1000, 20_000][place % 4];
-                kept.push(vec![0; 1 + size * (place % 97) / 97]);
-            }
+            let some = move || -> Vec<Vec<u8>> {
+                let size = |place: usize| 1 + [16, 100, 1000, 20_000][place % 4] * (place % 97) / 97;
+                (0..5000).map(|place| vec![0; size(place)]).collect()
+            };
+            // Taken here, or on a thread that hands it over.
+            kept.extend(if round % 3 == 0 { beside(some) } else { some() });
             let half: Vec<Vec<u8>> = kept.split_off(kept.len() / 2);
             // One half goes here, or on the thread that frees.
             if round % 2 == 0 {
                 drop(half);
             } else {
-                let freeing = std::thread::spawn(move || {
-                    let before = FREED_BESIDE.load(Ordering::Relaxed);
-                    let balance = Balance::of_this_thread();
-                    let begun = balance.get();
-                    drop(half);
-                    FREED_BESIDE.store(before + balance.get() - begun, Ordering::Relaxed);
-                });
-                freeing.join().expect("it only frees");
+                beside(move || drop(half));
             }
             let counted = allocated.now();
             let told = allocated.figures().used;

@@ -121,8 +121,8 @@ fn reply_old(ctx: &mut Context<'_>, key: &[u8]) -> Result<bool, Error> {
     Ok(old.is_some())
 }
 
-/// Sets the key of a command to its argument `at`, until a moment. If its time is over already, the key is deleted instead. `as_sent`: the command names the
-/// moment in milliseconds itself and is journalled as it is.
+/// Sets the key of a command to its argument `at`, until a moment. If its time is over already, the key is deleted
+/// instead. `as_sent`: the command names the moment in milliseconds itself and is journalled as it is.
 fn set_until(ctx: &mut Context<'_>, args: &Args<'_>, at: usize, deadline: UnixMs, as_sent: bool) {
     let key = &args[1];
     if deadline::is_past(&ctx.db, deadline) {

@@ -14,8 +14,9 @@
 //! After an entry is reachable by a snapshot nothing of it changes but the LRU word, which is atomic.
 
 use super::block::prefetch_address;
+use super::shape::{KIND, KIND_BYTES, KIND_INT, KIND_OBJECT, LONG, Shape, TTL};
 use super::sync::{AtomicU32, Ordering};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -126,98 +127,12 @@ impl<V: fmt::Debug> fmt::Debug for EntryRef<'_, V> {
     }
 }
 
-const KIND: u8 = 3;
-const KIND_BYTES: u8 = 0;
-const KIND_INT: u8 = 1;
-const KIND_OBJECT: u8 = 2;
-const TTL: u8 = 4;
-const LONG: u8 = 8;
-
 #[repr(C)]
 struct Header {
     lru: AtomicU32,
     flags: u8,
     key_len: u8,
     value_len: u16,
-}
-
-/// Flags and lengths of an entry, from which all offsets follow.
-#[derive(Clone, Copy)]
-struct Shape {
-    flags: u8,
-    key_len: usize,
-    value_len: usize,
-}
-
-impl Shape {
-    fn new<V>(key_len: usize, value: &NewValue<'_, V>, ttl: bool) -> Shape {
-        let (kind, value_len) = match value {
-            NewValue::Bytes(bytes) => (KIND_BYTES, bytes.len()),
-            NewValue::Int(_) => (KIND_INT, 0),
-            NewValue::Object(_) => (KIND_OBJECT, 0),
-        };
-        Shape { flags: kind | if ttl { TTL } else { 0 }, key_len, value_len }.with_length_flag()
-    }
-
-    fn with_length_flag(mut self) -> Shape {
-        assert!(self.key_len <= u32::MAX as usize && self.value_len <= u32::MAX as usize, "inline data above 4 GiB");
-        let long = self.key_len > u8::MAX as usize || self.value_len > u16::MAX as usize;
-        self.flags = if long { self.flags | LONG } else { self.flags & !LONG };
-        self
-    }
-
-    #[inline]
-    fn ttl_at(self) -> usize {
-        if self.flags & LONG != 0 { 16 } else { 8 }
-    }
-
-    /// Offset of the integer or object.
-    #[inline]
-    fn fixed_at(self) -> usize {
-        self.ttl_at() + if self.flags & TTL != 0 { 8 } else { 0 }
-    }
-
-    #[inline]
-    fn key_at<V>(self) -> usize {
-        self.fixed_at()
-            + match self.flags & KIND {
-                KIND_BYTES => 0,
-                KIND_INT => 8,
-                _ => size_of::<V>(),
-            }
-    }
-
-    #[inline]
-    fn value_at<V>(self) -> usize {
-        self.key_at::<V>() + self.key_len
-    }
-
-    #[inline]
-    fn end<V>(self) -> usize {
-        self.value_at::<V>() + self.value_len
-    }
-
-    /// Bytes to allocate: rounded up as jemalloc does, so that a value that changes its length a little stays in place.
-    #[inline]
-    fn allocation<V>(self) -> usize {
-        size_class(self.end::<V>())
-    }
-
-    #[inline]
-    fn layout<V>(self) -> Layout {
-        const { assert!(align_of::<V>() <= 8, "entries are 8-aligned") };
-        Layout::from_size_align(self.allocation::<V>(), 8).expect("below 9 GiB")
-    }
-}
-
-/// jemalloc's size classes from 16 up: steps of 16 to 128, then four per doubling.
-#[inline]
-fn size_class(size: usize) -> usize {
-    if size <= 128 {
-        return ((size + 15) & !15).max(16);
-    }
-    let step = 1usize << ((size - 1).ilog2() - 2);
-    (size + step - 1) & !(step - 1)
 }
 
 /// A pointer to an entry. All methods want it live; those that write want it reachable by nobody else.

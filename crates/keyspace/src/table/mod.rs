@@ -14,6 +14,7 @@ mod expires;
 mod prepared;
 mod reclaim;
 mod scan;
+mod shape;
 mod snapshot;
 mod sync;
 #[cfg(test)]

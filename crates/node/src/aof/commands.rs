@@ -82,12 +82,13 @@ fn waitaof(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
 impl Node {
     /// There is no append-only file any more: who waits for it is told, synced or not, as with the peers.
     pub(super) fn refuse_waits_for_disk(&mut self) {
-        for conn in self.waits.clone() {
-            let blocked = self.clients.get(conn).and_then(|client| client.blocked);
-            if !matches!(blocked, Some(Blocked::Wait { wait: WaitFor::Disks { local: 1.., .. }, .. })) {
-                continue;
-            }
-            self.waits.retain(|waiting| *waiting != conn);
+        let clients = &self.clients;
+        let wants_disk = |conn: &mut ConnId| {
+            let blocked = clients.get(*conn).and_then(|client| client.blocked);
+            matches!(blocked, Some(Blocked::Wait { wait: WaitFor::Disks { local: 1.., .. }, .. }))
+        };
+        let refused: Vec<ConnId> = self.waits.extract_if(.., wants_disk).collect();
+        for conn in refused {
             self.stats.count_error(NO_FILE.as_bytes());
             self.reply(conn).error(NO_FILE.as_bytes());
             self.release(conn);

@@ -19,7 +19,8 @@ pub(super) enum Spent {
 /// The wait's growth over failed attempts.
 #[derive(Debug, Default)]
 pub(super) struct BackOff {
-    failures: u32,
+    /// By what they cost: a master that was away for long is no reason to spare it snapshots.
+    failures: [u32; 2],
 }
 
 impl BackOff {
@@ -29,8 +30,9 @@ impl BackOff {
             Spent::Answers => (settings.backoff_min, settings.backoff_max),
             Spent::Snapshot => (settings.backoff_max, settings.backoff_snapshot_max),
         };
-        let base = first.saturating_mul(1 << self.failures.min(DOUBLINGS_MAX)).min(longest.max(first));
-        self.failures = self.failures.saturating_add(1);
+        let failures = &mut self.failures[what as usize];
+        let base = first.saturating_mul(1 << (*failures).min(DOUBLINGS_MAX)).min(longest.max(first));
+        *failures = failures.saturating_add(1);
         jitter(base, rng)
     }
 
@@ -41,7 +43,7 @@ impl BackOff {
 
     /// The link was good.
     pub(super) fn reset(&mut self) {
-        self.failures = 0;
+        self.failures = [0; 2];
     }
 }
 
@@ -75,6 +77,17 @@ mod tests {
     #[test]
     fn a_master_whose_snapshots_are_in_vain_is_asked_ever_more_seldom() {
         waits(Spent::Snapshot, &[1000, 2000, 4000, 8000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn a_master_that_was_away_for_long_is_asked_soon_after_its_first_snapshot_in_vain() {
+        let settings = LinkSettings::default();
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut backoff = BackOff::default();
+        for _ in 0..7 {
+            backoff.lengthen(Spent::Answers, &settings, &mut rng);
+        }
+        assert!(backoff.lengthen(Spent::Snapshot, &settings, &mut rng) <= Duration::from_secs(1));
     }
 
     #[test]

@@ -434,7 +434,11 @@ impl Link {
             self.connect(now);
         } else {
             // A master that takes us in and drops us at once must not be asked in a tight loop.
-            let wait = self.backoff.lengthen(Spent::Snapshot, &self.settings, &mut self.rng);
+            let spent = match self.last_sync {
+                Some(LastSync { kind: SyncKind::Partial, .. }) => Spent::Answers,
+                _ => Spent::Snapshot,
+            };
+            let wait = self.backoff.lengthen(spent, &self.settings, &mut self.rng);
             self.state = State::BackOff { until: now + wait };
         }
     }

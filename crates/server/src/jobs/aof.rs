@@ -2,8 +2,10 @@
 //! write to it while a sync is under way, create files and replace the manifest.
 
 use std::fs::{self, File};
-use std::io::{self, IoSlice, Seek, Write};
+use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -15,7 +17,7 @@ use super::aof_notes::Notes;
 use super::save::{file_target, write_file};
 use super::{Report, Reporter, beside};
 use crate::files::Place;
-use crate::{files, reason};
+use crate::{files, memory, reason};
 
 /// The append-only files of this server. One is shared by the loop, the host and the threads.
 pub struct AofFiles {
@@ -55,6 +57,8 @@ struct OpenFiles {
 /// here every later sync fails as well, until another file is in use.
 struct OpenFile {
     file: File,
+    /// How many bytes were written to it.
+    length: AtomicU64,
     fault: OnceLock<String>,
 }
 
@@ -63,10 +67,50 @@ struct Threads {
     write: Sender<Vec<Bytes>>,
 }
 
+impl OpenFile {
+    /// Creates an empty one. What is written goes behind what is there, wherever that ends.
+    fn create(path: &Path) -> io::Result<OpenFile> {
+        let file = File::options().append(true).create(true).open(path)?;
+        file.set_len(0)?;
+        Ok(OpenFile { file, length: AtomicU64::new(0), fault: OnceLock::new() })
+    }
+
+    /// Empties it.
+    fn clear(&self) -> io::Result<()> {
+        self.length.store(0, Ordering::Relaxed);
+        self.file.set_len(0)
+    }
+
+    /// Removes that many bytes from its end.
+    fn retract(&self, bytes: u64) -> io::Result<()> {
+        let end = self.length.load(Ordering::Relaxed).saturating_sub(bytes);
+        self.length.store(end, Ordering::Relaxed);
+        self.file.set_len(end)
+    }
+
+    /// Writes: how many bytes it took.
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let taken = (&self.file).write_vectored(slices)?;
+        self.length.fetch_add(taken as u64, Ordering::Relaxed);
+        Ok(taken)
+    }
+
+    /// What somebody else has done to it: what is in it now is no data set. To be called when nobody cuts it here; who
+    /// writes meanwhile makes it longer first and counts then.
+    fn harm(&self) -> io::Result<Option<String>> {
+        let written = self.length.load(Ordering::Relaxed);
+        let found = self.file.metadata()?;
+        if found.len() < written {
+            let text = format!("the file was cut to {} of its {written} bytes by somebody else", found.len());
+            return Ok(Some(text));
+        }
+        Ok((found.nlink() == 0).then(|| "the file was deleted by somebody else".to_owned()))
+    }
+}
+
 impl OpenFiles {
-    fn current(&self) -> io::Result<&File> {
-        let open = self.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))?;
-        Ok(&open.file)
+    fn current(&self) -> io::Result<&OpenFile> {
+        self.current.as_deref().ok_or_else(|| io::Error::other("no append-only file is in use"))
     }
 }
 
@@ -92,6 +136,20 @@ impl AofFiles {
         &self.directory
     }
 
+    /// An error if a start with these settings in the present directory would look for them elsewhere.
+    pub fn check_directory(&self, appenddirname: &str) -> Result<(), String> {
+        let wanted = std::path::absolute(appenddirname).map_err(|error| reason(&error))?;
+        if wanted != self.directory {
+            return Err(format!(
+                "dir was changed since the start: the append-only file would be in {}, and a start would look for it in {}. \
+                 Set dir back, or restart with appendonly yes after a save.",
+                self.directory.display(),
+                wanted.display()
+            ));
+        }
+        Ok(())
+    }
+
     /// The manifest.
     pub fn manifest(&self) -> PathBuf {
         self.directory.join(format!("{}.manifest", self.stem))
@@ -110,8 +168,7 @@ impl AofFiles {
     /// Writes to the file in use: how many bytes it took.
     pub fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let open = lock(&self.open);
-        let mut file = open.current()?;
-        match file.write_vectored(slices) {
+        match open.current()?.write(slices) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(taken) => Ok(taken),
             Err(error) => Err(io::Error::new(error.kind(), reason(&error))),
@@ -120,11 +177,7 @@ impl AofFiles {
 
     /// Removes that many bytes from the end of the file in use.
     pub fn retract(&self, bytes: u64) -> io::Result<()> {
-        let open = lock(&self.open);
-        let mut file = open.current()?;
-        let end = file.metadata()?.len().saturating_sub(bytes);
-        file.set_len(end)?;
-        file.seek(io::SeekFrom::Start(end)).map(drop)
+        lock(&self.open).current()?.retract(bytes)
     }
 
     /// The file that was created last becomes the one in use, and begins with this header.
@@ -132,9 +185,10 @@ impl AofFiles {
         let mut open = lock(&self.open);
         let next = open.prepared.clone().ok_or("no append-only file was created")?;
         // Should a header be written in part, it is written again from the start.
-        let mut file = &next.file;
-        let started = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(header));
-        started.map_err(|error| reason(&error))?;
+        let taken = next.clear().and_then(|()| next.write(&[IoSlice::new(header)])).map_err(|error| reason(&error))?;
+        if taken < header.len() {
+            return Err("its header was written in part".to_owned());
+        }
         open.prepared = None;
         let mut names = lock(&self.names);
         names.current = names.prepared.take();
@@ -147,14 +201,17 @@ impl AofFiles {
     /// Syncs what is written up to now.
     pub fn sync(&self) -> Result<(), String> {
         let _one = lock(&self.one_sync);
-        let (before, current) = {
+        let (before, current, harm) = {
             let mut open = lock(&self.open);
-            (std::mem::take(&mut open.before), open.current.clone())
+            let current = open.current.clone();
+            let harm = current.as_ref().and_then(|open| open.harm().unwrap_or_else(|error| Some(reason(&error))));
+            (std::mem::take(&mut open.before), current, harm)
         };
-        let fault = before.iter().chain(&current).find_map(|open| match open.fault.get() {
+        let sync = |open: &OpenFile| match open.fault.get() {
             Some(fault) => Some(fault.clone()),
             None => open.file.sync_data().err().map(|error| reason(&error)),
-        });
+        };
+        let fault = harm.or_else(|| before.iter().chain(&current).find_map(|open| sync(open)));
         let Some(fault) = fault else { return Ok(()) };
         // Without the file before it, none is of use.
         before.iter().chain(&current).for_each(|open| _ = open.fault.set(fault.clone()));
@@ -207,6 +264,8 @@ impl AofFiles {
         beside("aof-write", move || {
             for pieces in writes {
                 let done = self.write_all(&pieces);
+                drop(pieces);
+                memory::publish_balance();
                 *lock(&self.written) = Some(done);
                 self.write_done.notify_all();
                 reports.send(Report::JournalWritten);
@@ -223,7 +282,7 @@ impl AofFiles {
         for piece in pieces {
             let mut rest = &piece[..];
             while !rest.is_empty() {
-                match (&file.file).write(rest) {
+                match file.write(&[IoSlice::new(rest)]) {
                     Ok(0) => return (count, Err("the file takes no more".to_owned())),
                     Ok(taken) => {
                         count += taken as u64;
@@ -248,13 +307,15 @@ impl AofFiles {
 
     fn create(&self, wanted: &JournalFile) -> io::Result<()> {
         self.claim().map_err(io::Error::other)?;
+        // Somebody may have deleted it.
+        self.make_directory()?;
         let path = self.directory.join(&wanted.name);
-        let file = File::options().write(true).create(true).truncate(true).open(path)?;
+        let file = OpenFile::create(&path)?;
         match &wanted.published {
             Some(published) => self.publish(published)?,
             None => File::open(&self.directory)?.sync_all()?,
         }
-        lock(&self.open).prepared = Some(Arc::new(OpenFile { file, fault: OnceLock::new() }));
+        lock(&self.open).prepared = Some(Arc::new(file));
         lock(&self.names).prepared = Some(wanted.name.clone());
         Ok(())
     }

@@ -13,7 +13,7 @@ use journal::{Extent, Place};
 use node::{DroppedFiles, JournalRead};
 
 use super::{Report, Reporter, beside};
-use crate::files;
+use crate::{files, memory};
 
 /// What is asked of the thread.
 enum Task {
@@ -73,10 +73,13 @@ impl Work {
         match task {
             Task::Read(JournalRead { conn, ticket, extent }) => {
                 let result = self.read(&extent).map_err(|error| error.to_string());
+                memory::publish_balance();
                 reporter.send(Report::JournalRead { conn, ticket, result });
             }
             Task::Spill { file, pieces } => {
                 let result = self.spill(file, &pieces).map_err(|error| error.to_string());
+                drop(pieces);
+                memory::publish_balance();
                 reporter.send(Report::JournalSpilled(result));
             }
             Task::Drop(dropped) => {
