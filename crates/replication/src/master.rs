@@ -14,4 +14,5 @@ pub use io::{
     Event, PeersOutput, PsyncOutcome, PsyncRequest, ReplconfOutcome, SnapshotParts, StreamView, SyncTarget, Upstream,
 };
 pub use peers::Peers;
+pub(crate) use replconf::INSTANCE;
 pub use settings::PeersSettings;

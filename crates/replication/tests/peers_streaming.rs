@@ -244,3 +244,24 @@ fn what_a_connection_said_is_forgotten_when_it_closes() {
     rig.wait(Duration::ZERO);
     assert!(matches!(&rig.outputs()[..], [Output::StartSync(targets)] if targets[0].framing == Framing::Sized));
 }
+
+// Who waited for replicas was told of two where one had come back before its old connection was noticed to be gone.
+#[test]
+fn a_replica_that_is_back_on_another_connection_counts_once() {
+    let mut rig = Rig::default();
+    let named = |id: &str| format!("capa psync2 capa lockstep-id={id}");
+    rig.replconf(1, &named(id(7).as_str()));
+    rig.continues(1);
+    // Another one, and two that do not say who they are.
+    rig.replconf(2, &named(id(8).as_str()));
+    rig.continues(2);
+    rig.continues(3);
+    rig.continues(4);
+    rig.replconf(5, &named(&id(7).as_str().to_uppercase()));
+    assert!(matches!(rig.psync(5, id(1).as_str(), 1001), PsyncOutcome::Continue { .. }));
+    assert_eq!(closed(&rig.outputs()), [1]);
+    for conn in 2..=5 {
+        rig.replconf(conn, "ack 1000");
+    }
+    assert_eq!(rig.peers.acked_at_least(1000), 4);
+}

@@ -10,7 +10,7 @@ use super::*;
 use crate::framing::Framing;
 use crate::history::Refusal;
 use crate::log::Level;
-use base::Time;
+use base::{ReplId, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -149,6 +149,7 @@ impl<K: Copy + Eq + Ord> Peers<K> {
 
     fn attach(&mut self, now: Time, conn: K, state: State, negotiated: Negotiated, legacy: bool) {
         self.negotiations.remove(&conn);
+        self.supersede(now, negotiated.instance);
         if self.replicas.is_empty() {
             self.pinged_at = now;
         }
@@ -164,6 +165,15 @@ impl<K: Copy + Eq + Ord> Peers<K> {
             heard: now,
             newline_at: now + BEAT,
         });
+    }
+
+    /// A replica that is back on another connection has lost the one before, whether or not that was noticed here. It must
+    /// not count twice for who waits for replicas.
+    fn supersede(&mut self, now: Time, instance: Option<ReplId>) {
+        let same = |replica: &Replica<K>| instance.is_some() && replica.negotiated.instance == instance;
+        if let Some(at) = self.replicas.iter().position(same) {
+            self.close(now, at, false, "it is back on another connection");
+        }
     }
 
     fn note_partial(&mut self, conn: K, from: u64) {

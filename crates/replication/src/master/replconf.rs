@@ -2,7 +2,7 @@
 //! a Valkey 8.0 server.
 
 use super::SnapshotParts;
-use base::numbers;
+use base::{ReplId, numbers};
 
 /// Longer announced addresses are refused.
 const IP_LENGTH_MAX: usize = 255;
@@ -19,6 +19,8 @@ pub(super) struct Negotiated {
     pub(super) psync2: bool,
     /// It understands what stands behind that id: the ids before it.
     pub(super) history: bool,
+    /// Which process it is, so that it is known again on another connection.
+    pub(super) instance: Option<ReplId>,
     pub(super) rdb_channel_repl: bool,
     pub(super) rdb_only: bool,
     pub(super) parts: SnapshotParts,
@@ -33,6 +35,7 @@ impl Default for Negotiated {
             eof: false,
             psync2: false,
             history: false,
+            instance: None,
             rdb_channel_repl: false,
             rdb_only: false,
             parts: SnapshotParts { data: true, functions: true },
@@ -40,6 +43,9 @@ impl Default for Negotiated {
         }
     }
 }
+
+/// What stands before the id of a process of ours among the capabilities. Others ignore it.
+pub(crate) const INSTANCE: &[u8] = b"lockstep-id=";
 
 /// What a REPLCONF was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +91,7 @@ impl Negotiated {
                 b"psync2" => self.psync2 = true,
                 b"lockstep-history" => self.history = true,
                 b"rdb-channel-repl" => self.rdb_channel_repl = true,
+                name if name.starts_with(INSTANCE) => self.instance = ReplId::parse(&name[INSTANCE.len()..]),
                 // Capabilities we have no use for are the replica's own affair.
                 _ => {}
             },
@@ -178,6 +185,7 @@ mod tests {
             ["capa", "EOF"],
             ["capa", "psync2"],
             ["capa", "lockstep-history"],
+            ["capa", "Lockstep-id=CDcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"],
             ["capa", "rdb-channel-repl"],
             ["capa", "never-heard-of"],
             ["rdb-only", "1"],
@@ -192,6 +200,7 @@ mod tests {
             eof: true,
             psync2: true,
             history: true,
+            instance: Some(ReplId::from_entropy([0xcd; 20])),
             rdb_channel_repl: true,
             rdb_only: true,
             parts: SnapshotParts { data: false, functions: true },

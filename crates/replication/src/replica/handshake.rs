@@ -3,6 +3,7 @@
 
 use super::{LinkSettings, Resume};
 use crate::framing::MARK_LENGTH;
+use crate::master::INSTANCE;
 use base::{ReplId, numbers};
 use resp::encode;
 
@@ -34,7 +35,7 @@ pub(super) fn ping() -> Vec<u8> {
 }
 
 /// Everything between PING and PSYNC in one write, and the answers to expect, in order.
-pub(super) fn introduce(settings: &LinkSettings) -> (Vec<u8>, Vec<Introduction>) {
+pub(super) fn introduce(settings: &LinkSettings, instance: ReplId) -> (Vec<u8>, Vec<Introduction>) {
     let mut out = Vec::new();
     let mut expected = Vec::new();
     if let Some(password) = &settings.password {
@@ -51,7 +52,11 @@ pub(super) fn introduce(settings: &LinkSettings) -> (Vec<u8>, Vec<Introduction>)
         encode::command(&mut out, &[b"REPLCONF", b"ip-address", address]);
         expected.push(Introduction::IpAddress);
     }
-    encode::command(&mut out, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", b"lockstep-history"]);
+    let instance = [INSTANCE, instance.as_str().as_bytes()].concat();
+    let capabilities = [&b"eof"[..], b"psync2", b"lockstep-history", &instance];
+    let capabilities = capabilities.iter().flat_map(|name| [&b"capa"[..], name]);
+    let words: Vec<&[u8]> = std::iter::once(&b"REPLCONF"[..]).chain(capabilities).collect();
+    encode::command(&mut out, &words);
     expected.push(Introduction::Capabilities);
     encode::command(&mut out, &[b"REPLCONF", b"version", settings.version.as_bytes()]);
     expected.push(Introduction::Version);
@@ -174,10 +179,11 @@ mod tests {
             listening_port: 7001,
             ..LinkSettings::default()
         };
-        let (bytes, expected) = introduce(&settings);
+        let (bytes, expected) = introduce(&settings, ReplId::from_entropy([0xab; 20]));
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.starts_with("*3\r\n$4\r\nAUTH\r\n$3\r\nbob\r\n$2\r\npw\r\n*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n7001\r\n"));
-        assert!(text.contains("*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n"));
+        assert!(text.contains(&format!("lockstep-id={}\r\n", "ab".repeat(20))));
+        assert!(text.contains("*9\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n"));
         assert!(text.ends_with("$7\r\nversion\r\n$5\r\n9.1.2\r\n"));
         assert_eq!(expected.len(), 5);
     }
@@ -185,7 +191,7 @@ mod tests {
     #[test]
     fn without_a_password_nobody_authenticates_even_if_a_user_is_named() {
         let settings = LinkSettings { user: Some(b"bob".to_vec()), ..LinkSettings::default() };
-        let (bytes, expected) = introduce(&settings);
+        let (bytes, expected) = introduce(&settings, ReplId::from_entropy([0xab; 20]));
         assert!(!bytes.windows(4).any(|w| w == b"AUTH"));
         assert_eq!(expected, [Introduction::ListeningPort, Introduction::Capabilities, Introduction::Version]);
     }

@@ -20,7 +20,7 @@ use super::transfer::TransferReader;
 use super::{Input, LastSync, LinkFigures, LinkSettings, Output, Resume, SyncKind, TransferFigures};
 use crate::log::Level;
 use answers::shown;
-use base::Time;
+use base::{ReplId, Time};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -116,6 +116,8 @@ enum Connection {
 pub struct Link {
     settings: LinkSettings,
     rng: fastrand::Rng,
+    /// By which a master knows this link again, whatever connection it comes on.
+    instance: ReplId,
     state: State,
     target: Option<(String, u16)>,
     /// The target is to become the master (FAILOVER): there is one attempt.
@@ -136,11 +138,14 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link that follows nobody. `rng` decides the jitter of the back-off.
-    pub fn new(settings: LinkSettings, rng: fastrand::Rng) -> Link {
+    /// A link that follows nobody. `rng` decides the jitter of the back-off and by what masters know the link.
+    pub fn new(settings: LinkSettings, mut rng: fastrand::Rng) -> Link {
+        let mut instance = [0; 20];
+        rng.fill(&mut instance);
         Link {
             settings,
             rng,
+            instance: ReplId::from_entropy(instance),
             state: State::Idle,
             target: None,
             hand_over: false,

@@ -29,7 +29,7 @@ impl Link {
         match (&mut self.state, line.first()) {
             (_, None) => {}
             (State::Ping, _) if handshake::ping_is_answered(line) => {
-                let (request, expected) = handshake::introduce(&self.settings);
+                let (request, expected) = handshake::introduce(&self.settings, self.instance);
                 self.outputs.push_back(Output::Send(request));
                 self.state = State::Introduction { expected: expected.into() };
             }
