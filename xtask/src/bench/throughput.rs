@@ -24,6 +24,13 @@ struct Work {
     before: &'static str,
 }
 
+impl Work {
+    /// Whether it takes away what it finds, so that every round must begin by putting it back.
+    fn consumes(&self) -> bool {
+        self.test.contains("pop")
+    }
+}
+
 const fn work(name: &'static str, test: &'static str, pipeline: u32, requests: u64, before: &'static str) -> Work {
     Work { name, test, pipeline, clients: 50, requests, before }
 }
@@ -80,8 +87,9 @@ fn measure(work: &Work, servers: &[Server], options: &Options) -> Outcome<String
         server.connect()?.call(&[b"FLUSHALL"]).map_err(|error| format!("{}: {error}", server.name))?;
     }
     let mut rounds: Vec<Vec<Run>> = Vec::new();
-    for _ in 0..options.rounds {
-        rounds.push(servers.iter().map(|server| one(work, server, options)).collect::<Outcome<_>>()?);
+    for round in 0..options.rounds {
+        let fill = round == 0 || work.consumes();
+        rounds.push(servers.iter().map(|server| one(work, server, fill, options)).collect::<Outcome<_>>()?);
     }
     let mut line = format!("| {} |", work.name);
     for at in 0..servers.len() {
@@ -97,10 +105,12 @@ fn measure(work: &Work, servers: &[Server], options: &Options) -> Outcome<String
     Ok(line)
 }
 
-fn one(work: &Work, server: &Server, options: &Options) -> Outcome<Run> {
+fn one(work: &Work, server: &Server, fill: bool, options: &Options) -> Outcome<Run> {
     let requests = if options.quick { work.requests / QUICK_PART } else { work.requests };
     // Names are drawn at random: three times as many draws as names leave few of them out.
-    load(server, work.before, 64, 50, if options.quick { requests } else { requests.max(3_000_000) })?;
+    if fill {
+        load(server, work.before, 64, 50, if options.quick { requests } else { requests.max(3_000_000) })?;
+    }
     let before = server.cpu_seconds();
     let per_second = load(server, work.test, work.pipeline, work.clients, requests)?;
     Ok(Run { per_second, cpu_us: (server.cpu_seconds() - before) / requests as f64 * 1e6 })
