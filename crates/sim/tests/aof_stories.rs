@@ -58,13 +58,13 @@ fn a_replica_that_has_no_base_yet_has_nothing_on_disk() {
     script.until_streaming(1);
     let mut asked = 0;
     while !script.is_appending(1) {
-        script.order(0, &format!("SET key{asked} 1"));
+        assert_eq!(script.ask(0, &format!("SET key{asked} 1")), "+OK\r\n");
         let reply = script.ask(0, "WAITAOF 0 1 2");
         assert!(script.is_appending(1) || reply.ends_with(":0\r\n"), "{reply}");
         asked += 1;
     }
     assert!(asked > 0);
-    script.order(0, "SET last 1");
+    assert_eq!(script.ask(0, "SET last 1"), "+OK\r\n");
     assert!(script.ask(0, "WAITAOF 1 1 20000").ends_with("\r\n:1\r\n:1\r\n"));
 }
 
