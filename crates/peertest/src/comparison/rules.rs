@@ -47,7 +47,8 @@ impl Rule {
         let has = |word: &[u8]| command.iter().skip(1).any(|argument| argument.eq_ignore_ascii_case(word));
         match name.as_slice() {
             b"SMEMBERS" | b"SUNION" | b"SINTER" | b"SDIFF" | b"KEYS" | b"HKEYS" | b"HVALS" => Rule::Unordered,
-            b"SORT" if has(b"nosort") => Rule::Unordered,
+            b"SORT" if names_no_key(command) && has(b"limit") => Rule::Length,
+            b"SORT" if names_no_key(command) => Rule::Unordered,
             b"SORT" if has(b"alpha") => Rule::Collated,
             b"HGETALL" => Rule::UnorderedPairs,
             b"SPOP" | b"SRANDMEMBER" | b"HRANDFIELD" | b"ZRANDMEMBER" => match command.get(2).map(Vec::as_slice) {
@@ -240,6 +241,12 @@ pub fn with_plain_numbers(value: &Value) -> Cow<'_, Value> {
         let number = std::str::from_utf8(text).ok()?.parse::<f64>().ok()?;
         Some((number + 0.0).to_string().into_bytes())
     })
+}
+
+/// Whether BY names no key for each element, so that nothing is sorted: a set comes in the order that it is stored in.
+fn names_no_key(command: &[Vec<u8>]) -> bool {
+    let by = command.windows(2).find(|pair| pair[0].eq_ignore_ascii_case(b"by"));
+    by.is_some_and(|pair| !pair[1].contains(&b'*'))
 }
 
 /// The reply without the sign of a zero: small sets keep none, and which sets are small differs (SORT makes a sorted set of
