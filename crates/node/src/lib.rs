@@ -58,5 +58,6 @@ pub use node::{Node, Setup};
 pub use observe::{AofFacts, StreamFacts};
 pub use output::{Discarded, DroppedFiles, JournalFile, JournalRead, KeptFile, Output, PublishedFiles, SyncTarget};
 pub use persistence::Loaded;
+pub use replication::Rest;
 pub use shutdown::{ShutdownOptions, ShutdownSignal};
 pub use table::check_renames;

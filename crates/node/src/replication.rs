@@ -34,6 +34,7 @@ use crate::client::ConnId;
 
 pub use commands::ROWS;
 pub(crate) use commands::is_over;
+pub use replicas::Rest;
 
 use apply::Apply;
 pub(crate) use cut::Loss;

@@ -2,6 +2,7 @@
 
 mod support;
 
+use node::Rest;
 use support::script::Action;
 use support::session::Session;
 
@@ -65,4 +66,24 @@ fn a_save_asked_for_inside_a_transaction_begins_behind_it() {
     assert!(saving(&mut session), "not yet");
     session.act(&Action::Sleep(200));
     assert!(!saving(&mut session));
+}
+
+// A client that read as fast as it was written to got all of a large value before anybody else's turn came.
+#[test]
+fn a_large_reply_goes_out_in_shares_of_a_turn() {
+    let mut session = Session::new();
+    session.send('a', &["SETRANGE big 4999999 x"]);
+    session.stall('b');
+    session.send('b', &["GET big", "PING"]);
+    let mut shares = Vec::new();
+    loop {
+        let (bytes, rest) = session.write_once('b');
+        shares.push(bytes);
+        if rest == Rest::None {
+            break;
+        }
+        assert_eq!(rest, Rest::Later);
+    }
+    assert!(shares.len() >= 5 && shares.iter().all(|bytes| *bytes <= 1 << 20), "{shares:?}");
+    assert_eq!(shares.iter().sum::<usize>(), b"$5000000\r\n".len() + 5_000_000 + b"\r\n+PONG\r\n".len());
 }

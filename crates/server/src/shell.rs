@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token, Waker};
-use node::{ConnId, Discarded, Node, Output};
+use node::{ConnId, Discarded, Node, Output, Rest};
 
 use crate::clock;
 use crate::host::SharedListeners;
@@ -45,6 +45,8 @@ pub struct Shell {
     link: Option<Link>,
     /// Connections that may have more to read than one turn took.
     unread: Vec<ConnId>,
+    /// Those with more to get than a turn's share, and room for it.
+    unsent: Vec<ConnId>,
     /// Listeners that may have more connections waiting.
     accepting: Vec<usize>,
     reports: Receiver<Report>,
@@ -68,6 +70,8 @@ struct Socket {
     ended: bool,
     /// The last write did not take everything: the rest follows when the socket says that it has room.
     full: bool,
+    /// It stands among those that go on with the next turn.
+    unsent: bool,
 }
 
 impl Shell {
@@ -86,6 +90,7 @@ impl Shell {
             connections: Vec::new(),
             link: None,
             unread: Vec::new(),
+            unsent: Vec::new(),
             accepting: Vec::new(),
             reports,
             reporter,
@@ -147,6 +152,7 @@ impl Shell {
                 self.handle_event(event);
             }
             self.handle_reads();
+            self.continue_unsent();
             self.take_reports();
             self.node.handle_timeout();
             // Before whoever aborted a shutdown has the answer, and may send the next signal.
@@ -168,6 +174,7 @@ impl Shell {
 
     fn timeout(&self) -> Option<Duration> {
         if !self.unread.is_empty()
+            || !self.unsent.is_empty()
             || !self.accepting.is_empty()
             || self.link.as_ref().is_some_and(|link| link.may_have_more)
         {
@@ -273,7 +280,7 @@ impl Shell {
                 if self.connections.len() <= slot {
                     self.connections.resize_with(slot + 1, || None);
                 }
-                self.connections[slot] = Some(Socket { conn, connection, ended: false, full: false });
+                self.connections[slot] = Some(Socket { conn, connection, ended: false, full: false, unsent: false });
             }
         }
     }
@@ -354,12 +361,28 @@ impl Shell {
             return;
         }
         let outcome = node.write_connection(conn, &mut |slices| socket.connection.write_vectored(slices));
-        socket.full = matches!(outcome, Ok(false));
+        socket.full = matches!(outcome, Ok(Rest::Held));
         match outcome {
-            Ok(true) if self.node.is_to_close(conn) => self.lost(conn),
+            Ok(Rest::Later) if !socket.unsent => {
+                socket.unsent = true;
+                self.unsent.push(conn);
+            }
+            Ok(Rest::None) if self.node.is_to_close(conn) => self.lost(conn),
             // What is left is written when the socket says that it has room.
             Ok(_) => {}
             Err(_) => self.lost(conn),
+        }
+    }
+
+    /// Goes on with those that had their share of the turn before.
+    fn continue_unsent(&mut self) {
+        for conn in std::mem::take(&mut self.unsent) {
+            if let Some(Some(socket)) = self.connections.get_mut(conn.slot as usize)
+                && socket.conn == conn
+            {
+                socket.unsent = false;
+                self.write(conn);
+            }
         }
     }
 

@@ -18,6 +18,8 @@ use crate::output::{Output, SyncTarget};
 
 /// The most that one write hands to the system, in bytes and in pieces.
 const WRITE_BYTES_MAX: usize = 256 * 1024;
+/// Whoever reads as fast as we write gets no more than this in a turn, so that others need not wait for the end of it.
+const SHARE_BYTES: usize = 1024 * 1024;
 const WRITE_SLICES_MAX: usize = 64;
 
 impl Node {
@@ -222,51 +224,68 @@ impl Node {
         self.run_peers();
     }
 
-    /// Writes what a connection has to get: its replies, then for a replica the stream. False: not all of it could
-    /// be written now.
-    pub fn write_connection(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<bool> {
+    /// Writes what a connection has to get: its replies, then for a replica the stream, and how it goes on.
+    pub fn write_connection(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<Rest> {
         let outcome = self.write_free(conn, write);
         self.count_client_memory(conn);
         outcome
     }
 
-    fn write_free(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<bool> {
+    fn write_free(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<Rest> {
         let (free_output, free_stream) = (self.free_output(conn), self.free_stream());
         let Node { clients, stats, .. } = self;
-        let Some(client) = clients.get_mut(conn).filter(|client| !client.transferring) else { return Ok(true) };
+        let Some(client) = clients.get_mut(conn).filter(|client| !client.transferring) else {
+            return Ok(Rest::None);
+        };
+        let mut share = SHARE_BYTES;
         while client.outbox.start() < free_output {
-            let free = (free_output - client.outbox.start()).min(WRITE_BYTES_MAX as u64) as usize;
+            if share == 0 {
+                return Ok(Rest::Later);
+            }
+            let free = (free_output - client.outbox.start()).min(WRITE_BYTES_MAX.min(share) as u64) as usize;
             let slices = client.outbox.io_slices(WRITE_SLICES_MAX, free);
             let (written, all) = write_slices(write, &slices)?;
             drop(slices);
             client.outbox.advance(written);
             client.bytes_out += written as u64;
             stats.count_written(written);
+            share -= written;
             if !all {
-                return Ok(false);
+                return Ok(Rest::Held);
             }
         }
         if !client.outbox.is_empty() {
-            return Ok(false); // It waits for the disk, and the stream goes behind it.
+            return Ok(Rest::Held); // It waits for the disk, and the stream goes behind it.
         }
         if self.replication.cursors.is_empty() {
-            return Ok(true);
+            return Ok(Rest::None);
         }
-        self.write_stream_to(conn, free_stream, write)
+        self.write_stream_to(conn, free_stream, share, write)
     }
 
-    /// Writes a replica its part of the stream up to `free`, from memory or from a block of a file.
-    fn write_stream_to(&mut self, conn: ConnId, free: u64, write: &mut Write<'_>) -> io::Result<bool> {
+    /// Writes a replica its part of the stream up to `free`, at most `share` bytes of it, from memory or from a block of a file.
+    fn write_stream_to(
+        &mut self,
+        conn: ConnId,
+        free: u64,
+        mut share: usize,
+        write: &mut Write<'_>,
+    ) -> io::Result<Rest> {
         // What the file may still lose again is not read from there; it is in memory.
         let until = self.aof.needs_from().map_or(free, |from| from.min(free));
         loop {
             let archive = self.usable_archive();
             let replication = &self.replication;
-            let Some(cursor) = replication.cursors.get(&conn).filter(|cursor| cursor.live) else { return Ok(true) };
+            let Some(cursor) = replication.cursors.get(&conn).filter(|cursor| cursor.live) else {
+                return Ok(Rest::None);
+            };
             if cursor.at >= free {
-                return Ok(true);
+                return Ok(Rest::None);
             }
-            let wanted = (free - cursor.at).min(WRITE_BYTES_MAX as u64) as usize;
+            if share == 0 {
+                return Ok(Rest::Later);
+            }
+            let wanted = (free - cursor.at).min(WRITE_BYTES_MAX.min(share) as u64) as usize;
             let step = cursor.supply.step(cursor.at, until, &replication.journal, archive);
             let (written, all) = match step {
                 Step::Memory => {
@@ -278,11 +297,12 @@ impl Node {
                 Step::Write(bytes) => write_slices(write, &[IoSlice::new(&bytes[..bytes.len().min(wanted)])])?,
                 Step::Ask(extent) => {
                     self.ask_block(conn, extent);
-                    return Ok(true);
+                    return Ok(Rest::None);
                 }
                 // The end of the turn cuts whoever is lost.
-                Step::Wait | Step::Lost => return Ok(true),
+                Step::Wait | Step::Lost => return Ok(Rest::None),
             };
+            share -= written;
             let Node { clients, replication, stats, .. } = self;
             if let (Some(cursor), Some(client)) = (replication.cursors.get_mut(&conn), clients.get_mut(conn)) {
                 cursor.advance(written as u64);
@@ -291,7 +311,7 @@ impl Node {
             stats.count_written(written);
             stats.net_repl_output_bytes += written as u64;
             if !all {
-                return Ok(false);
+                return Ok(Rest::Held);
             }
         }
     }
@@ -300,6 +320,17 @@ impl Node {
     pub fn is_to_close(&self, conn: ConnId) -> bool {
         self.clients.get(conn).is_some_and(|client| client.close_after_reply && client.outbox.is_empty())
     }
+}
+
+/// What a connection has still to get after it was written to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// Nothing, or nothing before it is told of again.
+    None,
+    /// It has had its share of this turn, and room for more: others come first, then it is written to again.
+    Later,
+    /// It has no room, or what is left waits for the disk.
+    Held,
 }
 
 /// Writes to a connection: how many bytes it took.

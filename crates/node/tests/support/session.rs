@@ -8,7 +8,7 @@ use std::time::Duration;
 use base::{Time, UnixMs};
 use config::{Config, ProtectedAction};
 use keyspace::Keyspace;
-use node::{ConnId, Loaded, Node, Output, PeerInfo, SaveJob, Setup, ShutdownSignal};
+use node::{ConnId, Loaded, Node, Output, PeerInfo, Rest, SaveJob, Setup, ShutdownSignal};
 
 use super::aof_disk::{AofDisk, FileTask};
 use super::host::{TestHost, UNIX_START};
@@ -423,6 +423,17 @@ impl Session {
         }
     }
 
+    /// Writes to a connection once, whatever room it wants: how many bytes, and what is left.
+    pub fn write_once(&mut self, name: char) -> (usize, Rest) {
+        let (id, mut bytes) = (self.connections[&name].id, 0);
+        let rest = self.node.write_connection(id, &mut |slices| {
+            let some = slices.iter().map(|slice| slice.len()).sum::<usize>();
+            bytes += some;
+            Ok(some)
+        });
+        (bytes, rest.expect("memory takes all"))
+    }
+
     fn flush(&mut self) {
         while let Some(id) = self.node.pop_dirty() {
             let Some(connection) = self.connections.values_mut().find(|connection| connection.id == id) else {
@@ -432,13 +443,19 @@ impl Session {
                 continue;
             }
             let got = &mut connection.got;
-            let written = self.node.write_connection(id, &mut |slices| {
+            let mut write = |slices: &[std::io::IoSlice<'_>]| {
                 slices.iter().for_each(|slice| got.extend_from_slice(slice));
                 Ok(slices.iter().map(|slice| slice.len()).sum())
-            });
+            };
+            let written = loop {
+                match self.node.write_connection(id, &mut write) {
+                    Ok(Rest::Later) => {}
+                    other => break other,
+                }
+            };
             // What is left waits for the append-only file.
             let held = self.aof.hold_syncs.get() || self.aof.hold_files.get() || self.aof.base_fault.borrow().is_some();
-            let all = written.expect("memory takes all") || held;
+            let all = written.expect("memory takes all") == Rest::None || held;
             assert!(all, "a connection takes all that is written");
             if self.node.is_to_close(id) {
                 connection.closed = true;

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use node::{ConnId, LogLevel, Node, Output, PeerInfo, SaveJob, StreamFacts, SyncTarget};
+use node::{ConnId, LogLevel, Node, Output, PeerInfo, Rest, SaveJob, StreamFacts, SyncTarget};
 
 use super::{Asked, Expected, LinkSocket, Machine, PORT, Question, Receiving, index_of, name_of};
 use crate::env::Env;
@@ -163,21 +163,28 @@ impl Machine {
         if self.console == Some(conn) {
             // The operator reads at once what the console says.
             let said = &mut self.console_said;
-            drop(node.write_connection(conn, &mut |slices| {
+            let mut write = |slices: &[io::IoSlice<'_>]| {
                 slices.iter().for_each(|slice| said.extend_from_slice(slice));
                 Ok(slices.iter().map(|slice| slice.len()).sum())
-            }));
+            };
+            while matches!(node.write_connection(conn, &mut write), Ok(Rest::Later)) {}
             said.drain(..said.len().saturating_sub(CONSOLE_BYTES_MAX));
             return;
         }
         let Some(key) = self.sockets.key(conn) else { return };
         let sockets = &mut self.sockets;
-        let outcome = node.write_connection(conn, &mut |slices: &[io::IoSlice<'_>]| {
+        let mut write = |slices: &[io::IoSlice<'_>]| {
             let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
             sockets.write(env, key, &bytes)
-        });
+        };
+        let outcome = loop {
+            match node.write_connection(conn, &mut write) {
+                Ok(Rest::Later) => {}
+                other => break other,
+            }
+        };
         match outcome {
-            Ok(true) if node.is_to_close(conn) => self.lost(node, conn, env),
+            Ok(Rest::None) if node.is_to_close(conn) => self.lost(node, conn, env),
             Ok(_) => {}
             Err(_) => self.lost(node, conn, env),
         }
