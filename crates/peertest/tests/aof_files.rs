@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use peertest::{Dataset, LONG, Load, Peer, Server, fill, settle, wait_for_writes, wait_until};
+use peertest::{Dataset, LONG, Load, Peer, Server, settle, wait_for_writes, wait_until};
 
 const BYTES: i64 = 60_000;
 
@@ -21,25 +21,12 @@ fn wait_for_the_rewrite(server: &Server) {
     wait_until("the rewrite", LONG, || server.info().get("aof_rewrite_in_progress") == Some("0"));
 }
 
-/// What stands before a rewrite.
-#[derive(Clone, Copy, PartialEq)]
-enum Before {
-    Everything,
-    /// For Redis 7.0, which does not read the version of the format that carries all of a stream.
-    Strings,
-}
-
 /// Writes something before a rewrite and some of everything behind it: what the server holds then. It ends.
-fn write(writer: &mut Server, before: Before, field_deadlines: bool) -> Dataset {
+fn write(writer: &mut Server, field_deadlines: bool) -> Dataset {
     // Only with a replica does a real server count what it writes.
     let replica = Server::start(writer.peer(), &[]);
     replica.replicate(writer.port());
     wait_until("the replica", LONG, || writer.info().get("connected_slaves") == Some("1"));
-    if before == Before::Strings {
-        fill(&mut writer.client(), "before", 2_000, 100);
-        writer.run("BGREWRITEAOF");
-        wait_for_the_rewrite(writer);
-    }
     for part in 0..2 {
         let address = writer.address();
         let load = if field_deadlines {
@@ -48,7 +35,7 @@ fn write(writer: &mut Server, before: Before, field_deadlines: bool) -> Dataset 
             Load::start(&address, 90 + part)
         };
         wait_for_writes(writer, BYTES);
-        if part == 0 && before == Before::Everything {
+        if part == 0 {
             writer.run("BGREWRITEAOF");
         }
         wait_for_writes(writer, BYTES);
@@ -97,8 +84,7 @@ fn assert_holds(server: &Server, expected: &Dataset) {
 fn goes_from_to(writer: Peer, reader: Peer, directives: &[&str]) {
     let field_deadlines = writer.knows_field_deadlines() && reader.knows_field_deadlines();
     let mut from = start(writer, directives);
-    let before = if reader == Peer::Redis70 { Before::Strings } else { Before::Everything };
-    let data = write(&mut from, before, field_deadlines);
+    let data = write(&mut from, field_deadlines);
     let folder = from.data_folder().join("appendonlydir");
     let mut server = starts_from(reader, &data, |to| copy(&folder, &to.join("appendonlydir")));
     // It goes on with them, and starts again from what it made of them.
@@ -143,7 +129,7 @@ fn we_start_from_the_folder_of_valkey_91() {
 /// Before Redis 7 there was one file: a base, RDB or commands, and the commands behind it.
 fn takes_over_a_single_file(preamble: &str) {
     let mut writer = start(Peer::Redis70, &[&format!("aof-use-rdb-preamble {preamble}")]);
-    let data = write(&mut writer, Before::Everything, false);
+    let data = write(&mut writer, false);
     let folder = writer.data_folder().join("appendonlydir");
     let mut names: Vec<_> =
         std::fs::read_dir(&folder).expect("the folder").map(|e| e.expect("an entry").path()).collect();
@@ -178,14 +164,10 @@ fn check_aof(peer: Peer, file: &Path) -> (bool, String) {
 #[test]
 fn redis_check_aof_accepts_our_files() {
     use Peer::{Redis70, Redis80, Valkey80, Valkey91};
-    let all: [(Before, bool, &[Peer]); 3] = [
-        (Before::Strings, false, &[Redis70, Redis80, Valkey80, Valkey91]),
-        (Before::Everything, false, &[Redis80, Valkey80, Valkey91]),
-        (Before::Everything, true, &[Redis80]),
-    ];
-    for (before, field_deadlines, peers) in all {
+    let all: [(bool, &[Peer]); 2] = [(false, &[Redis70, Redis80, Valkey80, Valkey91]), (true, &[Redis80])];
+    for (field_deadlines, peers) in all {
         let mut server = start(Peer::Ours, &[]);
-        write(&mut server, before, field_deadlines);
+        write(&mut server, field_deadlines);
         let manifest = server.data_folder().join("appendonlydir/appendonly.aof.manifest");
         for &peer in peers {
             let (accepted, text) = check_aof(peer, &manifest);

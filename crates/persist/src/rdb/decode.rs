@@ -10,6 +10,7 @@ use base::UnixMs;
 use collections::Limits;
 use keyspace::{Object, SHARED_STRING_MIN, SharedString, Value};
 
+use super::activity;
 use super::error::{DecodeError, Fault};
 use super::target::{Family, REDIS_MAX, REDIS_READ_MIN, VALKEY_VERSION};
 use super::types;
@@ -93,6 +94,8 @@ pub struct Decoder<R> {
     /// Whether `key` is the one being read, for error reports.
     in_key: bool,
     empty_keys: u64,
+    /// What stood before the next key of its consumers, if that is a stream.
+    activity: Option<Vec<u8>>,
     ended: Option<Checksum>,
 }
 
@@ -108,7 +111,17 @@ impl<R: Read> Decoder<R> {
     /// A reader at the first byte of the magic.
     pub fn new(reader: R, options: DecoderOptions) -> Decoder<R> {
         let source = Source::new(reader, BUFFER_BYTES, options.verify_checksum);
-        Decoder { source, options, family: None, db: 0, key: Vec::new(), in_key: false, empty_keys: 0, ended: None }
+        Decoder {
+            source,
+            options,
+            family: None,
+            db: 0,
+            key: Vec::new(),
+            in_key: false,
+            empty_keys: 0,
+            activity: None,
+            ended: None,
+        }
     }
 
     /// Bytes consumed so far.
@@ -194,7 +207,14 @@ impl<R: Read> Decoder<R> {
                     }
                     continue;
                 }
-                types::OP_AUX => Event::Aux(self.source.string()?, self.source.string()?),
+                types::OP_AUX => {
+                    let (field, text) = (self.source.string()?, self.source.string()?);
+                    if field == activity::FIELD {
+                        self.activity = Some(text);
+                        continue;
+                    }
+                    Event::Aux(field, text)
+                }
                 types::OP_SELECT_DB => self.select_db()?,
                 types::OP_RESIZE_DB => Event::ResizeDb { keys: self.source.length()?, expires: self.source.length()? },
                 types::OP_FUNCTION_2 => Event::Function(self.source.string()?),
@@ -202,13 +222,19 @@ impl<R: Read> Decoder<R> {
                 number if number >= types::OP_KEY_META_OR_SLOT_IMPORT => return Err(self.refuse(number, family)),
                 type_number => {
                     self.key_name(type_number, family)?;
+                    let activity = self.activity.take();
                     if type_number == types::STRING {
                         let long = self.source.read_text(SHARED_STRING_MIN)?;
                         let object = long.map(|bytes| Object::String(SharedString::new(bytes)));
                         return Ok(Record::Key(object, prefix));
                     }
                     match value::read_object(&mut self.source, type_number, family, &self.options.limits)? {
-                        Some(object) => return Ok(Record::Key(Some(object), prefix)),
+                        Some(mut object) => {
+                            if let (Object::Stream(stream), Some(text)) = (&mut object, activity) {
+                                activity::restore(stream, &text);
+                            }
+                            return Ok(Record::Key(Some(object), prefix));
+                        }
                         None => {
                             self.empty_keys += 1;
                             prefix = Prefix::default();

@@ -5,8 +5,9 @@ pub(super) mod value;
 
 use std::{error, fmt};
 
-use keyspace::{Item, Snapshot};
+use keyspace::{Item, Snapshot, ValueRef};
 
+use super::activity;
 use super::length::LengthBytes;
 use super::options::{EncoderOptions, Header};
 use super::sink::{Output, Sink};
@@ -127,6 +128,12 @@ impl<S: Sink> Encoder<S> {
         if value::has_field_deadlines(item.value) && !target.has_field_deadlines() {
             let place = Some((item.db, item.key.to_vec()));
             return Err(EncodeError::Unsupported(Unsupported { kind: "hash with deadlines of fields", target, place }));
+        }
+        if let ValueRef::Stream(stream) = item.value
+            && target.stream_type() < types::STREAM_3
+            && let Some(text) = activity::text_of(stream)
+        {
+            self.aux(activity::FIELD, text.as_bytes())?;
         }
         if let Some(at) = item.expire_at {
             self.output.put_byte(types::OP_EXPIRE_MS)?;

@@ -5,6 +5,7 @@
 //! [`load_into`] and [`Decoder`] read, [`dump`] and [`restore`] carry one value. The framing of a transfer on the
 //! wire belongs to `replication`.
 
+mod activity;
 mod decode;
 mod dump;
 mod encode;

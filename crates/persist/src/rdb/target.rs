@@ -106,8 +106,10 @@ impl Target {
 
     /// For a file on disk: the lowest version that carries the data, but not below the configured one.
     pub fn for_disk(contents: Contents, minimum: Target) -> Target {
+        let plain = required(Contents { streams: false, ..contents });
+        let streams = if contents.streams { STREAMS_ON_DISK } else { REDIS_WRITE_MIN };
         match minimum.family {
-            Family::Redis => minimum.at_least(required(contents)),
+            Family::Redis => minimum.at_least(plain.max(streams)),
             Family::Valkey => minimum,
         }
     }
@@ -210,6 +212,9 @@ impl fmt::Display for Target {
     }
 }
 
+/// What consumers remember beyond this version stands in a field of its own (`activity.rs`).
+const STREAMS_ON_DISK: u16 = 10;
+
 /// The lowest Redis version that can carry this.
 pub fn required(contents: Contents) -> u16 {
     match contents {
@@ -286,7 +291,7 @@ mod tests {
         assert_eq!(disk(true, Target::new(Family::Redis, 12).unwrap()), "REDIS0012");
         assert_eq!(disk(true, Target::new(Family::Valkey, 80).unwrap()), "VALKEY080");
         let streams = Contents { streams: true, ..Contents::default() };
-        assert_eq!(Target::for_disk(streams, Target::LOWEST).to_string(), "REDIS0011");
+        assert_eq!(Target::for_disk(streams, Target::LOWEST).to_string(), "REDIS0010");
         for (family, version) in [(Family::Redis, 8), (Family::Redis, 13), (Family::Redis, 80), (Family::Valkey, 81)] {
             assert_eq!(Target::new(family, version), None);
         }
