@@ -1,10 +1,11 @@
-//! How much room to give a growing string.
+//! How much an allocation takes, and how much room to give a growing string.
 
 /// A string of up to this many bytes doubles. A longer one grows by a sixteenth and what its size class gives for nothing.
 const DOUBLES_MAX: usize = 1 << 20;
 
-/// What an allocation of `len` bytes takes of the allocator in any case: four classes per doubling. Room up to here costs
-/// nothing, and of a large allocation what is not used is not resident either.
+/// What an allocation of `len` bytes takes of jemalloc in any case: multiples of 16 up to 128, then four classes per doubling.
+/// Room up to here costs nothing, and of a large allocation what is not used is not resident either.
+#[inline]
 pub fn size_class(len: usize) -> usize {
     if len <= 128 {
         return (len + 15) & !15;

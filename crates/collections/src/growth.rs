@@ -1,13 +1,7 @@
 //! How byte blocks grow: by the allocator's size classes instead of doubling, so that little is wasted while growth
 //! stays amortised (a block grows by at least an eighth).
 
-/// The smallest usual allocator class (multiples of 16, then four steps per doubling) that holds `len` bytes.
-pub(crate) fn size_class(len: usize) -> usize {
-    if len <= 128 {
-        return len.next_multiple_of(16).max(16);
-    }
-    len.next_multiple_of(len.next_power_of_two() / 8)
-}
+use base::size_class;
 
 /// Makes room for `extra` more bytes.
 pub(crate) fn reserve(bytes: &mut Vec<u8>, extra: usize) {
@@ -45,17 +39,6 @@ fn set_room(block: &mut Block, room: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn classes_hold_the_length_and_waste_at_most_a_quarter() {
-        for len in 1..100_000 {
-            let class = size_class(len);
-            assert!(class >= len, "{len}");
-            assert!(len <= 128 || class - len <= len / 4, "{len} {class}");
-        }
-        assert_eq!(size_class(129), 160);
-        assert_eq!(size_class(1025), 1280);
-    }
 
     #[test]
     fn a_block_keeps_room_when_it_grows_and_gives_it_back_when_little_is_used() {

@@ -16,7 +16,7 @@ pub use live::LiveHash;
 use packed::{PAIR, TRIPLE};
 use timed::Timed;
 
-use crate::table::{Table, TableApproach, TimedTableIter};
+use crate::table::{Table, TimedTableIter};
 use crate::{Approach, Corrupt, Element, Limits, Listpack, ListpackIter};
 
 /// Fields with values, some of them with a deadline. A clone keeps what it was cloned from; it is O(1), or a copy of a
@@ -218,7 +218,7 @@ impl Hash {
             Repr::Table(table) => table,
             Repr::TableTimed(timed) => &timed.table,
         };
-        Some(Approach::new(TableApproach::new(table, field, fetch)))
+        Some(Approach::new(table, field, fetch))
     }
 
     /// A command is about to set `fields` pairs: converts now if that alone is above the limit, as the peers do.

@@ -7,7 +7,6 @@
 //! at [`Element`] and [`Limits`], then the collection you need; [`Listpack`] and [`Intset`] are the compact encodings, byte
 //! for byte those of Redis.
 
-mod approach;
 mod corrupt;
 mod element;
 mod growth;
@@ -26,7 +25,6 @@ mod tree;
 pub mod ziplist;
 mod zset;
 
-pub use approach::Approach;
 pub use corrupt::Corrupt;
 pub use element::Element;
 pub use hash::{Hash, HashEntries, HashEntry, HashIter, LiveHash};
@@ -40,4 +38,5 @@ pub use stream::{
     Consumer, ENTRIES_READ_UNKNOWN, Entries, Group, GroupBuilder, Pending, Stream, StreamEntry, StreamId, StreamRange,
     Trim,
 };
+pub use table::Approach;
 pub use zset::{LexBound, ZSet, ZSetIter};

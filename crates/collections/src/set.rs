@@ -1,7 +1,7 @@
 //! A set: an intset while all members are integers, a listpack while small, a table when large.
 
 use crate::listpack::canonical;
-use crate::table::{Table, TableApproach, TableIter};
+use crate::table::{Table, TableIter};
 use crate::{Approach, Corrupt, Element, Intset, Limits, Listpack, ListpackIter};
 
 /// The peers keep no intset above this, whatever the setting.
@@ -210,7 +210,7 @@ impl Set {
     pub fn approach(&self, member: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
         match self.0.form() {
             Form::Intset(_) | Form::Packed(_) => None,
-            Form::Table(table) => Some(Approach::new(TableApproach::new(table, member, fetch))),
+            Form::Table(table) => Some(Approach::new(table, member, fetch)),
         }
     }
 

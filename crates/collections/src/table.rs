@@ -18,7 +18,7 @@ mod leaf;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use approach::TableApproach;
+pub use approach::Approach;
 use inner::Child;
 use leaf::{Entry, Leaf};
 use triomphe::Arc;

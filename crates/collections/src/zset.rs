@@ -14,7 +14,6 @@ use leaf::ZLeaf;
 use packed::Pairs;
 use score::read_score;
 
-use crate::table::TableApproach;
 use crate::{Approach, Corrupt, Element, Limits, Listpack};
 
 /// Members ordered by (score, member). A clone keeps what it was cloned from; it is O(1), or a copy of the small form.
@@ -84,7 +83,7 @@ impl ZSet {
     pub fn approach(&self, member: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
         match &self.0 {
             Repr::Packed(_) => None,
-            Repr::Large(large) => Some(Approach::new(TableApproach::new(&large.table, member, fetch))),
+            Repr::Large(large) => Some(Approach::new(&large.table, member, fetch)),
         }
     }
 

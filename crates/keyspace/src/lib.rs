@@ -1,6 +1,7 @@
 //! The keyspace: databases of keys, what they hold, when they expire, and the one door through which they
 //! change. Read `keyspace.rs` for the whole, `db.rs` for what a command may do, `edit.rs` for the guard,
-//! `effects.rs` for what a change leaves behind, `own_deadlines.rs` for what only a writable replica deletes, `table/` for the table below and its snapshots.
+//! `effects.rs` for what a change leaves behind, `own_deadlines.rs` for what only a writable replica deletes, `load.rs` for how
+//! a whole data set is built, `table/` for the table below and its snapshots.
 //!
 //! Nothing here knows of clients, sockets, replication or files.
 

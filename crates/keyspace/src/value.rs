@@ -397,7 +397,6 @@ collection!(Stream, |_: &Stream| false;);
 mod tests {
     use super::{Object, SharedString};
 
-    // With it an entry under a name of 16 bytes takes 48, which is one of the allocator's sizes.
     // It was given room to grow, which counted for good.
     #[test]
     fn a_shared_string_that_is_changed_in_place_takes_no_more_than_before() {
@@ -410,6 +409,7 @@ mod tests {
         }
     }
 
+    // With it an entry under a name of 16 bytes takes 48, which is one of the allocator's sizes.
     #[test]
     fn an_object_is_three_words() {
         assert_eq!(size_of::<Object>(), 24);

@@ -135,8 +135,7 @@ impl Ahead {
 
     /// Whether a request is an array without a flaw.
     pub(crate) fn is_exact(&self, at: usize, input: &[u8]) -> bool {
-        let request = &self.requests[at];
-        request.args.is_exact(&input[request.start..request.end])
+        self.get(at, input).0.as_encoded().is_some()
     }
 
     /// Asks the processor for the keys that the requests name, if there is more than one: a single one would be waited for

@@ -214,6 +214,11 @@ impl Client {
         self.inbox.capacity() + self.parser.bytes_and_memory().1
     }
 
+    /// The memory of its buffers, in bytes: what it has sent, and what it has not read yet.
+    pub(crate) fn buffer_memory(&self) -> usize {
+        self.outbox.memory_bytes() + self.input_memory()
+    }
+
     /// A connection that was just accepted.
     pub fn new(id: ConnId, peer: PeerInfo, authenticated: bool, now: Time) -> Client {
         Client {

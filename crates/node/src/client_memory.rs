@@ -32,8 +32,7 @@ impl Client {
         let names =
             self.name.capacity() + self.lib_name.capacity() + self.lib_ver.capacity() + self.peer.addr.capacity();
         size_of::<Client>()
-            + self.input_memory()
-            + self.outbox.memory_bytes()
+            + self.buffer_memory()
             + self.pushes.memory_bytes()
             + self.transaction.as_ref().map_or(0, |transaction| transaction.bytes)
             + self.watching_bytes

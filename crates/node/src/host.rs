@@ -129,9 +129,7 @@ pub trait Host {
     fn sync_journal(&mut self) -> Result<(), String>;
     /// Notes beside the append-only files that a command stands at this offset of the stream, or is about to, which this
     /// server does not know: it came from the master.
-    fn note_unknown_command(&mut self, _offset: u64) -> Result<(), String> {
-        Ok(())
-    }
+    fn note_unknown_command(&mut self, offset: u64) -> Result<(), String>;
     /// Keeps the executor busy for that long: DEBUG SLEEP.
     fn sleep(&self, span: Duration);
 }

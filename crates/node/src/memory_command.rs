@@ -188,7 +188,7 @@ fn collect(node: &Node) -> Vec<(String, Figure)> {
 
 fn client_bytes(node: &Node, kind: Kind) -> u64 {
     let clients = node.clients.iter().filter(|client| client.kind == kind);
-    clients.map(|client| (client.outbox.memory_bytes() + client.input_memory()) as u64).sum()
+    clients.map(|client| client.buffer_memory() as u64).sum()
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base::ReplId;
+
 use crate::client::ConnId;
 use crate::host::SaveJob;
 
@@ -193,8 +195,8 @@ pub struct KeptFile {
 pub struct PublishedFiles {
     /// The manifest's text.
     pub manifest: String,
-    /// The text of the file of older replication ids.
-    pub ids: String,
+    /// The older replication ids, and the last byte that each names; the newest first.
+    pub older: Vec<(ReplId, u64)>,
     /// Files that get a second name before: what they hold is kept for replicas.
     pub keep: Vec<KeptFile>,
     /// Files to be deleted afterwards.

@@ -172,3 +172,15 @@ fn a_base_that_is_complete_too_late_is_deleted() {
         assert_eq!(after == before, turn_off);
     }
 }
+
+// A start passes over such commands of a newer master, and refuses all others that it does not know.
+#[test]
+fn a_command_of_the_master_that_is_not_known_is_noted_with_its_place() {
+    let mut session = session();
+    session.follow_master();
+    let known = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+    session.master_sends(known);
+    session.master_sends(b"*1\r\n$6\r\nNOSUCH\r\n");
+    session.master_sends(b"*1\r\n$4\r\nPING\r\n");
+    assert_eq!(*session.aof.unknown.borrow(), [known.len() as u64]);
+}

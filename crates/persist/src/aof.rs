@@ -11,6 +11,6 @@ mod manifest;
 mod reader;
 
 pub use header::Header;
-pub use ids::{END_BYTES_MAX, FileEnd, Ids, format_ids};
-pub use manifest::{FileInfo, FileType, Manifest, ManifestError};
+pub use ids::{END_BYTES_MAX, FileEnd, Ids};
+pub use manifest::{FileInfo, FileType, Manifest, ManifestError, parse_file_name};
 pub use reader::{Damage, Found, ReadError, Reader};

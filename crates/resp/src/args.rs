@@ -100,31 +100,6 @@ impl ArgsBuf {
     }
 }
 
-impl ArgsBuf {
-    /// Whether the request that was parsed is an array whose every line ends in `\r\n`. The parser lets clients off with
-    /// less, as the peers do; in a stream or a file that means that bytes are missing or damaged.
-    pub fn is_exact(&self, request: &[u8]) -> bool {
-        let mut at = 0;
-        for range in &self.ranges {
-            // The lengths, behind the first word's the number of words as well.
-            let Some(lines) = request.get(at..range.start) else { return false };
-            let ends = lines.iter().enumerate().filter(|(_, byte)| **byte == b'\r');
-            let mut count = 0;
-            for (end, _) in ends {
-                count += 1;
-                if lines.get(end + 1) != Some(&b'\n') {
-                    return false;
-                }
-            }
-            at = range.start + range.len + 2;
-            if count != if range.start == lines.len() { 2 } else { 1 } || request.get(at - 2..at) != Some(b"\r\n") {
-                return false;
-            }
-        }
-        request.first() == Some(&b'*') && !self.is_decoded
-    }
-}
-
 /// A borrowed view of a request's arguments; `args[0]` is the command's name. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Args<'a> {
@@ -177,7 +152,8 @@ impl<'a> Args<'a> {
     }
 
     /// The request as it stands in the input, if that is just what [`Args::encode_into`] would write. It nearly always is;
-    /// but a request may be inline, or end its lines with other bytes, which the parser does not look at.
+    /// but a client's request may be inline, or end its lines with other bytes, which the parser lets off as the peers do.
+    /// In a stream or a file that means that bytes are missing or damaged.
     pub fn as_encoded(&self) -> Option<&'a [u8]> {
         if !self.large.is_empty() {
             return None; // Some of it stands elsewhere.

@@ -1,6 +1,7 @@
 //! A long argument that is still arriving, in memory of its own: when it is complete it can become a value without a copy,
 //! and the rest of its request stays short.
 
+use crate::request::LINE_END;
 use std::sync::Arc;
 
 /// From this length on (64 KiB) an argument that has not arrived in one piece is received on its own.
@@ -9,16 +10,13 @@ pub const LARGE_ARG_MIN: usize = 64 * 1024;
 /// A long argument. Whoever keeps it shares it with the request.
 pub type LargeArg = Arc<Vec<u8>>;
 
-/// What follows an argument: `\r\n`, not looked at.
-const LINE_END_BYTES: usize = 2;
-
 /// One that is not complete.
 #[derive(Debug)]
 pub(crate) struct Arriving {
     bytes: Vec<u8>,
     /// Its length.
     len: usize,
-    /// Bytes of the line end that were taken.
+    /// Bytes of the line end that were taken; they are not looked at.
     end_taken: usize,
 }
 
@@ -32,16 +30,16 @@ impl Arriving {
     pub(crate) fn take(&mut self, input: &[u8]) -> usize {
         let taken = input.len().min(self.len - self.bytes.len());
         self.bytes.extend_from_slice(&input[..taken]);
-        let end = (input.len() - taken).min(LINE_END_BYTES - self.end_taken);
         if self.bytes.len() < self.len {
             return taken;
         }
+        let end = (input.len() - taken).min(LINE_END.len() - self.end_taken);
         self.end_taken += end;
         taken + end
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        self.end_taken == LINE_END_BYTES
+        self.end_taken == LINE_END.len()
     }
 
     pub(crate) fn into_large(self) -> LargeArg {

@@ -6,7 +6,7 @@ use std::io::{self, Cursor, IoSlice, Read};
 use std::rc::Rc;
 
 use node::{AofFolder, FoundPart};
-use persist::aof::{FileInfo, Manifest};
+use persist::aof::Manifest;
 
 use crate::disk::Disk;
 
@@ -128,17 +128,7 @@ impl AofFiles {
 /// What is in the folder, in use or not: the manifest, and the highest numbers of bases and incremental files.
 pub(crate) fn survey(disk: &Disk) -> (Manifest, u64, u64) {
     let manifest = find(disk).ok().flatten().unwrap_or_default();
-    let (mut base, mut incr) = (0, 0);
-    for name in disk.names() {
-        let Some(rest) = name.strip_prefix(STEM).and_then(|rest| rest.strip_prefix('.')) else { continue };
-        match rest.split_once('.').map(|(number, kind)| (number.parse::<u64>(), kind)) {
-            Some((Ok(number), kind)) if kind.starts_with("base") => base = base.max(number),
-            Some((Ok(number), "incr.aof")) => incr = incr.max(number),
-            _ => {}
-        }
-    }
-    let named = |file: Option<&FileInfo>| file.map_or(0, |file| file.seq);
-    let (base, incr) = (base.max(named(manifest.base.as_ref())), incr.max(named(manifest.incrs.last())));
+    let (base, incr) = manifest.last_numbers(STEM, disk.names());
     (manifest, base, incr)
 }
 

@@ -118,5 +118,9 @@ impl Host for SimHost {
         aof.end_sync(&begun)
     }
 
+    fn note_unknown_command(&mut self, offset: u64) -> Result<(), String> {
+        Err(format!("the command at {offset} is not known, but all simulated servers are of one version"))
+    }
+
     fn sleep(&self, _span: Duration) {}
 }

@@ -9,8 +9,8 @@ use crate::hashing::hash_bytes;
 /// The distance from a leaf's first line to that with its offsets, and from an entry's first line to the next.
 const LINE: usize = 64;
 
-/// Where one such way has come to.
-pub(crate) struct TableApproach<'a> {
+/// The way to one element: memory that a search for it will read becomes known step by step.
+pub struct Approach<'a> {
     hash: u64,
     at: At<'a>,
 }
@@ -22,24 +22,25 @@ enum At<'a> {
     Entry,
 }
 
-impl<'a> TableApproach<'a> {
+impl<'a> Approach<'a> {
     /// Sets out for `key`. `fetch` is called with addresses of memory that will be read.
     #[inline]
-    pub(crate) fn new(table: &'a Table, key: &[u8], mut fetch: impl FnMut(*const u8)) -> TableApproach<'a> {
+    pub(crate) fn new(table: &'a Table, key: &[u8], mut fetch: impl FnMut(*const u8)) -> Approach<'a> {
         let hash = hash_bytes(key);
         let at = match &*table.root {
             // The root is near if anything of the table is.
             Child::Inner { inner, .. } => At::before(inner.child(hash), hash << LEVEL_BITS, &mut fetch),
             only => At::before(only, hash, &mut fetch),
         };
-        TableApproach { hash, at }
+        Approach { hash, at }
     }
 
-    /// Goes one step on: true if that was not the last.
+    /// Goes one step on: calls `fetch` with addresses that the next step, or the search itself, will read. True if that was
+    /// not the last step.
     #[inline]
-    pub(crate) fn step(&mut self, mut fetch: impl FnMut(*const u8)) -> bool {
+    pub fn step(&mut self, mut fetch: impl FnMut(*const u8)) -> bool {
         self.at = match self.at {
-            At::Inner(inner, rest) => At::before(inner.child(rest), rest << super::inner::LEVEL_BITS, &mut fetch),
+            At::Inner(inner, rest) => At::before(inner.child(rest), rest << LEVEL_BITS, &mut fetch),
             At::Leaf(leaf) => {
                 if let Some(address) = leaf.entry_address(self.hash) {
                     fetch(address);

@@ -18,7 +18,6 @@
 use bytes::Bytes;
 use triomphe::{Arc, HeaderSlice};
 
-use crate::growth;
 use crate::hashing::hash_bytes;
 
 /// Entries above which a leaf is split.
@@ -117,7 +116,7 @@ impl Leaf {
         let used = slots * (1 + NARROW);
         let header =
             Header { count: 0, slots: slots as u32, used: used as u32, offset_size: NARROW as u32, large: None };
-        let size = if used + room == 0 { 0 } else { growth::size_class(HEAD_SIZE + used + room) - HEAD_SIZE };
+        let size = if used + room == 0 { 0 } else { base::size_class(HEAD_SIZE + used + room) - HEAD_SIZE };
         Leaf(Arc::from_header_and_vec(header, vec![0; size]))
     }
 
@@ -471,7 +470,7 @@ impl Leaf {
     fn reshape(&mut self, slots: usize, bytes: usize) {
         let offset_size = if bytes <= NARROW_BYTES_MAX { NARROW } else { WIDE };
         let entries_at = slots * (1 + offset_size);
-        let size = growth::size_class(HEAD_SIZE + entries_at + bytes) - HEAD_SIZE;
+        let size = base::size_class(HEAD_SIZE + entries_at + bytes) - HEAD_SIZE;
         let mut block = vec![0; size];
         let old = &self.block()[self.entries_at()..self.used()];
         block[..self.len()].copy_from_slice(&self.block()[..self.len()]);

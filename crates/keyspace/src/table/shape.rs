@@ -72,7 +72,7 @@ impl Shape {
     /// Bytes to allocate: rounded up as jemalloc does, so that a value that changes its length a little stays in place.
     #[inline]
     pub fn allocation<V>(self) -> usize {
-        size_class(self.end::<V>())
+        base::size_class(self.end::<V>())
     }
 
     #[inline]
@@ -80,14 +80,4 @@ impl Shape {
         const { assert!(align_of::<V>() <= 8, "entries are 8-aligned") };
         Layout::from_size_align(self.allocation::<V>(), 8).expect("below 9 GiB")
     }
-}
-
-/// jemalloc's size classes from 16 up: steps of 16 to 128, then four per doubling.
-#[inline]
-fn size_class(size: usize) -> usize {
-    if size <= 128 {
-        return ((size + 15) & !15).max(16);
-    }
-    let step = 1usize << ((size - 1).ilog2() - 2);
-    (size + step - 1) & !(step - 1)
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use persist::aof::{FileInfo, Header, Manifest, format_ids};
+use persist::aof::{FileInfo, Header, Manifest};
 
 use super::{InFlight, Rewrite, State, Switch};
 use crate::host::{LogLevel, StreamPosition};
@@ -70,7 +70,7 @@ impl Node {
     }
 
     fn start_file_task(&mut self) {
-        let ids = format_ids(self.replication.history.older());
+        let older = self.replication.history.older().to_vec();
         if let Some(switch) = self.aof.switch.as_mut().filter(|switch| !switch.requested) {
             switch.requested = true;
             let file = switch.file.clone();
@@ -84,7 +84,7 @@ impl Node {
                 manifest.incrs.retain(|incr| !dropped.contains(incr));
                 manifest.incrs.push(file.clone());
                 let remove = dropped.iter().map(|file| file.name.clone()).collect();
-                published = Some(PublishedFiles { manifest: manifest.format(), ids, keep: Vec::new(), remove });
+                published = Some(PublishedFiles { manifest: manifest.format(), older, keep: Vec::new(), remove });
             }
             let name = file.name.clone();
             self.aof.in_flight = Some(InFlight::Prepare { file, attached, dropped });
@@ -103,7 +103,7 @@ impl Node {
         remove.append(&mut self.aof.garbage);
         let (keep, kept) = self.plan_spares(&manifest);
         remove.retain(|name| keep.iter().all(|file| file.name != *name));
-        let published = PublishedFiles { manifest: manifest.format(), ids, keep, remove };
+        let published = PublishedFiles { manifest: manifest.format(), older, keep, remove };
         self.aof.in_flight = Some(InFlight::Publish { manifest, kept });
         self.outputs.push_back(Output::PublishFiles(published));
     }

@@ -51,8 +51,7 @@ pub(super) fn memory(node: &Node, out: &mut Fields) {
     let overhead = node.memory_overhead();
     let dataset = figures.used.saturating_sub(overhead);
     let net = figures.used.saturating_sub(node.stats.memory_at_start).max(1);
-    let clients: u64 =
-        node.clients.iter().map(|client| client.outbox.memory_bytes() as u64 + client.input_memory() as u64).sum();
+    let clients: u64 = node.clients.iter().map(|client| client.buffer_memory() as u64).sum();
     let backlog = node.replication.journal.memory_bytes() as u64;
     out.put_bytes("used_memory", figures.used);
     out.put_bytes("used_memory_rss", figures.rss);
@@ -110,8 +109,7 @@ impl Node {
             .map(|db| self.keyspace.memory(db))
             .map(|memory| (memory.nodes + memory.expires) as u64)
             .sum();
-        let clients: u64 =
-            self.clients.iter().map(|client| client.outbox.memory_bytes() as u64 + client.input_memory() as u64).sum();
+        let clients: u64 = self.clients.iter().map(|client| client.buffer_memory() as u64).sum();
         self.stats.memory_at_start + tables + clients + self.replication.journal.memory_bytes() as u64
     }
 }

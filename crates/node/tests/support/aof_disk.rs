@@ -29,6 +29,8 @@ pub struct AofDisk {
     pub file_tasks: RefCell<Vec<FileTask>>,
     /// The names of all files that are there.
     pub names: RefCell<BTreeSet<String>>,
+    /// The offsets of the commands that were noted as unknown.
+    pub unknown: RefCell<Vec<u64>>,
     /// What was written to all files, one after the other.
     pub content: RefCell<Vec<u8>>,
 }

@@ -112,6 +112,11 @@ impl Host for TestHost {
         self.aof.sync_fault.borrow().clone().map_or(Ok(()), Err)
     }
 
+    fn note_unknown_command(&mut self, offset: u64) -> Result<(), String> {
+        self.aof.unknown.borrow_mut().push(offset);
+        Ok(())
+    }
+
     fn sleep(&self, span: Duration) {
         self.clock.set(self.clock.get() + span);
     }

@@ -43,7 +43,8 @@ impl FileEnd {
 impl Ids {
     /// The file's text.
     pub fn format(&self) -> String {
-        let mut text = format_ids(&self.older);
+        let older = self.older.iter().map(|(id, end)| format!("replid {id} end {end}\n"));
+        let mut text = format!("{FIRST_LINE}\n{}", older.collect::<String>());
         if let Some(offset) = self.unknown_since {
             text += &format!("unknown-since {offset}\n");
         }
@@ -77,12 +78,6 @@ impl Ids {
     }
 }
 
-/// The text of a file that holds nothing but ids; the newest first.
-pub fn format_ids(ids: &[(ReplId, u64)]) -> String {
-    let lines = ids.iter().map(|(id, end)| format!("replid {id} end {end}\n"));
-    format!("{FIRST_LINE}\n{}", lines.collect::<String>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,8 +85,8 @@ mod tests {
     #[test]
     fn ids_read_back_and_damage_is_seen() {
         let older = vec![(ReplId::from_entropy([1; 20]), 77), (ReplId::from_entropy([2; 20]), 0)];
-        let text = format_ids(&older);
         let ids = Ids { older, ..Ids::default() };
+        let text = ids.format();
         assert_eq!(Ids::parse(text.as_bytes()), Some(ids.clone()));
         assert_eq!(Ids::parse(text.replace("end 77", "end x").as_bytes()), None);
         assert_eq!(Ids::parse(b"replid 123 end 1\n"), None);

@@ -51,7 +51,33 @@ impl fmt::Display for ManifestError {
 /// Peers refuse longer lines.
 const LINE_BYTES_MAX: usize = 1024;
 
+/// What the name of a file says, `<stem>.<number>.base.rdb`, `….base.aof` or `….incr.aof`: its type and its number. None: it
+/// is none of these.
+pub fn parse_file_name(stem: &str, name: &str) -> Option<(FileType, u64)> {
+    let (digits, kind) = name.strip_prefix(stem)?.strip_prefix('.')?.split_once('.')?;
+    let kind = match kind {
+        "base.rdb" | "base.aof" => FileType::Base,
+        "incr.aof" => FileType::Incr,
+        _ => return None,
+    };
+    let seq = digits.parse::<u64>().ok()?;
+    (digits == seq.to_string()).then_some((kind, seq))
+}
+
 impl Manifest {
+    /// The highest numbers of bases and of incremental files, of those that this names and of those with these names.
+    pub fn last_numbers<S: AsRef<str>>(&self, stem: &str, names: impl Iterator<Item = S>) -> (u64, u64) {
+        let (mut base, mut incr) =
+            (self.base.as_ref().map_or(0, |base| base.seq), self.incrs.last().map_or(0, |incr| incr.seq));
+        for found in names.filter_map(|name| parse_file_name(stem, name.as_ref())) {
+            match found {
+                (FileType::Base, seq) => base = base.max(seq),
+                (_, seq) => incr = incr.max(seq),
+            }
+        }
+        (base, incr)
+    }
+
     /// Reads a manifest.
     pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
         let mut manifest = Manifest::default();
@@ -159,6 +185,30 @@ mod tests {
         let manifest = Manifest::parse(newer).unwrap();
         assert_eq!(manifest.incrs[0].name, "a b.aof.2.incr.aof");
         assert_eq!(Manifest::parse(&manifest.format()).unwrap(), manifest);
+    }
+
+    #[test]
+    fn a_name_tells_type_and_number_if_it_is_written_just_so() {
+        assert_eq!(parse_file_name("f", "f.2.base.rdb"), Some((FileType::Base, 2)));
+        assert_eq!(parse_file_name("f", "f.2.base.aof"), Some((FileType::Base, 2)));
+        assert_eq!(parse_file_name("f", "f.3.incr.aof"), Some((FileType::Incr, 3)));
+        assert_eq!(parse_file_name("a.b", "a.b.3.incr.aof"), Some((FileType::Incr, 3)));
+        let others = ["f.01.incr.aof", "f.+1.incr.aof", "g.1.incr.aof", "ff.1.incr.aof", "f.1.incr.aof.bak"];
+        for name in others.into_iter().chain(["f", "f.manifest", "f.1.incr.rdb", "f.1.spare.aof", "f..incr.aof"]) {
+            assert_eq!(parse_file_name("f", name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_last_numbers_are_those_of_the_manifest_or_of_files_beside_it() {
+        let text = "file f.2.base.rdb seq 2 type b\nfile f.3.incr.aof seq 3 type i\nfile f.4.incr.aof seq 4 type i\n";
+        let manifest = Manifest::parse(text).unwrap();
+        let last = |names: &[&str]| manifest.last_numbers("f", names.iter());
+        assert_eq!(last(&[]), (2, 4));
+        assert_eq!(last(&["f.1.base.rdb", "f.3.incr.aof"]), (2, 4));
+        assert_eq!(last(&["f.7.base.aof", "f.5.incr.aof", "f.6.incr.aof", "f.3.incr.aof"]), (7, 6));
+        assert_eq!(last(&["f.09.incr.aof", "g.9.incr.aof", "f.9.incr.aof.bak", "f.9.spare.aof"]), (2, 4));
+        assert_eq!(Manifest::default().last_numbers("f", [""].iter()), (0, 0));
     }
 
     #[test]

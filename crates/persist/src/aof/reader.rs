@@ -125,7 +125,9 @@ impl<R: Read> Reader<R> {
     fn command(&mut self, at: usize) -> Result<Option<(Found, usize)>, Damage> {
         let limits = ParseLimits { bulk_max: u64::MAX >> 1, unauthenticated: false };
         match self.parser.parse(&self.buffer[at..], &mut self.args, &limits) {
-            Ok(Parsed::Complete { consumed }) if self.args.is_exact(&self.buffer[at..at + consumed]) => {
+            Ok(Parsed::Complete { consumed })
+                if self.args.view(&self.buffer[at..at + consumed]).as_encoded().is_some() =>
+            {
                 Ok(Some((Found::Command, consumed)))
             }
             Ok(Parsed::Complete { .. }) => {

@@ -117,13 +117,7 @@ pub fn load_into<R: Read>(
     options: &LoadOptions,
     watch: &mut (impl LoadWatch + ?Sized),
 ) -> Result<LoadReport, DecodeError> {
-    let mut loader = Loader::new(keyspace, reader, options);
-    let mut building = Building::new(keyspace);
-    while let Some(part) = loader.next_part(watch)? {
-        building.add(part)?;
-    }
-    building.finish()?;
-    Ok(loader.into_report())
+    Loader::new(keyspace, reader, options).run(keyspace, watch)
 }
 
 /// Reads a file part by part, so that another thread can put one into the keyspace while the next is read. What has been
@@ -164,6 +158,20 @@ impl<R: Read> Loader<R> {
             next_progress: options.progress_bytes,
             checksum: None,
         }
+    }
+
+    /// Reads all into the keyspace that it was made for.
+    pub fn run(
+        mut self,
+        keyspace: &mut Keyspace,
+        watch: &mut (impl LoadWatch + ?Sized),
+    ) -> Result<LoadReport, DecodeError> {
+        let mut building = Building::new(keyspace);
+        while let Some(part) = self.next_part(watch)? {
+            building.add(part)?;
+        }
+        building.finish()?;
+        Ok(self.into_report())
     }
 
     /// The next keys, None at the end.
@@ -235,9 +243,9 @@ impl<R: Read> Loader<R> {
         Ok(())
     }
 
-    /// What was loaded, once there is no further batch.
+    /// What was loaded, once there is no further part.
     pub fn into_report(self) -> LoadReport {
-        let checksum = self.checksum.expect("asked for after the last batch");
+        let checksum = self.checksum.expect("asked for after the last part");
         let (bytes, empty_keys_skipped) = (self.decoder.position(), self.decoder.empty_keys());
         let (rest, _) = self.decoder.into_parts();
         let (info, keys_loaded, keys_expired) = (self.fields.into_info(), self.keys_loaded, self.keys_expired);

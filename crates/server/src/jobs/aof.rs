@@ -328,6 +328,12 @@ impl AofFiles {
         fs::remove_file(path)
     }
 
+    /// The names of all files in the folder.
+    pub(super) fn file_names(&self) -> impl Iterator<Item = String> {
+        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
+    }
+
     /// Creates the folder if it is not there.
     pub(super) fn make_directory(&self) -> io::Result<()> {
         if self.directory.is_dir() {
@@ -360,7 +366,7 @@ impl AofFiles {
         if notes.ended {
             return Err(io::Error::other("the program ends"));
         }
-        files::replace(&self.ids(), notes.text(&published.ids).as_bytes())?;
+        files::replace(&self.ids(), notes.text(&published.older).as_bytes())?;
         files::replace(&self.manifest(), published.manifest.as_bytes())?;
         notes.published(&published.manifest);
         for name in &published.remove {

@@ -1,7 +1,9 @@
 //! One server at a time uses the append-only files of a folder, and only if it knows which of them are the data set.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+
+use persist::aof::parse_file_name;
 
 use super::aof::{AofFiles, lock};
 use crate::{files, reason};
@@ -60,16 +62,8 @@ impl AofFiles {
         if self.manifest().exists() {
             return Vec::new();
         }
-        let entries = fs::read_dir(self.directory()).into_iter().flatten().flatten();
-        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let is_part = |name: &String| {
-            let rest = name.strip_prefix(self.stem()).and_then(|rest| rest.strip_prefix('.'));
-            let parts = rest.and_then(|rest| rest.split_once('.'));
-            parts.is_some_and(|(number, kind)| {
-                number.parse::<u64>().is_ok() && matches!(kind, "base.rdb" | "base.aof" | "incr.aof")
-            })
-        };
-        let mut names: Vec<String> = names.filter(is_part).collect();
+        let is_part = |name: &String| parse_file_name(self.stem(), name).is_some();
+        let mut names: Vec<String> = self.file_names().filter(is_part).collect();
         names.sort();
         names
     }

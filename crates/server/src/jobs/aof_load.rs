@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use config::Config;
 use keyspace::Keyspace;
 use node::{AofFolder, AofLoad, AofLoadNote, FoundPart, SPARE_ENDING};
-use persist::aof::{FileInfo, Header, Manifest};
+use persist::aof::{FileInfo, FileType, Header, Manifest, parse_file_name};
 use persist::rdb::{DecodeError, LoadOptions, LoadReport, LoadWatch};
 
 use super::aof::AofFiles;
@@ -27,27 +27,14 @@ pub struct FoundFiles {
 /// files.
 pub fn survey(files: &AofFiles) -> (Manifest, u64, u64) {
     let manifest = fs::read_to_string(files.manifest()).ok().and_then(|text| Manifest::parse(&text).ok());
-    let (mut base, mut incr) = (0, 0);
-    for entry in fs::read_dir(files.directory()).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(rest) = name.strip_prefix(files.stem()).and_then(|rest| rest.strip_prefix('.')) else { continue };
-        match rest.split_once('.').map(|(number, kind)| (number.parse::<u64>(), kind)) {
-            Some((Ok(number), kind)) if kind.starts_with("base") => base = base.max(number),
-            Some((Ok(number), "incr.aof")) => incr = incr.max(number),
-            _ => {}
-        }
-    }
     let manifest = manifest.unwrap_or_default();
-    let named = |file: Option<&FileInfo>| file.map_or(0, |file| file.seq);
-    let (base, incr) = (base.max(named(manifest.base.as_ref())), incr.max(named(manifest.incrs.last())));
+    let (base, incr) = manifest.last_numbers(files.stem(), files.file_names());
     (manifest, base, incr)
 }
 
 /// The names of the files that an earlier life kept for replicas.
 pub fn old_spares(files: &AofFiles) -> Vec<String> {
-    let entries = fs::read_dir(files.directory()).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with(files.stem()) && name.ends_with(SPARE_ENDING)).collect()
+    files.file_names().filter(|name| name.starts_with(files.stem()) && name.ends_with(SPARE_ENDING)).collect()
 }
 
 /// Looks for append-only files. A single file of an older server is taken over as the base, as Redis 7 does.
@@ -187,15 +174,10 @@ fn is_left_over(stem: &str, name: &str, manifest: &Manifest) -> bool {
     if manifest.base.iter().chain(&manifest.incrs).chain(&manifest.history).any(named) {
         return false;
     }
-    let last = |kind: &str| match kind {
-        "base.rdb" | "base.aof" => manifest.base.as_ref().map(|base| base.seq),
-        "incr.aof" => manifest.incrs.last().map(|incr| incr.seq),
-        _ => None,
-    };
-    let parts = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('.')).and_then(|rest| rest.split_once('.'));
-    let Some((digits, kind)) = parts else { return false };
-    let Ok(seq) = digits.parse::<u64>() else { return false };
-    digits == seq.to_string() && last(kind).is_some_and(|last| seq <= last)
+    parse_file_name(stem, name).is_some_and(|(kind, seq)| {
+        let last = if kind == FileType::Base { manifest.base.as_ref() } else { manifest.incrs.last() };
+        last.is_some_and(|last| seq <= last.seq)
+    })
 }
 
 /// The header of a file of ours.

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 
+use base::ReplId;
 use persist::aof::{END_BYTES_MAX, FileEnd, Ids, Manifest};
 
 use super::aof::{AofFiles, lock};
@@ -28,10 +29,9 @@ struct Unknown {
 
 impl Notes {
     /// The text of the file with these ids.
-    pub fn text(&self, ids: &str) -> String {
-        let mut ids = Ids::parse(ids.as_bytes()).unwrap_or_default();
-        ids.unknown_since = self.unknown.map(|unknown| unknown.first);
-        ids.format()
+    pub fn text(&self, older: &[(ReplId, u64)]) -> String {
+        let unknown_since = self.unknown.map(|unknown| unknown.first);
+        Ids { older: older.to_vec(), unknown_since, end: None }.format()
     }
 
     /// The manifest was replaced by this one. What stood before its base is gone: the next text does not speak of it.

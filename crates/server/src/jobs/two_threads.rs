@@ -44,12 +44,5 @@ pub fn load_into<R: Read>(
         read.map(|()| true)
     })?;
     // The system starts no further thread: then this one does it all.
-    if !done {
-        let mut building = Building::new(keyspace);
-        while let Some(part) = loader.next_part(watch)? {
-            building.add(part)?;
-        }
-        building.finish()?;
-    }
-    Ok(loader.into_report())
+    if done { Ok(loader.into_report()) } else { loader.run(keyspace, watch) }
 }

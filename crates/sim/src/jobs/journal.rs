@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use node::{JournalFile, PublishedFiles, SaveJob};
+use persist::aof::Ids;
 
 use super::{Report, Slice, SnapshotWalk};
 use crate::aof::{AofFiles, IDS, MANIFEST};
@@ -42,7 +43,8 @@ enum Step {
 fn steps(published: PublishedFiles) -> Vec<Step> {
     let mut steps: Vec<Step> = published.remove.into_iter().map(Step::Remove).collect();
     steps.push(Step::Replace(MANIFEST, published.manifest));
-    steps.push(Step::Replace(IDS, published.ids));
+    let ids = Ids { older: published.older, ..Ids::default() };
+    steps.push(Step::Replace(IDS, ids.format()));
     steps
 }
 
