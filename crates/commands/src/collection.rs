@@ -41,6 +41,7 @@ pub(crate) fn journal_removal(db: &mut Db<'_>, key: &[u8]) {
 }
 
 /// Replies an element as a bulk string.
+#[inline]
 pub(crate) fn reply_element(reply: &mut Reply<'_>, element: Element<'_>) {
     match element {
         Element::Int(value) => reply.bulk_int(value),

@@ -32,12 +32,11 @@ pub(crate) struct Ahead {
     /// How many of `requests` are in use.
     count: usize,
     hashes: Vec<u64>,
-    glance: Glance,
 }
 
 /// For a look at the inputs of several connections.
 #[derive(Default)]
-struct Glance {
+pub(crate) struct Glance {
     parser: RequestParser,
     args: ArgsBuf,
     /// What was fetched: the database and the hash of each key.
@@ -241,7 +240,7 @@ impl Node {
         if inputs.len() < 2 {
             return; // A single one would be waited for at once.
         }
-        let Node { ahead: Ahead { glance, .. }, clients, table, keyspace, config, .. } = self;
+        let Node { glance, clients, table, keyspace, config, .. } = self;
         let limits = ParseLimits { bulk_max: config.proto_max_bulk_len, unauthenticated: false };
         glance.hashes.clear();
         for (conn, bytes) in inputs {

@@ -196,10 +196,11 @@ pub struct Client {
 
 /// So much of what a client has not taken yet counts for nothing, as with the peers, whose clients have a buffer of this
 /// size in any case.
-const REPLIES_FREE: usize = 16 * 1024;
+pub(crate) const REPLIES_FREE: usize = 16 * 1024;
 
 impl Client {
     /// The memory of replies that were not taken yet, as limits and CLIENT LIST count it, in bytes.
+    #[inline]
     pub(crate) fn untaken_bytes(&self) -> usize {
         if self.outbox.len() > REPLIES_FREE { self.outbox.memory_bytes() } else { 0 }
     }

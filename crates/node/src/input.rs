@@ -80,7 +80,7 @@ impl Node {
     /// Runs whole requests from the front of `input`: how many bytes they took.
     fn run_requests(&mut self, conn: ConnId, input: &[u8]) -> usize {
         let mut done = 0;
-        let mut ahead = std::mem::take(&mut self.ahead);
+        let mut ahead = self.ahead.take().unwrap_or_default();
         while done < input.len() && self.may_run(conn) {
             let limits = self.parse_limits(conn);
             let Node { clients, table, keyspace, .. } = self;
@@ -122,7 +122,7 @@ impl Node {
             }
         }
         self.share_time(false);
-        self.ahead = ahead;
+        self.ahead = Some(ahead);
         done
     }
 

@@ -11,7 +11,7 @@ use config::Config;
 use keyspace::{Effects, Keyspace};
 use resp::Reply;
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Glance};
 use crate::aof::Aof;
 use crate::blocking::Waiters;
 use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
@@ -72,7 +72,9 @@ pub struct Node {
     pub(crate) waits: Vec<ConnId>,
     pub(crate) outputs: VecDeque<Output>,
     /// The requests being run; one buffer serves all connections.
-    pub(crate) ahead: Ahead,
+    /// None: a connection's requests run, and have it.
+    pub(crate) ahead: Option<Box<Ahead>>,
+    pub(crate) glance: Glance,
     /// The command that runs, while one runs.
     pub(crate) running: Option<CommandId>,
     /// EXEC runs.
@@ -141,7 +143,8 @@ impl Node {
             over_soft_limit: Vec::new(),
             waits: Vec::new(),
             outputs: VecDeque::new(),
-            ahead: Ahead::default(),
+            ahead: None,
+            glance: Glance::default(),
             running: None,
             in_exec: false,
             cycle_at: now,

@@ -2,17 +2,28 @@
 //! hard limit, after a while above the soft one. Replicas read the stream itself; their limit is in
 //! `replication/replicas.rs`.
 
-use crate::client::{ConnId, Kind};
+use crate::client::{ConnId, Kind, REPLIES_FREE};
 use crate::host::LogLevel;
 use crate::node::Node;
 
 /// Before authentication a client may leave no more than this untaken, in bytes.
 const UNAUTHENTICATED_REPLIES_MAX: u64 = 17 * 1024;
 
+const _: () = assert!(UNAUTHENTICATED_REPLIES_MAX >= REPLIES_FREE as u64, "what counts for nothing is over no limit");
+
 impl Node {
     /// Closes a client whose outbox is over its limit.
+    #[inline]
     pub(crate) fn check_output_limit(&mut self, conn: ConnId) {
         self.count_client_memory(conn);
+        let client = &self.clients[conn];
+        // So little is over no limit.
+        if client.untaken_bytes() > 0 || client.over_soft_limit_since.is_some() {
+            self.apply_output_limit(conn);
+        }
+    }
+
+    fn apply_output_limit(&mut self, conn: ConnId) {
         let client = &self.clients[conn];
         if client.closing {
             return;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base::Time;
 use keyspace::{Db, ExpiryMode};
 
-use crate::client::{ConnId, Kind};
+use crate::client::{Blocked, ConnId, Kind};
 use crate::host::LogLevel;
 use crate::node::Node;
 use crate::output::{Discarded, Output, Waste};
@@ -24,21 +24,24 @@ const SWEEP_PER_TURN_MAX: usize = 256;
 
 impl Node {
     /// When [`Node::handle_timeout`] wants to be called next.
-    pub fn poll_timeout(&self) -> Option<Time> {
-        let waits = self.waits.iter().filter_map(|conn| match self.clients.get(*conn)?.blocked {
-            Some(crate::client::Blocked::Wait { until, .. }) => until,
-            _ => None,
-        });
-        let machines = [
-            self.replication.link.poll_timeout(),
-            self.replication.peers.poll_timeout(),
-            self.pause.until,
-            self.waiters.next_deadline(),
-            self.failover_deadline(),
-            self.shutdown_until(),
-        ];
-        let eviction = self.eviction.goes_on.then_some(self.now);
-        machines.into_iter().chain([eviction]).flatten().chain(waits).chain([self.cycle_at]).min()
+    pub fn poll_timeout(&self) -> Time {
+        let mut next = self.cycle_at;
+        let mut no_later_than = |at: Option<Time>| next = at.map_or(next, |at| next.min(at));
+        no_later_than(self.replication.link.poll_timeout());
+        no_later_than(self.replication.peers.poll_timeout());
+        no_later_than(self.pause.until);
+        no_later_than(self.waiters.next_deadline());
+        no_later_than(self.failover_deadline());
+        no_later_than(self.shutdown_until());
+        no_later_than(self.eviction.goes_on.then_some(self.now));
+        for conn in &self.waits {
+            if let Some(Blocked::Wait { until, .. }) =
+                self.clients.get(*conn).and_then(|client| client.blocked.as_ref())
+            {
+                no_later_than(*until);
+            }
+        }
+        next
     }
 
     /// Does what is due. To be called once per loop turn.

@@ -86,8 +86,16 @@ impl ArgsBuf {
     }
 
     /// Forgets the arguments, and gives back what a small request does not need.
+    #[inline]
     pub fn clear(&mut self) {
         self.ranges.clear();
+        if self.is_decoded || !self.large.is_empty() || self.ranges.capacity() > KEPT_RANGES_MAX {
+            self.give_back();
+        }
+    }
+
+    #[cold]
+    fn give_back(&mut self) {
         self.large.clear();
         if self.ranges.capacity() > KEPT_RANGES_MAX {
             self.ranges = Vec::new();

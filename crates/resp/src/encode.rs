@@ -14,6 +14,7 @@ pub fn header(out: &mut Vec<u8>, kind: u8, n: i64) {
     }
 }
 
+#[inline(never)]
 fn long_header(out: &mut Vec<u8>, kind: u8, n: i64) {
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(n).as_bytes();
@@ -29,6 +30,7 @@ pub fn array_header(out: &mut Vec<u8>, n: usize) {
 }
 
 /// Appends `$<n>\r\n`; the bytes and a final `\r\n` must follow.
+#[inline]
 pub fn bulk_header(out: &mut Vec<u8>, n: usize) {
     header(out, b'$', n as i64);
 }

@@ -119,6 +119,11 @@ impl Outbox {
         all.enumerate().map(|(i, chunk)| if i == 0 { &chunk[self.head..] } else { chunk }).filter(|c| !c.is_empty())
     }
 
+    /// All that waits, if it stands in one piece.
+    pub fn only_chunk(&self) -> Option<&[u8]> {
+        self.closed.is_empty().then(|| &self.tail[self.head..])
+    }
+
     /// The first segments for a vectored write: at most `slices_max` of them and `bytes_max` bytes.
     pub fn io_slices(&self, slices_max: usize, bytes_max: usize) -> SmallVec<[IoSlice<'_>; 16]> {
         let mut left = bytes_max;
@@ -201,12 +206,18 @@ impl Outbox {
     }
 
     /// The vector to append to, not yet overlong.
+    #[inline]
     pub(crate) fn tail_mut(&mut self) -> &mut Vec<u8> {
         if self.tail.len() >= OWNED_SEGMENT_BYTES {
-            self.close_tail();
-            self.tail.reserve(OWNED_SEGMENT_BYTES);
+            self.begin_tail();
         }
         &mut self.tail
+    }
+
+    #[cold]
+    fn begin_tail(&mut self) {
+        self.close_tail();
+        self.tail.reserve(OWNED_SEGMENT_BYTES);
     }
 
     /// Replaces `old_len` waiting bytes at `position` by `new`. They must have been appended in one piece and

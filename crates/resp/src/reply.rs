@@ -152,6 +152,7 @@ impl<'a> Reply<'a> {
     }
 
     /// A bulk string, copied.
+    #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
         if bytes.len() >= LONG_BULK_MIN && !self.silent {
             return self.bulk_shared(&Bytes::copy_from_slice(bytes));
@@ -342,6 +343,7 @@ impl<'a> Reply<'a> {
         }
     }
 
+    #[inline]
     fn open(&mut self) -> Option<&mut Vec<u8>> {
         (!self.silent).then(|| self.out.tail_mut())
     }

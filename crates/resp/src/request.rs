@@ -243,9 +243,14 @@ impl RequestParser {
         mut len: Option<usize>,
     ) -> Result<Parsed, ProtocolError> {
         while left > 0 {
-            let known = match len {
-                Some(known) => known,
-                None => match self.read_bulk_length(input, at, limits)? {
+            let known = match (len, short_header(input, at, b'$')) {
+                (Some(known), _) => known,
+                (None, Some((number, next))) if number as u64 <= limits.bulk_max => {
+                    self.searched = 0;
+                    at = next;
+                    number
+                }
+                (None, _) => match self.read_bulk_length(input, at, limits)? {
                     Header::Incomplete => return Ok(self.pause(args, left, at, None)),
                     Header::Read { number, next } => {
                         at = next;
@@ -284,7 +289,18 @@ impl RequestParser {
     }
 
     /// The `*n` line at the beginning.
+    #[inline]
     fn read_count(&mut self, input: &[u8], limits: &ParseLimits) -> Result<Header, ProtocolError> {
+        if let Some((number, next)) = short_header(input, 0, b'*')
+            && !limits.unauthenticated
+        {
+            self.searched = 0;
+            return Ok(Header::Read { number: number as i64, next });
+        }
+        self.read_any_count(input, limits)
+    }
+
+    fn read_any_count(&mut self, input: &[u8], limits: &ParseLimits) -> Result<Header, ProtocolError> {
         let header = self
             .read_header(input, 0)
             .ok_or(ProtocolError::TooBigMbulkCountString)?
@@ -358,7 +374,25 @@ enum Header {
     Read { number: i64, next: usize },
 }
 
-/// The common case of a header, read in one go: a whole line of at most ten digits. Anything else is left to
+/// The line at `at` if it is of this kind, and its number has one or two digits: most have, and a loop over digits costs
+/// more. Returns the number, and where the next byte stands.
+#[inline(always)]
+fn short_header(input: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
+    // Behind the shortest line there are two bytes more in any case: an argument, or the end of an empty one.
+    let line = input.get(at..)?.first_chunk::<5>()?;
+    let (first, second) = (line[1].wrapping_sub(b'0'), line[2].wrapping_sub(b'0'));
+    if line[0] != kind || first > 9 {
+        None
+    } else if line[2] == b'\r' {
+        Some((usize::from(first), at + 4))
+    } else if line[3] == b'\r' && second <= 9 && first > 0 {
+        Some((usize::from(first * 10 + second), at + 5))
+    } else {
+        None
+    }
+}
+
+/// A line of at most ten digits, read in one go. Anything else is left to
 /// the careful way. Returns the number and the bytes taken with the line end.
 fn short_number(line: &[u8]) -> Option<(i64, usize)> {
     let mut number = 0;

@@ -108,6 +108,18 @@ pub fn report() -> String {
     }
 }
 
+/// Has the allocator keep large pieces that were freed for its decay time, as it keeps small ones: the next large value is made
+/// of pages that are there already. `oversize_threshold:0` in its configuration does that for all arenas but the first, which
+/// is made before the configuration counts, and which is the executor's.
+pub fn keep_large_pieces() {
+    let Ok(count) = arenas::narenas::read() else { return };
+    for arena in 0..count {
+        let name = format!("arena.{arena}.oversize_threshold\0").into_bytes();
+        // An arena that nobody used yet has no such value; it will get the right one.
+        name.name().write(usize::MAX).ok();
+    }
+}
+
 /// Gives free pages back to the system. Setting the decay time of an arena to zero does that at once, and unlike the
 /// allocator's `purge` needs no unsafe call; then the old time is set again. An arena that nobody used yet has
 /// no such time.
@@ -141,6 +153,15 @@ mod tests {
             result
         });
         thread.join().expect("it only allocates and frees")
+    }
+
+    // Its large pieces went back to the system whenever they were freed, since it is made before the configuration counts.
+    #[test]
+    fn every_arena_keeps_large_pieces() {
+        let of_first = b"arena.0.oversize_threshold\0".name();
+        assert_ne!(Access::<usize>::read(of_first), Ok(usize::MAX), "there is nothing to do");
+        keep_large_pieces();
+        assert_eq!(Access::<usize>::read(of_first), Ok(usize::MAX));
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Shell {
                 return Ok(code);
             }
             let timeout = self.timeout();
-            match self.poll.poll(&mut events, timeout) {
+            match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 other => other?,
             }
@@ -172,15 +172,16 @@ impl Shell {
         self.carry_out();
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    /// How long the loop may sleep.
+    fn timeout(&self) -> Duration {
         if !self.unread.is_empty()
             || !self.unsent.is_empty()
             || !self.accepting.is_empty()
             || self.link.as_ref().is_some_and(|link| link.may_have_more)
         {
-            return Some(Duration::ZERO);
+            return Duration::ZERO;
         }
-        self.node.poll_timeout().map(|at| at.since(clock::now()))
+        self.node.poll_timeout().since(clock::now())
     }
 
     fn handle_event(&mut self, event: &mio::event::Event) {

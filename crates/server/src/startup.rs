@@ -67,6 +67,7 @@ pub fn run(words: &[Vec<u8>]) -> Result<i32, String> {
 fn start(mut config: Config, logger: &Logger, supervisor: Supervisor, file: Option<PathBuf>) -> Result<i32, String> {
     // Taken over before the pid file and the sockets, so that nobody can signal a server that would just die.
     let signals = Signals::new().map_err(|error| format!("Can't handle signals: {}", reason(&error)))?;
+    crate::memory::keep_large_pieces();
     if let Err(reason) = crate::memory::set_background_thread(config.jemalloc_bg_thread) {
         logger.log(LogLevel::Warning, &reason);
     }

@@ -71,6 +71,32 @@ impl<'a> Iterator for ListIter<'a> {
     }
 }
 
+impl List {
+    /// Hands over `count` elements from `index` on, or as many as there are, node by node: fewer steps for each than
+    /// [`List::iter_from`] takes.
+    pub fn for_each_in<'a>(&'a self, index: usize, count: usize, mut take: impl FnMut(Element<'a>)) {
+        let mut iter = self.iter_from(index);
+        let mut left = count;
+        while left > 0
+            && let Some(rank) = iter.next
+        {
+            iter.enter(rank);
+            match &mut iter.current {
+                Current::Packed(elements) => {
+                    for element in elements.take(left) {
+                        left -= 1;
+                        take(element);
+                    }
+                }
+                Current::Plain(element) => {
+                    left -= 1;
+                    element.iter().for_each(|bytes| take(Element::Bytes(bytes)));
+                }
+            }
+        }
+    }
+}
+
 /// One node of a list as the RDB format stores it.
 pub enum ListNode<'a> {
     /// A run of elements.

@@ -100,6 +100,9 @@ proptest! {
         }
         prop_assert!(list.iter_back().map(|e| e.to_vec()).eq(model.iter().rev().cloned()));
         for index in 0..=model.len() {
+            let mut seen = Vec::new();
+            list.for_each_in(index, 3, |element| seen.push(element.to_vec()));
+            prop_assert!(seen.iter().eq(model.iter().skip(index).take(3)));
             prop_assert!(list.iter_from(index).take(3).map(|e| e.to_vec()).eq(model.iter().skip(index).take(3).cloned()));
             let behind = if index < model.len() { index + 1 } else { 0 };
             prop_assert!(list.iter_back_from(index).take(3).map(|e| e.to_vec()).eq(model[..behind].iter().rev().take(3).cloned()));

@@ -109,6 +109,9 @@ pub(super) fn read_entry(bytes: &[u8], at: usize) -> (Element<'_>, usize) {
     } else if first < 0xC0 {
         let len = usize::from(first & 0x3F);
         (Element::Bytes(&bytes[at + 1..at + 1 + len]), 1 + len)
+    } else if first & 0xF0 == 0xE0 {
+        let len = usize::from(u16::from_be_bytes([first & 0x0F, bytes[at + 1]]));
+        (Element::Bytes(&bytes[at + 2..at + 2 + len]), 2 + len)
     } else {
         read_long_entry(bytes, at)
     };
@@ -121,10 +124,6 @@ fn read_long_entry(bytes: &[u8], at: usize) -> (Element<'_>, usize) {
         0xC0..=0xDF => {
             let raw = u16::from_be_bytes([first, bytes[at + 1]]) << 3;
             (Element::Int(i64::from(raw as i16 >> 3)), 2)
-        }
-        0xE0..=0xEF => {
-            let len = usize::from(u16::from_be_bytes([first & 0x0F, bytes[at + 1]]));
-            (Element::Bytes(&bytes[at + 2..at + 2 + len]), 2 + len)
         }
         0xF0 => {
             let len = long_len(&bytes[at + 1..at + 5]);

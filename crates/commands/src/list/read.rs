@@ -76,9 +76,7 @@ fn lrange(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         return Ok(());
     };
     ctx.reply.array(count);
-    for element in list.iter_from(first).take(count) {
-        reply_element(&mut ctx.reply, element);
-    }
+    list.for_each_in(first, count, |element| reply_element(&mut ctx.reply, element));
     Ok(())
 }
 

@@ -243,9 +243,10 @@ impl Node {
                 return Ok(Rest::Later);
             }
             let free = (free_output - client.outbox.start()).min(WRITE_BYTES_MAX.min(share) as u64) as usize;
-            let slices = client.outbox.io_slices(WRITE_SLICES_MAX, free);
-            let (written, all) = write_slices(write, &slices)?;
-            drop(slices);
+            let (written, all) = match client.outbox.only_chunk() {
+                Some(chunk) => write_slices(write, &[IoSlice::new(&chunk[..chunk.len().min(free)])])?,
+                None => write_slices(write, &client.outbox.io_slices(WRITE_SLICES_MAX, free))?,
+            };
             client.outbox.advance(written);
             client.bytes_out += written as u64;
             stats.count_written(written);

@@ -22,7 +22,7 @@ use crate::{clock, files, memory, reason};
 const KEYS_BELIEVED_MAX: u64 = 1 << 24;
 
 /// How many bytes may wait for the loading thread before the master's socket is left alone.
-const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Loads the file of the data set at the start.
 pub fn load_file(path: PathBuf, mut keyspace: Box<Keyspace>, config: &Config, reporter: Reporter) {

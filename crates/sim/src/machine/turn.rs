@@ -55,9 +55,7 @@ impl Machine {
         if !self.ready.is_empty() {
             self.wake(env);
         }
-        if let Some(at) = next {
-            self.turn_no_later_than(at, env);
-        }
+        self.turn_no_later_than(next, env);
     }
 
     /// Brings what was done out: to disk, then to jobs and sockets.
