@@ -392,11 +392,17 @@ impl Set {
     }
 
     fn convert(&mut self) -> &mut Table {
-        if !matches!(self.0.form(), Form::Table(_)) {
-            let mut table = Table::new();
-            for member in self.iter() {
-                member.with_bytes(|member| table.set(member, b""));
+        let table = match self.0.form() {
+            Form::Intset(intset) => Some(Table::from_distinct(intset.len(), |number| {
+                (Element::Int(intset.get(number).expect("within the length")), b"")
+            })),
+            Form::Packed(listpack) => {
+                let members: Vec<Element<'_>> = listpack.iter().collect();
+                Some(Table::from_distinct(members.len(), |number| (members[number], b"")))
             }
+            Form::Table(_) => None,
+        };
+        if let Some(table) = table {
             self.0 = Repr::table(table);
         }
         match self.0.form_mut() {

@@ -10,9 +10,11 @@
 //!
 //! Hash bits are used from the most significant down, so a leaf is a contiguous range of hashes: that is what a SCAN
 //! cursor counts in. Growth splits one leaf at a time; there is no rehash. Every child carries its number of entries, so
-//! the n-th entry, and with it a uniformly random one, is found on one path.
+//! the n-th entry, and with it a uniformly random one, is found on one path. Entries that are all known at once are laid out in
+//! that order (build.rs).
 
 mod approach;
+mod build;
 mod inner;
 mod leaf;
 #[cfg(test)]
