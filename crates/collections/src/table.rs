@@ -176,6 +176,11 @@ impl Table {
         (bytes as u128 * self.len() as u128 / entries.max(1) as u128) as usize
     }
 
+    /// True if one is a clone of the other and neither was written to since.
+    pub(crate) fn is_clone_of(&self, other: &Table) -> bool {
+        Arc::ptr_eq(&self.root, &other.root)
+    }
+
     /// True if a clone shares the root, so that the next write copies a path.
     pub(crate) fn is_shared(&self) -> bool {
         !self.root.is_unique() || self.root.is_shared()
