@@ -363,6 +363,15 @@ impl Set {
         }
     }
 
+    /// True if both have the same members for certain, because one is a clone of the other and neither was written to since;
+    /// known of tables only.
+    pub fn is_clone_of(&self, other: &Set) -> bool {
+        match (self.0.form(), other.0.form()) {
+            (Form::Table(table), Form::Table(other)) => table.is_clone_of(other),
+            _ => false,
+        }
+    }
+
     /// True if a clone shares nodes with this, so that the next write copies some.
     pub fn is_shared(&self) -> bool {
         match self.0.form() {
@@ -392,11 +401,17 @@ impl Set {
     }
 
     fn convert(&mut self) -> &mut Table {
-        if !matches!(self.0.form(), Form::Table(_)) {
-            let mut table = Table::new();
-            for member in self.iter() {
-                member.with_bytes(|member| table.set(member, b""));
+        let table = match self.0.form() {
+            Form::Intset(intset) => Some(Table::from_distinct(intset.len(), |number| {
+                (Element::Int(intset.get(number).expect("within the length")), b"")
+            })),
+            Form::Packed(listpack) => {
+                let members: Vec<Element<'_>> = listpack.iter().collect();
+                Some(Table::from_distinct(members.len(), |number| (members[number], b"")))
             }
+            Form::Table(_) => None,
+        };
+        if let Some(table) = table {
             self.0 = Repr::table(table);
         }
         match self.0.form_mut() {
@@ -539,6 +554,18 @@ mod tests {
         assert_eq!(encoding_after(&mut set.clone(), &repeated("2", 600), &limits), "hashtable");
         assert_eq!(encoding_after(&mut set, &numbers(1000..=1200), &limits), "intset");
         assert_eq!(encoding_after(&mut set, &repeated("a", 1), &limits), "hashtable");
+    }
+
+    #[test]
+    fn a_set_is_known_as_a_clone_until_one_of_both_changes() {
+        let limits = Limits::default();
+        let mut set = Set::new();
+        encoding_after(&mut set, &numbers(1..=1000), &limits);
+        let (mut smaller, mut larger) = (set.clone(), set.clone());
+        assert!(set.is_clone_of(&set) && set.is_clone_of(&smaller) && smaller.is_clone_of(&larger));
+        assert!(smaller.remove(b"7") && larger.add(b"x", &limits));
+        assert!(!set.is_clone_of(&smaller) && !larger.is_clone_of(&set));
+        assert!(larger.remove(b"x") && !larger.is_clone_of(&set));
     }
 
     #[test]

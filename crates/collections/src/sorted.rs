@@ -143,6 +143,24 @@ impl<K: Clone + Default + Ord, V: Clone> SortedMap<K, V> {
         Some(removed)
     }
 
+    /// Keeps the entries for which `keep` holds. Takes one pass over all entries, in which those that stay are copied.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
+        let mut kept = self.iter().filter(|(key, value)| keep(key, value));
+        let runs = std::iter::from_fn(|| {
+            let mut run = Vec::new();
+            for (key, value) in kept.by_ref().take(RUN_MAX) {
+                if run.is_empty() {
+                    run.reserve_exact(RUN_MAX);
+                }
+                run.push((key.clone(), value.clone()));
+            }
+            run.shrink_to_fit();
+            run.first().map(|(key, _)| key.clone()).map(|first| (first, Run(run)))
+        });
+        let tree = Tree::from_leaves(runs);
+        self.tree = (tree.len() > 0).then_some(tree);
+    }
+
     /// Entries in order.
     pub(crate) fn iter(&self) -> SortedIter<'_, K, V> {
         SortedIter { tree: self.tree.as_ref(), run: [].iter(), next: 0 }
@@ -223,7 +241,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
         fn behaves_as_an_ordered_map_under_clones(
-            steps in prop::collection::vec((0..8u8, 0..800u32), 0..2000), ascending in any::<bool>(),
+            steps in prop::collection::vec((0..8u8, 0..800u32), 0..2000), parts in 2..9u32, ascending in any::<bool>(),
         ) {
             let (mut map, mut model, mut kept) = (SortedMap::<u32, usize>::default(), BTreeMap::new(), Vec::new());
             for (number, (action, key)) in steps.into_iter().enumerate() {
@@ -239,7 +257,16 @@ mod tests {
                     kept.push((map.clone(), model.clone()));
                 }
             }
-            kept.push((map, model));
+            kept.push((map.clone(), model.clone()));
+            for _ in 0..2 {
+                map.retain(|key, _| !(key / 9).is_multiple_of(parts));
+                model.retain(|key, _| !(key / 9).is_multiple_of(parts));
+                kept.push((map.clone(), model.clone()));
+                prop_assert_eq!(map.insert(900, 1), model.insert(900, 1));
+            }
+            kept.push((map.clone(), model));
+            map.retain(|_, _| false);
+            kept.push((map, BTreeMap::new()));
             for (map, model) in &kept {
                 prop_assert!(map.iter().eq(model.iter()));
                 prop_assert!(map.iter_from(&400).eq(model.range(400..)));

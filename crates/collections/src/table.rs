@@ -10,9 +10,11 @@
 //!
 //! Hash bits are used from the most significant down, so a leaf is a contiguous range of hashes: that is what a SCAN
 //! cursor counts in. Growth splits one leaf at a time; there is no rehash. Every child carries its number of entries, so
-//! the n-th entry, and with it a uniformly random one, is found on one path.
+//! the n-th entry, and with it a uniformly random one, is found on one path. Entries that are all known at once are laid out in
+//! that order (build.rs).
 
 mod approach;
+mod build;
 mod inner;
 mod leaf;
 #[cfg(test)]
@@ -172,6 +174,11 @@ impl Table {
             entries += leaf.len();
         }
         (bytes as u128 * self.len() as u128 / entries.max(1) as u128) as usize
+    }
+
+    /// True if one is a clone of the other and neither was written to since.
+    pub(crate) fn is_clone_of(&self, other: &Table) -> bool {
+        Arc::ptr_eq(&self.root, &other.root)
     }
 
     /// True if a clone shares the root, so that the next write copies a path.

@@ -26,6 +26,9 @@ enum Repr {
     Large(Arc<Large>),
 }
 
+/// A range of at least this part of a set is made by removing the other members from a copy.
+const SHARED_PART: usize = 2;
+
 /// One end of a range of members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LexBound<'a> {
@@ -227,6 +230,28 @@ impl ZSet {
         ZSetIter::new(self, rank, true)
     }
 
+    /// A set of up to `count` elements from rank `start` on, in the form that it has when they are added to an empty one that
+    /// was prepared for them. It shares nodes with this one if most elements are the same.
+    pub fn range(&self, start: usize, count: usize, limits: &Limits) -> ZSet {
+        let count = count.min(self.len().saturating_sub(start));
+        if count <= limits.zset_max_listpack_entries {
+            let mut range = ZSet::new();
+            for (member, score) in self.iter_from(start).take(count) {
+                member.with_bytes(|member| range.insert(member, score, limits));
+            }
+            return range;
+        }
+        if let Repr::Large(large) = &self.0
+            && count >= large.len() / SHARED_PART
+        {
+            let mut range = self.clone();
+            range.remove_rank_range(start + count, usize::MAX);
+            range.remove_rank_range(0, start);
+            return range;
+        }
+        ZSet(Repr::Large(Arc::new(Large::from_ascending(self.iter_from(start).take(count)))))
+    }
+
     /// Removes up to `count` elements from rank `start` on; returns how many there were.
     pub fn remove_rank_range(&mut self, start: usize, count: usize) -> usize {
         let count = count.min(self.len().saturating_sub(start));
@@ -289,11 +314,7 @@ impl ZSet {
 
     fn convert(&mut self) -> &mut Arc<Large> {
         if let Repr::Packed(listpack) = &self.0 {
-            let mut large = Large::new();
-            for (member, score) in packed::pairs(listpack) {
-                member.with_bytes(|member| large.insert(member, score));
-            }
-            self.0 = Repr::Large(Arc::new(large));
+            self.0 = Repr::Large(Arc::new(Large::from_ascending(packed::pairs(listpack))));
         }
         match &mut self.0 {
             Repr::Large(large) => large,

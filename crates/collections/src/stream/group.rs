@@ -86,6 +86,9 @@ pub struct Group {
     consumers: SortedMap<Name, Consumer>,
 }
 
+/// A consumer that has at least this part of all that is pending is removed in one pass over it.
+const MANY: usize = 8;
+
 /// The count of entries read that is not known.
 pub const ENTRIES_READ_UNKNOWN: i64 = -1;
 
@@ -124,9 +127,17 @@ impl Group {
 
     /// Removes a consumer and what is pending for it: how much that was, None if there is no such consumer.
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
+        let own = self.consumers.entry(name)?.0.clone();
         let consumer = self.consumers.remove(name)?;
-        consumer.pending.iter().for_each(|(id, ())| drop(self.pending.remove(id)));
-        Some(consumer.pending.len())
+        let len = consumer.pending.len();
+        if len == self.pending.len() {
+            self.pending = SortedMap::default();
+        } else if len >= self.pending.len() / MANY {
+            self.pending.retain(|_, pending| !pending.consumer.is(&own));
+        } else {
+            consumer.pending.iter().for_each(|(id, ())| drop(self.pending.remove(id)));
+        }
+        Some(len)
     }
 
     /// Notes that a consumer asked for entries.

@@ -43,10 +43,15 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::Delete),
         1 => (0..60usize, any::<bool>()).prop_map(|(len, approximate)| Step::Trim(Trim::Length(len), approximate)),
         1 => (0..6000u64, any::<bool>()).prop_map(|(ms, approximate)| Step::Trim(Trim::From(StreamId::new(ms, 1)), approximate)),
-        3 => (any::<usize>(), 0..4u8).prop_map(|(which, consumer)| Step::Assign(which, consumer)),
+        3 => (any::<usize>(), consumer()).prop_map(|(which, consumer)| Step::Assign(which, consumer)),
         1 => any::<usize>().prop_map(Step::Acknowledge),
-        1 => (0..4u8).prop_map(Step::RemoveConsumer),
+        1 => consumer().prop_map(Step::RemoveConsumer),
     ]
+}
+
+/// Some that have much of what is pending, some that have little.
+fn consumer() -> impl Strategy<Value = u8> {
+    prop_oneof![9 => 0..2u8, 1 => 2..6u8]
 }
 
 fn content(stream: &Stream) -> BTreeMap<StreamId, Words> {

@@ -7,7 +7,8 @@ use crate::hashing::hash_bytes;
 
 /// Hash bits a directory node uses.
 pub(super) const LEVEL_BITS: u32 = 6;
-const SLOTS: u32 = 1 << LEVEL_BITS;
+/// Slots of a directory node.
+pub(super) const SLOTS: u32 = 1 << LEVEL_BITS;
 /// Hash bits that can be used in all; a leaf that deep is not split any more, however many keys collide.
 const USED_BITS_MAX: u32 = 60;
 
@@ -32,7 +33,7 @@ impl Child {
         Child::from_leaf(Leaf::default())
     }
 
-    fn from_leaf(leaf: Leaf) -> Child {
+    pub(super) fn from_leaf(leaf: Leaf) -> Child {
         Child::Leaf { count: leaf.len() as u32, leaf }
     }
 
@@ -208,7 +209,7 @@ impl Child {
 const MOVED: &str = "a child is only away while its node is being replaced";
 
 impl Inner {
-    fn new(starts: u64, children: Vec<Child>) -> Inner {
+    pub(super) fn new(starts: u64, children: Vec<Child>) -> Inner {
         Inner(Arc::from_header_and_vec(starts, children))
     }
 
@@ -329,6 +330,6 @@ impl Inner {
 }
 
 /// The slot of `hash` in a directory node whose path has used `used_bits`.
-fn slot(hash: u64, used_bits: u32) -> u32 {
+pub(super) fn slot(hash: u64, used_bits: u32) -> u32 {
     (hash << used_bits >> (64 - LEVEL_BITS)) as u32
 }

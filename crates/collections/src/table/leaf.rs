@@ -117,7 +117,29 @@ impl Leaf {
         let header =
             Header { count: 0, slots: slots as u32, used: used as u32, offset_size: NARROW as u32, large: None };
         let size = if used + room == 0 { 0 } else { base::size_class(HEAD_SIZE + used + room) - HEAD_SIZE };
-        Leaf(Arc::from_header_and_vec(header, vec![0; size]))
+        Leaf::zeroed(header, size)
+    }
+
+    /// With a block of zeros.
+    fn zeroed(header: Header, size: usize) -> Leaf {
+        // Copied from elsewhere a block is allocated once, made of a vector twice.
+        static ZEROS: [u8; 2048] = [0; 2048];
+        Leaf(match ZEROS.get(..size) {
+            Some(zeros) => Arc::from_header_and_slice(header, zeros),
+            None => Arc::from_header_and_vec(header, vec![0; size]),
+        })
+    }
+
+    /// Without entries, but with room for so many that take so many bytes together.
+    pub(super) fn with_room(entries: usize, bytes: usize) -> Leaf {
+        Leaf::with_slots(entries.next_multiple_of(SLOT_STEP), bytes)
+    }
+
+    /// Bytes that an entry without a deadline takes, about: exact unless its key or value is large.
+    pub(super) fn entry_size(key: usize, value: usize) -> usize {
+        let key_size = if key > KEY_INLINE_MAX { 1 } else { varint_len(key << KEY_FLAG_BITS) + key };
+        let value_size = if value > VALUE_INLINE_MAX { 1 } else { varint_len(value << VALUE_FLAG_BITS) + value };
+        key_size + value_size
     }
 
     /// Number of entries.
@@ -374,7 +396,7 @@ impl Leaf {
         if count == 0 {
             return Leaf::default();
         }
-        let mut part = Leaf::with_slots((count + spare).next_multiple_of(SLOT_STEP), bytes);
+        let mut part = Leaf::with_room(count + spare, bytes);
         for place in (0..self.len()).filter(|place| belongs(*place)) {
             let (key, value, deadline) = self.timed_entry(place);
             part.insert(u64::from(self.block()[place]), key, value, deadline);
@@ -471,20 +493,21 @@ impl Leaf {
         let offset_size = if bytes <= NARROW_BYTES_MAX { NARROW } else { WIDE };
         let entries_at = slots * (1 + offset_size);
         let size = base::size_class(HEAD_SIZE + entries_at + bytes) - HEAD_SIZE;
-        let mut block = vec![0; size];
         let old = &self.block()[self.entries_at()..self.used()];
-        block[..self.len()].copy_from_slice(&self.block()[..self.len()]);
-        block[entries_at..entries_at + old.len()].copy_from_slice(old);
         let header = Header {
             slots: slots as u32,
             used: (entries_at + old.len()) as u32,
             offset_size: offset_size as u32,
             ..self.0.header.clone()
         };
+        let mut moved = Leaf::zeroed(header, size);
+        let (header, block) = moved.parts();
+        block[..self.len()].copy_from_slice(&self.block()[..self.len()]);
+        block[entries_at..entries_at + old.len()].copy_from_slice(old);
         for place in 0..self.len() {
-            write_offset(&header, &mut block, place, self.offset(place));
+            write_offset(header, block, place, self.offset(place));
         }
-        self.0 = Arc::from_header_and_vec(header, block);
+        *self = moved;
     }
 
     /// Gives memory back once less than half of it is used.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::Element;
 
 type Model = HashMap<Vec<u8>, Vec<u8>>;
 
@@ -64,6 +65,50 @@ proptest! {
         let emptied = matches!(&*table.root, Child::Leaf { count: 0, .. });
         prop_assert!(emptied);
     }
+}
+
+/// A table of these entries, made at once.
+fn built(entries: &[(Vec<u8>, Vec<u8>)]) -> Table {
+    Table::from_distinct(entries.len(), |number| {
+        let (key, value) = &entries[number];
+        (Element::Bytes(key), value)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn one_that_is_built_at_once_is_as_one_that_grew(
+        model in prop::collection::hash_map(text(), text(), 0..900), later in prop::collection::vec((text(), text()), 0..300),
+    ) {
+        let entries: Vec<(Vec<u8>, Vec<u8>)> = model.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let (mut table, mut grown, mut model) = (built(&entries), Table::new(), model);
+        prop_assert!(entries.iter().all(|(key, value)| grown.set(key, value)));
+        prop_assert!(same(&table, &model) && same(&grown, &model));
+        for cursor in (0..1 << 53).step_by(1 << 43) {
+            prop_assert_eq!(table.scan(cursor, 1, |_, _| {}), grown.scan(cursor, 1, |_, _| {}));
+        }
+        prop_assert!(table.memory_bytes() <= grown.memory_bytes());
+        for (key, value) in later {
+            prop_assert_eq!(table.set(&key, &value), model.insert(key, value).is_none());
+        }
+        prop_assert!(same(&table, &model));
+        for key in model.keys() {
+            prop_assert_eq!(table.get(key), model.get(key).map(Vec::as_slice));
+            prop_assert!(table.remove(key));
+        }
+        prop_assert_eq!(table.len(), 0);
+    }
+}
+
+#[test]
+fn keys_whose_hashes_collide_can_be_built_at_once() {
+    let keys = crate::hashing::colliding_texts().take(500);
+    let keys = keys.chain((0..2000u32).map(|number| number.to_string().into_bytes()));
+    let entries: Vec<(Vec<u8>, Vec<u8>)> = keys.map(|key| (key, b"v".to_vec())).collect();
+    let table = built(&entries);
+    assert!(same(&table, &entries.iter().cloned().collect()));
+    assert!(entries.iter().all(|(key, _)| table.contains(key)));
 }
 
 #[test]

@@ -15,6 +15,20 @@ struct Outcome<L: Leaf, R> {
 }
 
 impl<L: Leaf> Tree<L> {
+    /// Of leaves in order, each with its bound, none of them empty. The nodes are full, as those that grew at their end.
+    pub(crate) fn from_leaves(leaves: impl Iterator<Item = (L::Bound, L)>) -> Tree<L> {
+        let mut slots: Vec<Slot<L>> = leaves.map(|(bound, leaf)| Slot::from_leaf(bound, leaf)).collect();
+        while slots.len() > 1 {
+            let mut below = slots.into_iter();
+            let nodes = std::iter::from_fn(|| {
+                let children: Vec<Slot<L>> = below.by_ref().take(CHILDREN_MAX).collect();
+                (!children.is_empty()).then(|| Slot::from_children(children))
+            });
+            slots = nodes.collect();
+        }
+        slots.pop().map_or_else(|| Tree::new(L::default()), |slot| Tree { len: slot.count, root: slot.node })
+    }
+
     /// Lets `act` change the leaf that `seek` leads to and name new leaves to put behind it. A leaf left empty is
     /// removed, unless it is the only one.
     pub(crate) fn edit<R>(
@@ -128,9 +142,7 @@ fn split_if_full<L: Leaf>(slots: &mut Vec<Slot<L>>, grown_at: usize) -> SmallVec
     }
     let at = if grown_at + 1 >= slots.len() { CHILDREN_MAX } else { slots.len() / 2 };
     let right = slots.split_off(at);
-    let count = right.iter().map(|slot| slot.count).sum();
-    let bound = right[0].bound.clone();
-    SmallVec::from_iter([Slot { count, bound, node: Node::Inner(Arc::new(right)) }])
+    SmallVec::from_iter([Slot::from_children(right)])
 }
 
 /// Joins the child at `index` with its right or left neighbour, if both are small.
@@ -178,5 +190,10 @@ fn join<L: Leaf>(slots: &mut Vec<Slot<L>>, left: usize) -> bool {
 impl<L: Leaf> Slot<L> {
     fn from_leaf(bound: L::Bound, leaf: L) -> Slot<L> {
         Slot { count: leaf.len(), bound, node: Node::Leaf(Arc::new(leaf)) }
+    }
+
+    fn from_children(children: Vec<Slot<L>>) -> Slot<L> {
+        let count = children.iter().map(|slot| slot.count).sum();
+        Slot { count, bound: children[0].bound.clone(), node: Node::Inner(Arc::new(children)) }
     }
 }

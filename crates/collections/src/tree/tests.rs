@@ -115,6 +115,15 @@ proptest! {
             check(&tree.root, 0, u32::MAX);
             prop_assert_eq!(&content(tree), model);
         }
+        // Built of the same leaves at once, it can be taken apart as well.
+        let leaves = content(&tree);
+        let leaves = leaves.chunks(LEAF_MAX).map(|part| (part[0], Numbers(part.to_vec())));
+        let mut built = Tree::from_leaves(leaves);
+        check(&built.root, 0, u32::MAX);
+        prop_assert_eq!(content(&built), content(&tree));
+        insert(&mut built, 2500);
+        check(&built.root, 0, u32::MAX);
+        prop_assert_eq!(built.len(), tree.len() + 1);
         while tree.len() > 0 {
             tree.edit(seek_rank::<Numbers>(0), |leaf| (leaf.0.remove(0), NewLeaves::<Numbers>::new()));
         }

@@ -3,7 +3,10 @@
 use std::cell::Cell;
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use super::leaf::{JOIN_MEMBERS_MAX, MEMBERS_MAX, ZLeaf, compare};
+use crate::Element;
 use crate::table::Table;
 use crate::tree::{Leaf, NewLeaves, Slot, Tree, seek_rank};
 
@@ -22,6 +25,25 @@ impl Large {
         Large { table: Table::new(), tree: Tree::new(ZLeaf::default()) }
     }
 
+    /// Of elements in order, under members that all differ.
+    pub(super) fn from_ascending<'a>(mut elements: impl Iterator<Item = (Element<'a>, f64)>) -> Large {
+        let mut leaves = Vec::new();
+        loop {
+            let part: SmallVec<[(Element<'a>, f64); MEMBERS_MAX]> = elements.by_ref().take(MEMBERS_MAX).collect();
+            if part.is_empty() {
+                break;
+            }
+            leaves.push(ZLeaf::from_ascending(&part));
+        }
+        // All leaves but the last are full, so the number of an element says where it is.
+        let table = Table::from_distinct(leaves.iter().map(ZLeaf::len).sum(), |number| {
+            let (member, score) = leaves[number / MEMBERS_MAX].get(number % MEMBERS_MAX);
+            (Element::Bytes(member), encode_score(score))
+        });
+        let tree = Tree::from_leaves(leaves.into_iter().map(|leaf| (leaf.first_bound(), leaf)));
+        Large { table, tree }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.tree.len()
     }
@@ -38,7 +60,7 @@ impl Large {
             }
             self.remove_from_tree(member, old);
         }
-        self.table.set(member, &score.to_bits().to_le_bytes());
+        self.table.set(member, &encode_score(score));
         self.insert_into_tree(member, score);
         old
     }
@@ -82,7 +104,9 @@ impl Large {
                     self.table.remove(leaf.get(index).0);
                 }
             }
-            if leaf_len - here > JOIN_MEMBERS_MAX {
+            if leaf_len == here {
+                self.tree.remove_leaf(seek_rank::<ZLeaf>(start));
+            } else if leaf_len - here > JOIN_MEMBERS_MAX {
                 self.tree.leaf_mut_at(start, -(here as isize)).remove(start - first, here);
             } else {
                 self.tree.edit(seek_rank::<ZLeaf>(start), |leaf| {
@@ -150,6 +174,11 @@ fn seek_key(slots: &[Slot<ZLeaf>], key: (f64, &[u8])) -> usize {
 }
 
 /// A score as the table stores it.
+fn encode_score(score: f64) -> [u8; 8] {
+    score.to_bits().to_le_bytes()
+}
+
+/// The score that the table stores so.
 pub(super) fn decode_score(bytes: &[u8]) -> f64 {
     f64::from_bits(u64::from_le_bytes(bytes.try_into().expect("the table stores scores in 8 bytes")))
 }

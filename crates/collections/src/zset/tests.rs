@@ -113,6 +113,38 @@ proptest! {
     }
 
     #[test]
+    fn a_range_is_a_set_of_its_own(
+        model in prop::collection::btree_map(member(), score(), 0..700), start in 0..700usize, count in 0..800usize,
+        entries in prop::sample::select(vec![0, 10, 128, 400]), now in prop::sample::select(vec![0, 10, 128, 400]),
+    ) {
+        let limits = Limits { zset_max_listpack_entries: entries, ..Limits::default() };
+        let mut zset = ZSet::new();
+        for (member, score) in &model {
+            zset.insert(member, *score, &limits);
+        }
+        let limits = Limits { zset_max_listpack_entries: now, ..Limits::default() };
+        let mut range = zset.range(start, count, &limits);
+        let elements: Vec<_> = sorted(&model).into_iter().skip(start).take(count).collect();
+        let mut one_by_one = ZSet::new();
+        one_by_one.prepare(elements.len(), &limits);
+        for (member, score) in &elements {
+            one_by_one.insert(member, *score, &limits);
+        }
+        prop_assert_eq!(range.encoding(), one_by_one.encoding());
+        let mut part: Model = elements.into_iter().collect();
+        read_agrees(&range, &part);
+        // Neither feels what happens to the other.
+        for member in model.keys().step_by(3) {
+            prop_assert_eq!(range.insert(member, 7.5, &limits), part.insert(member.clone(), 7.5));
+        }
+        for member in model.keys().step_by(4) {
+            prop_assert_eq!(range.remove(member), part.remove(member));
+        }
+        read_agrees(&range, &part);
+        read_agrees(&zset, &model);
+    }
+
+    #[test]
     fn lexicographic_bounds_agree_with_a_sorted_set(members in prop::collection::btree_set("[ab]{0,6}", 0..400), at in "[ab]{0,6}") {
         let mut zset = ZSet::new();
         for member in &members {

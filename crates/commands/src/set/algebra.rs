@@ -122,18 +122,23 @@ fn sintercard(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     }
     let sources = sources(ctx, args.tail(2).iter().take(count))?;
     let most = if limit == 0 { usize::MAX } else { limit };
-    let common = intersection(&sources_by_size(&sources)).take(most).count();
+    let common = match sources_by_size(&sources)[..] {
+        [only] => only.len().min(most),
+        ref sets => intersection(sets).take(most).count(),
+    };
     ctx.reply.int(common as i64);
     Ok(())
 }
 
-/// The sets from the smallest to the largest; empty if one of them is not there, for then nothing is in all.
+/// The sets from the smallest to the largest, one that is there several times only once; empty if one of them is not there,
+/// for then nothing is in all.
 fn sources_by_size(sources: &Sources) -> SmallVec<[&Set; 4]> {
     let mut sets: SmallVec<[&Set; 4]> = sources.iter().flatten().collect();
     if sets.len() < sources.len() {
         sets.clear();
     }
     sets.sort_by_key(|set| set.len());
+    sets.dedup_by(|set, before| set.is_clone_of(before));
     sets
 }
 
@@ -265,6 +270,9 @@ fn sdiffstore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 fn each_of_difference(sources: &Sources, each: impl FnMut(collections::Element<'_>)) {
     let Some((Some(first), others)) = sources.split_first() else { return };
     let others: SmallVec<[&Set; 4]> = others.iter().flatten().collect();
+    if others.iter().any(|set| set.is_clone_of(first)) {
+        return;
+    }
     let lookups = first.len().saturating_mul(others.len());
     let removals: usize = others.iter().map(|set| set.len()).sum();
     if lookups <= removals.saturating_mul(2) {

@@ -47,13 +47,8 @@ fn zrangestore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let agreed = source.as_ref().is_none_or(|source| !query.is_by_lex() || has_one_score(source));
     if let Some(source) = source {
         let (first, count) = query.part(&source);
-        let limits = ctx.db.limits();
-        result.prepare(count, limits);
-        // Ascending, whatever was asked for: the set is the same, and appending is cheapest.
         let lowest = if query.reverse && count > 0 { first + 1 - count } else { first };
-        for (member, score) in source.iter_from(lowest).take(count) {
-            member.with_bytes(|member| result.insert(member, score, limits));
-        }
+        result = source.range(lowest, count, ctx.db.limits());
     }
     if agreed {
         store(ctx, &args[1], result, "zrangestore");
