@@ -353,15 +353,6 @@ impl Hash {
         }
     }
 
-    /// True if a clone shares nodes with this, so that the next write copies some.
-    pub fn is_shared(&self) -> bool {
-        match &self.0 {
-            Repr::Packed(_) | Repr::PackedTimed(_) => false,
-            Repr::Table(table) => table.is_shared(),
-            Repr::TableTimed(timed) => !timed.is_unique() || timed.table.is_shared(),
-        }
-    }
-
     /// The listpack of a small form, and how many of its elements make a field.
     fn packed_mut(&mut self) -> Option<(&mut Listpack, usize)> {
         match &mut self.0 {

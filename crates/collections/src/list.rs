@@ -273,14 +273,6 @@ impl List {
         }
     }
 
-    /// True if a clone shares nodes with this, so that the next write copies some.
-    pub fn is_shared(&self) -> bool {
-        match &self.0 {
-            Repr::Packed(_) => false,
-            Repr::Nodes(tree) => !tree.is_unique(),
-        }
-    }
-
     fn extend<'a>(&mut self, elements: impl Iterator<Item = &'a [u8]> + Clone, end: End, limits: &Limits) {
         let (mut bytes, mut count) = (0, 0);
         for element in elements.clone() {

@@ -372,14 +372,6 @@ impl Set {
         }
     }
 
-    /// True if a clone shares nodes with this, so that the next write copies some.
-    pub fn is_shared(&self) -> bool {
-        match self.0.form() {
-            Form::Intset(_) | Form::Packed(_) => false,
-            Form::Table(table) => table.is_shared(),
-        }
-    }
-
     /// Adds a member that is no integer to an intset.
     fn leave_intset(&mut self, member: &[u8], limits: &Limits) -> bool {
         let Form::Intset(intset) = self.0.form() else { unreachable!("called for intsets only") };

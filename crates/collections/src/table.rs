@@ -180,11 +180,6 @@ impl Table {
     pub(crate) fn is_clone_of(&self, other: &Table) -> bool {
         Arc::ptr_eq(&self.root, &other.root)
     }
-
-    /// True if a clone shares the root, so that the next write copies a path.
-    pub(crate) fn is_shared(&self) -> bool {
-        !self.root.is_unique() || self.root.is_shared()
-    }
 }
 
 /// Entries of a table in hash order; finds each leaf anew by its place, so it holds no stack.

@@ -295,14 +295,6 @@ impl ZSet {
         }
     }
 
-    /// True if a clone shares nodes with this, so that the next write copies some.
-    pub fn is_shared(&self) -> bool {
-        match &self.0 {
-            Repr::Packed(_) => false,
-            Repr::Large(large) => !large.is_unique(),
-        }
-    }
-
     fn partition_point(&self, before: impl Fn(f64, &[u8]) -> bool) -> usize {
         match &self.0 {
             Repr::Packed(listpack) => packed::pairs(listpack)

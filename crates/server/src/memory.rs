@@ -115,7 +115,7 @@ pub fn keep_large_pieces() {
     let Ok(count) = arenas::narenas::read() else { return };
     for arena in 0..count {
         let name = format!("arena.{arena}.oversize_threshold\0").into_bytes();
-        // An arena that nobody used yet has no such value; it will get the right one.
+        // An arena that nobody used yet has no such value; the configuration that was compiled in gives it the right one.
         name.name().write(usize::MAX).ok();
     }
 }
@@ -132,6 +132,18 @@ pub fn purge() -> Result<(), String> {
         decay.write(0_isize).and_then(|()| decay.write(before)).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+/// Gives free pages back to the system if there are many: before this thread takes as much from an arena of its own.
+pub fn purge_if_much() {
+    const BYTES_MIN: usize = 64 << 20;
+    epoch::advance().ok();
+    if let (Ok(resident), Ok(active)) = (stats::resident::read(), stats::active::read())
+        && resident.saturating_sub(active) >= BYTES_MIN
+    {
+        // What cannot be given back is there for later.
+        purge().ok();
+    }
 }
 
 /// The process's resident set in bytes, from the second number of /proc/self/statm.

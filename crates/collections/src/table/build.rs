@@ -7,7 +7,7 @@ use triomphe::Arc;
 
 use super::Table;
 use super::inner::{Child, Inner, LEVEL_BITS, SLOTS, slot};
-use super::leaf::{ENTRIES_MAX, Leaf};
+use super::leaf::{BLOCK_MAX, ENTRIES_MAX, ENTRIES_MIN, Leaf};
 use crate::Element;
 use crate::hashing::hash_bytes;
 
@@ -15,11 +15,11 @@ use crate::hashing::hash_bytes;
 type Place = u64;
 const NUMBER_BITS: u32 = 32;
 /// Hash bits that places have for whole levels of the directory.
-const USED_BITS_MAX: u32 = (64 - NUMBER_BITS) / LEVEL_BITS * LEVEL_BITS;
+const PLACE_BITS_MAX: u32 = (64 - NUMBER_BITS) / LEVEL_BITS * LEVEL_BITS;
 
 impl Table {
-    /// Of `len` entries, of which `entry` gives key and value by number. It is asked three times for each, in any order, and
-    /// no two keys may be equal.
+    /// Of `len` entries, of which `entry` gives key and value by number. It is asked a few times for each, in any order,
+    /// and no two keys may be equal.
     pub(crate) fn from_distinct<'a, V: AsRef<[u8]>>(len: usize, entry: impl Fn(usize) -> (Element<'a>, V)) -> Table {
         let len = u32::try_from(len).expect("a table counts its entries in 32 bits");
         let leading = |number: u32| entry(number as usize).0.with_bytes(hash_bytes) >> NUMBER_BITS << NUMBER_BITS;
@@ -44,7 +44,7 @@ struct Builder<'e, F> {
 impl<'a, V: AsRef<[u8]>, F: Fn(usize) -> (Element<'a>, V)> Builder<'_, F> {
     /// What holds these entries, which share the leading `used_bits` of their hashes.
     fn child(&mut self, places: &[Place], used_bits: u32) -> Child {
-        if used_bits == USED_BITS_MAX {
+        if used_bits == PLACE_BITS_MAX {
             let (places, late) = places.split_at(places.len().min(ENTRIES_MAX));
             self.late.extend(late.iter().map(number));
             return Child::from_leaf(self.leaf(places));
@@ -75,15 +75,24 @@ impl<'a, V: AsRef<[u8]>, F: Fn(usize) -> (Element<'a>, V)> Builder<'_, F> {
     }
 
     fn leaf_if_small(&self, places: &[Place]) -> Option<Child> {
-        let leaf = (places.len() <= ENTRIES_MAX).then(|| self.leaf(places))?;
+        let is_full =
+            places.len() > ENTRIES_MAX || (places.len() > ENTRIES_MIN && self.entry_bytes(places) > BLOCK_MAX);
+        let leaf = (!is_full).then(|| self.leaf(places))?;
+        // With what stands before the entries it may be after all.
         (!leaf.is_full()).then(|| Child::from_leaf(leaf))
     }
 
+    fn entries(&self, places: &[Place]) -> impl Iterator<Item = (Element<'a>, V)> {
+        places.iter().map(|place| (self.entry)(number(place)))
+    }
+
+    fn entry_bytes(&self, places: &[Place]) -> usize {
+        self.entries(places).map(|(key, value)| Leaf::entry_size(key.len(), value.as_ref().len())).sum()
+    }
+
     fn leaf(&self, places: &[Place]) -> Leaf {
-        let entries = || places.iter().map(|place| (self.entry)(number(place)));
-        let sizes = entries().map(|(key, value)| Leaf::entry_size(key.len(), value.as_ref().len()));
-        let mut leaf = Leaf::with_room(places.len(), sizes.sum());
-        for (key, value) in entries() {
+        let mut leaf = Leaf::with_room(places.len(), self.entry_bytes(places));
+        for (key, value) in self.entries(places) {
             key.with_bytes(|key| leaf.insert(hash_bytes(key), key, value.as_ref(), None));
         }
         leaf

@@ -45,14 +45,6 @@ impl Child {
         }
     }
 
-    pub(super) fn is_shared(&self) -> bool {
-        match self {
-            Child::Leaf { leaf, .. } => !leaf.is_unique(),
-            Child::Inner { inner, .. } => !inner.0.is_unique(),
-            Child::Moved => false,
-        }
-    }
-
     /// The leaf that holds `hash`. To be called on the root.
     #[inline]
     pub(super) fn leaf(&self, hash: u64) -> &Leaf {

@@ -23,9 +23,9 @@ use crate::hashing::hash_bytes;
 /// Entries above which a leaf is split.
 pub(super) const ENTRIES_MAX: usize = 32;
 /// A leaf that is longer than this is split earlier, so that a write moves and a shared leaf copies less.
-const BLOCK_MAX: usize = 8 << 10;
+pub(super) const BLOCK_MAX: usize = 8 << 10;
 /// ... unless it has no more than this many entries.
-const ENTRIES_MIN: usize = 8;
+pub(super) const ENTRIES_MIN: usize = 8;
 /// Leaves are merged when the two have no more entries than this together.
 pub(super) const MERGE_ENTRIES_MAX: usize = 12;
 
@@ -146,12 +146,6 @@ impl Leaf {
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.0.header.count as usize
-    }
-
-    /// True if no clone shares the leaf.
-    #[inline]
-    pub(super) fn is_unique(&self) -> bool {
-        self.0.is_unique()
     }
 
     #[inline]

@@ -18,8 +18,7 @@ fn ones_of_byte(byte: u8) -> u64 {
     u64::from(byte.count_ones())
 }
 
-/// Words that are counted side by side, in columns of their own: so many that they fill the registers of every processor, which
-/// the compiler uses for a loop over them.
+/// Words that are counted side by side, in columns of their own, so that the compiler uses the processor's wide registers.
 const LANES: usize = 4;
 /// One word for each lane.
 type Row = [u64; LANES];
@@ -69,14 +68,16 @@ impl Columns {
 fn whole_ones(bytes: &[u8]) -> u64 {
     let (rows, rest) = bytes.as_chunks::<ROW_BYTES>();
     let (blocks, rows) = rows.as_chunks::<16>();
-    let (mut columns, mut sixteens) = (Columns::default(), 0);
-    for block in blocks {
-        sixteens += ones_of_row(columns.add_sixteen(block));
-    }
-    16 * sixteens
-        + columns.count_ones()
+    let in_blocks = if blocks.is_empty() { 0 } else { ones_of_blocks(blocks) };
+    in_blocks
         + rows.iter().map(|row| ones_of_row(row_of(row))).sum::<u64>()
         + rest.iter().map(|byte| ones_of_byte(*byte)).sum::<u64>()
+}
+
+fn ones_of_blocks(blocks: &[[[u8; ROW_BYTES]; 16]]) -> u64 {
+    let mut columns = Columns::default();
+    let sixteens: u64 = blocks.iter().map(|block| ones_of_row(columns.add_sixteen(block))).sum();
+    16 * sixteens + columns.count_ones()
 }
 
 /// Adds two rows to a digit of each column; returns what is carried to the next digit.

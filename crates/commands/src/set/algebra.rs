@@ -130,8 +130,8 @@ fn sintercard(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// The sets from the smallest to the largest, one that is there several times only once; empty if one of them is not there,
-/// for then nothing is in all.
+/// The sets from the smallest to the largest; of several that are known to be equal and stand side by side then, only one.
+/// Empty if one of them is not there, for then nothing is in all.
 fn sources_by_size(sources: &Sources) -> SmallVec<[&Set; 4]> {
     let mut sets: SmallVec<[&Set; 4]> = sources.iter().flatten().collect();
     if sets.len() < sources.len() {

@@ -51,6 +51,13 @@ impl fmt::Display for ManifestError {
 /// Peers refuse longer lines.
 const LINE_BYTES_MAX: usize = 1024;
 
+/// No server counts as far, and there is room to go on.
+const SEQ_MAX: u64 = 1 << 62;
+
+fn parse_seq(digits: &str) -> Option<u64> {
+    digits.parse().ok().filter(|seq| *seq <= SEQ_MAX)
+}
+
 /// What the name of a file says, `<stem>.<number>.base.rdb`, `….base.aof` or `….incr.aof`: its type and its number. None: it
 /// is none of these.
 pub fn parse_file_name(stem: &str, name: &str) -> Option<(FileType, u64)> {
@@ -60,7 +67,7 @@ pub fn parse_file_name(stem: &str, name: &str) -> Option<(FileType, u64)> {
         "incr.aof" => FileType::Incr,
         _ => return None,
     };
-    let seq = digits.parse::<u64>().ok()?;
+    let seq = parse_seq(digits)?;
     (digits == seq.to_string()).then_some((kind, seq))
 }
 
@@ -151,7 +158,7 @@ fn parse_line(line: &str) -> Result<(FileInfo, FileType), &'static str> {
         match pair[0].to_ascii_lowercase().as_slice() {
             b"file" if value.contains('/') => return Err("a file name must be without a directory"),
             b"file" => name = Some(value.to_owned()),
-            b"seq" => seq = value.parse().ok(),
+            b"seq" => seq = parse_seq(value),
             b"type" => {
                 kind = match value {
                     "b" => Some(FileType::Base),
@@ -197,6 +204,9 @@ mod tests {
         for name in others.into_iter().chain(["f", "f.manifest", "f.1.incr.rdb", "f.1.spare.aof", "f..incr.aof"]) {
             assert_eq!(parse_file_name("f", name), None, "{name}");
         }
+        let last = u64::MAX;
+        assert_eq!(parse_file_name("f", &format!("f.{last}.incr.aof")), None);
+        assert!(Manifest::parse(&format!("file f.{last}.incr.aof seq {last} type i\n")).is_err());
     }
 
     #[test]

@@ -173,6 +173,7 @@ fn build_from_socket(
     mut source: Source,
     options: &LoadOptions,
 ) -> Result<Box<Loaded>, String> {
+    memory::purge_if_much();
     let mut watch = Watch { reporter: None, expired: Vec::new() };
     // How much will come nobody knows; room that is not needed is given back.
     let options = LoadOptions { keys_max: KEYS_BELIEVED_MAX, ..*options };
