@@ -4,7 +4,7 @@ use crate::args::{ArgRange, ArgsBuf};
 use crate::inline::{UnbalancedQuotes, split_inline};
 use crate::large::{Arriving, LARGE_ARG_MIN, LargeArg};
 
-/// Longest line without its end: 64 KiB, for inline requests, counts and lengths.
+/// More bytes than this (64 KiB) without the end of a line are refused: of inline requests, counts and lengths.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Most arguments of a request.
@@ -352,11 +352,11 @@ impl RequestParser {
         Some(number.map(|number| Header::Read { number, next: at + end + LINE_END.len() }))
     }
 
-    /// Where `line` ends. The outer None: not within the limit; the inner: not yet.
+    /// Where `line` ends. The outer None: not yet, and more than the limit is there; the inner: not yet. As with the peers, a
+    /// longer line that is there with its end is none too many.
     fn find_end(&mut self, line: &[u8], mark: u8) -> Option<Option<usize>> {
-        let window = &line[..line.len().min(LINE_BYTES_MAX + 1)];
-        let from = std::mem::take(&mut self.searched).min(window.len());
-        if let Some(end) = memchr::memchr(mark, &window[from..]) {
+        let from = std::mem::take(&mut self.searched).min(line.len());
+        if let Some(end) = memchr::memchr(mark, &line[from..]) {
             return Some(Some(from + end));
         }
         if line.len() > LINE_BYTES_MAX {

@@ -271,7 +271,15 @@ impl<'a> Query<'a> {
             let first = if self.reverse { zset.len() - 1 - ranks.start } else { ranks.start };
             return (first, ranks.len());
         }
-        let offset = usize::try_from(self.offset).unwrap_or(usize::MAX);
+        let offset = match usize::try_from(self.offset) {
+            Ok(offset) => offset,
+            // The peers count from the end then, but not in the compact form.
+            Err(_) if zset.encoding() == "listpack" => return (0, 0),
+            Err(_) => match ranks.len().checked_sub(self.offset.unsigned_abs() as usize) {
+                Some(offset) => offset,
+                None => return (0, 0),
+            },
+        };
         let Some(left) = ranks.len().checked_sub(offset).filter(|left| *left > 0) else { return (0, 0) };
         let count = usize::try_from(self.limit).map_or(left, |limit| left.min(limit));
         let first = if self.reverse { ranks.end - 1 - offset } else { ranks.start + offset };

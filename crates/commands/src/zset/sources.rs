@@ -162,7 +162,7 @@ impl Sources {
                     }
                     let others = later.iter().filter_map(|source| source.score(member));
                     let score = others.fold(score, |total, score| aggregate.combine(total, score));
-                    result.insert(member, score, limits);
+                    add(&mut result, member, score, limits);
                 });
             }
         }
@@ -183,7 +183,7 @@ impl Sources {
         totals.sort_unstable_by(|(a, x), (b, y)| x.total_cmp(y).then_with(|| a.cmp(b)));
         let mut result = ZSet::new();
         for (member, total) in totals {
-            result.insert(&member, total, limits);
+            add(&mut result, &member, total, limits);
         }
         result
     }
@@ -191,8 +191,8 @@ impl Sources {
     /// The members that are in all inputs.
     pub(super) fn intersection(mut self, aggregate: Aggregate, limits: &Limits) -> ZSet {
         self.sort_by_size();
+        let Some((smallest, others)) = self.list.split_first() else { return ZSet::new() };
         let mut result = ZSet::new();
-        let Some((smallest, others)) = self.list.split_first() else { return result };
         for (member, score) in smallest.iter() {
             member.with_bytes(|member| {
                 // Unlike in a union, a product that is no number makes the sum 0, as with the peers.
@@ -200,7 +200,7 @@ impl Sources {
                     .iter()
                     .try_fold(score, |total, source| Some(aggregate.combine(total, source.product(member)?)));
                 if let Some(total) = total {
-                    result.insert(member, total, limits);
+                    add(&mut result, member, total, limits);
                 }
             });
         }
@@ -229,23 +229,44 @@ impl Sources {
             for (member, _) in others.iter().flat_map(Source::iter) {
                 member.with_bytes(|member| rest.remove(member));
             }
-            // What has become small is built anew, so that it gets the compact form.
-            let small = rest.len() <= limits.zset_max_listpack_entries;
-            return if small { collect(rest.iter(), limits) } else { rest };
+            return rest;
         }
         let in_none = |(member, _): &(Element<'_>, f64)| {
             member.with_bytes(|member| !others.iter().any(|source| source.contains(member)))
         };
-        collect(first.iter().filter(in_none), limits)
+        add_all(first.iter().filter(in_none), limits)
     }
 }
 
-fn collect<'z>(elements: impl Iterator<Item = (Element<'z>, f64)>, limits: &Limits) -> ZSet {
+/// What is stored gets the compact form if it is small enough, as with the peers.
+pub(super) fn settle(result: ZSet, limits: &Limits) -> ZSet {
+    let fits = result.encoding() != "listpack"
+        && result.len() <= limits.zset_max_listpack_entries
+        && result.iter().all(|(member, _)| member.len() <= limits.zset_max_listpack_value);
+    if !fits {
+        return result;
+    }
+    let mut packed = ZSet::new();
+    for (member, score) in result.iter() {
+        member.with_bytes(|member| packed.insert(member, score, limits));
+    }
+    packed
+}
+
+fn add_all<'z>(elements: impl Iterator<Item = (Element<'z>, f64)>, limits: &Limits) -> ZSet {
     let mut result = ZSet::new();
     for (member, score) in elements {
-        member.with_bytes(|member| result.insert(member, score, limits));
+        member.with_bytes(|member| add(&mut result, member, score, limits));
     }
     result
+}
+
+/// Adds to a result. The compact form would lose the sign of a zero, which replies show.
+fn add(result: &mut ZSet, member: &[u8], score: f64, limits: &Limits) {
+    if score == 0.0 && score.is_sign_negative() {
+        result.prepare(usize::MAX, limits);
+    }
+    result.insert(member, score, limits);
 }
 
 #[cfg(test)]

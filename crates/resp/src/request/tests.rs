@@ -137,6 +137,16 @@ fn refusals_are_worded_as_real_servers_word_them() {
 }
 
 #[test]
+fn a_line_above_the_limit_is_taken_if_its_end_is_there() {
+    let long = "x".repeat(66_000);
+    let line = format!("ECHO {long}\r\n");
+    assert_eq!(requests(line.as_bytes()), [["ECHO", &long]]);
+    let limits = ParseLimits::default();
+    assert_eq!(feed(line.as_bytes(), &[65_536], &limits), whole(line.as_bytes()));
+    assert_eq!(feed(line.as_bytes(), &[65_537], &limits).error, Some(ProtocolError::TooBigInlineRequest));
+}
+
+#[test]
 fn a_client_that_is_not_authenticated_may_send_little() {
     let limits = ParseLimits { unauthenticated: true, ..ParseLimits::default() };
     assert_eq!(refusal(b"*11\r\n", &limits), "unauthenticated multibulk length");
