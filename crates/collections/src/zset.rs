@@ -126,6 +126,21 @@ impl ZSet {
         }
     }
 
+    /// Gives what has become small enough the compact form, which loses the sign of zeros.
+    pub fn compact(&mut self, limits: &Limits) {
+        if matches!(self.0, Repr::Large(_))
+            && self.len() <= limits.zset_max_listpack_entries
+            && self.iter().all(|(member, _)| member.len() <= limits.zset_max_listpack_value)
+        {
+            let mut compact = ZSet::new();
+            for (member, score) in self.iter() {
+                // Whose limits are beyond what a listpack holds gets the large form back.
+                member.with_bytes(|member| compact.insert(member, score, limits));
+            }
+            *self = compact;
+        }
+    }
+
     /// Adds a member or gives it another score; returns the old one. `score` must not be NaN.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &Limits) -> Option<f64> {
         assert!(!score.is_nan(), "commands refuse NaN");

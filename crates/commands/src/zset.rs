@@ -92,7 +92,8 @@ fn has_one_score(zset: &ZSet) -> bool {
 }
 
 /// Stores a result, or deletes the destination if there is none, and replies its size.
-pub(crate) fn store(ctx: &mut Context<'_>, destination: &[u8], result: ZSet, name: &'static str) {
+pub(crate) fn store(ctx: &mut Context<'_>, destination: &[u8], mut result: ZSet, name: &'static str) {
+    result.compact(ctx.db.limits());
     let len = result.len();
     if len == 0 {
         ctx.db.discard(destination, DEL_EVENT);

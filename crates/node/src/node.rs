@@ -71,9 +71,9 @@ pub struct Node {
     /// Who waits in WAIT.
     pub(crate) waits: Vec<ConnId>,
     pub(crate) outputs: VecDeque<Output>,
-    /// The requests being run; one buffer serves all connections.
-    /// None: a connection's requests run, and have it.
+    /// Requests parsed ahead; one buffer serves all connections. None: it is in use, or nobody has sent anything yet.
     pub(crate) ahead: Option<Box<Ahead>>,
+    /// For the look at the inputs of several connections.
     pub(crate) glance: Glance,
     /// The command that runs, while one runs.
     pub(crate) running: Option<CommandId>,

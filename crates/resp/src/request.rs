@@ -392,8 +392,8 @@ fn short_header(input: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
     }
 }
 
-/// A line of at most ten digits, read in one go. Anything else is left to
-/// the careful way. Returns the number and the bytes taken with the line end.
+/// A line of at most ten digits, read in one go. Anything else is left to the careful way. Returns the number and the
+/// bytes taken with the line end.
 fn short_number(line: &[u8]) -> Option<(i64, usize)> {
     let mut number = 0;
     for (i, &byte) in line.iter().take(11).enumerate() {

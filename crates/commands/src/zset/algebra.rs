@@ -9,7 +9,7 @@ use crate::flags::{Categories, Flags};
 use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
 
-use super::sources::{Aggregate, Sources, settle};
+use super::sources::{Aggregate, Sources};
 use super::{reply_members, store};
 
 /// Returns the members of all of several sorted sets.
@@ -43,7 +43,7 @@ pub(super) const ZUNIONSTORE: DataRow = Row {
 };
 fn zunionstore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let request = Request::parse(ctx, args, 2, Form { weights: true, scores: false, limit: false }, "zunionstore")?;
-    let result = settle(request.sources.union(request.aggregate, ctx.db.limits()), ctx.db.limits());
+    let result = request.sources.union(request.aggregate, ctx.db.limits());
     store(ctx, &args[1], result, "zunionstore");
     Ok(())
 }
@@ -79,7 +79,7 @@ pub(super) const ZINTERSTORE: DataRow = Row {
 };
 fn zinterstore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let request = Request::parse(ctx, args, 2, Form { weights: true, scores: false, limit: false }, "zinterstore")?;
-    let result = settle(request.sources.intersection(request.aggregate, ctx.db.limits()), ctx.db.limits());
+    let result = request.sources.intersection(request.aggregate, ctx.db.limits());
     store(ctx, &args[1], result, "zinterstore");
     Ok(())
 }
@@ -145,7 +145,7 @@ pub(super) const ZDIFFSTORE: DataRow = Row {
 };
 fn zdiffstore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let request = Request::parse(ctx, args, 2, Form { weights: false, scores: false, limit: false }, "zdiffstore")?;
-    let result = settle(request.sources.difference(ctx.db.limits()), ctx.db.limits());
+    let result = request.sources.difference(ctx.db.limits());
     store(ctx, &args[1], result, "zdiffstore");
     Ok(())
 }

@@ -238,21 +238,6 @@ impl Sources {
     }
 }
 
-/// What is stored gets the compact form if it is small enough, as with the peers.
-pub(super) fn settle(result: ZSet, limits: &Limits) -> ZSet {
-    let fits = result.encoding() != "listpack"
-        && result.len() <= limits.zset_max_listpack_entries
-        && result.iter().all(|(member, _)| member.len() <= limits.zset_max_listpack_value);
-    if !fits {
-        return result;
-    }
-    let mut packed = ZSet::new();
-    for (member, score) in result.iter() {
-        member.with_bytes(|member| packed.insert(member, score, limits));
-    }
-    packed
-}
-
 fn add_all<'z>(elements: impl Iterator<Item = (Element<'z>, f64)>, limits: &Limits) -> ZSet {
     let mut result = ZSet::new();
     for (member, score) in elements {
