@@ -13,6 +13,7 @@ use crate::files::path_of;
 use crate::host::{Listeners, ServerHost};
 use crate::jobs::{self, aof::AofFiles};
 use crate::logger::Logger;
+use crate::ring::Ring;
 use crate::shell::Shell;
 use crate::signals::Signals;
 use crate::sockets::Listener;
@@ -131,7 +132,8 @@ fn serve(
     node.note_old_files(manifest, last_base, last_incr);
     node.note_old_spares(jobs::aof_load::old_spares(&aof));
     let failed = |error: std::io::Error| format!("Can't set up the event loop: {}", reason(&error));
-    let mut shell = Shell::new(node, signals, listeners, aof).map_err(failed)?;
+    let ring = if node.config().io_uring { open_ring(&node) } else { None };
+    let mut shell = Shell::new(node, signals, listeners, aof, ring).map_err(failed)?;
     shell.node().begin_turn(clock::now(), clock::unix_ms());
     match (found, std::fs::metadata(&data)) {
         (Some(found), _) => shell.start_loading_aof(found),
@@ -141,6 +143,20 @@ fn serve(
         (None, Err(error)) => return Err(format!("Can't read {}: {}", data.display(), reason(&error))),
     }
     shell.run().map_err(failed)
+}
+
+/// The way to sockets that costs least, where the system has it.
+fn open_ring(node: &Node) -> Option<Ring> {
+    match Ring::new() {
+        Ok(ring) => Some(ring),
+        Err(error) => {
+            node.log_notice(&format!(
+                "Sockets are served through epoll, since io_uring can't be used: {}",
+                reason(&error)
+            ));
+            None
+        }
+    }
 }
 
 /// Removes what killed servers left unfinished wherever files are replaced.
