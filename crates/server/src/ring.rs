@@ -81,12 +81,17 @@ pub struct Ring {
 impl Ring {
     /// An empty one, to be used by this thread alone; an error where the system has or allows none.
     pub fn new() -> io::Result<Ring> {
+        Ring::with_sizes(SUBMIT_MAX, COMPLETIONS)
+    }
+
+    /// One with room for so many requests and completions.
+    fn with_sizes(requests: u32, completions: u32) -> io::Result<Ring> {
         let queues = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
-            .setup_cqsize(COMPLETIONS)
+            .setup_cqsize(completions)
             .dontfork()
-            .build(SUBMIT_MAX)?;
+            .build(requests)?;
         let params = queues.params();
         if !params.is_feature_nodrop() || !params.is_feature_ext_arg() {
             return Err(ErrorKind::Unsupported.into());
@@ -166,7 +171,9 @@ impl Ring {
         let args = SubmitArgs::new().timespec(&limit);
         let (wanted, args) = match gather {
             _ if known || timeout.is_zero() => (0, args),
-            Some(wanted) if self.gathers => (wanted.count, args.min_wait_usec(wanted.span.as_micros() as u32)),
+            Some(wanted) if self.gathers => {
+                (wanted.count, args.min_wait_usec(wanted.span.min(timeout).as_micros() as u32))
+            }
             _ => (1, args),
         };
         // SAFETY: the argument is of the kind that the flag says, and lives until the call returns; what is handed
@@ -271,4 +278,188 @@ impl Watched {
 /// Whether the same call can succeed in a moment: interrupted, or completions are to be taken first.
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::{Change, Ring, SENDS_MAX, Wanted};
+
+    /// Longer than any of this takes on a machine that does other work too.
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn ring() -> Ring {
+        Ring::new().expect("a system with io_uring; without it the server uses epoll, and this can't be tested")
+    }
+
+    fn pair() -> (UnixStream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().expect("two ends");
+        ours.set_nonblocking(true).expect("no waiting");
+        (ours, theirs)
+    }
+
+    /// The tokens that have become readable by the end of a wait.
+    fn readable(ring: &mut Ring, timeout: Duration, gather: Option<Wanted>) -> Vec<usize> {
+        ring.wait(timeout, gather).expect("a wait");
+        let mut changes = Vec::new();
+        ring.take_changes(&mut changes);
+        let is_readable = |change: &&Change| change.bits & libc::EPOLLIN as u32 != 0;
+        changes.iter().filter(is_readable).map(|change| change.token).collect()
+    }
+
+    /// Watches sockets under tokens from 0 on, and takes what they are ready for at first: to be written to.
+    fn watch(ring: &mut Ring, sockets: &[UnixStream]) {
+        for (token, socket) in sockets.iter().enumerate() {
+            ring.watch(token, socket.as_raw_fd()).expect("it is watched");
+        }
+        assert_eq!(readable(ring, LONG, None), [0; 0]);
+    }
+
+    #[test]
+    fn a_socket_is_told_of_once_for_each_time_something_comes() {
+        let (mut ring, (mut ours, mut theirs)) = (ring(), pair());
+        watch(&mut ring, std::slice::from_ref(&ours));
+        for _ in 0..3 {
+            theirs.write_all(b"PING").expect("room");
+            assert_eq!(readable(&mut ring, LONG, None), [0]);
+            assert_eq!(readable(&mut ring, Duration::ZERO, None), [0; 0], "what was told is not told again");
+            assert_eq!(ours.read(&mut [0; 16]).expect("it is there"), 4);
+        }
+        drop(theirs);
+        ring.wait(LONG, None).expect("a wait");
+        let mut changes = Vec::new();
+        ring.take_changes(&mut changes);
+        assert_ne!(changes[0].bits & libc::EPOLLHUP as u32, 0, "{changes:?}");
+    }
+
+    #[test]
+    fn what_is_not_watched_any_more_is_not_told_of_and_its_token_is_free() {
+        let mut ring = ring();
+        let (sockets, mut theirs): (Vec<_>, Vec<_>) = (0..2).map(|_| pair()).unzip();
+        watch(&mut ring, &sockets);
+        theirs[0].write_all(b"x").expect("room");
+        ring.unwatch(0).expect("it was watched");
+        ring.unwatch(0).expect("nothing is left to do");
+        assert_eq!(readable(&mut ring, Duration::ZERO, None), [0; 0]);
+        let (other, mut far) = pair();
+        ring.watch(0, other.as_raw_fd()).expect("the token is free");
+        theirs[0].write_all(b"y").expect("room");
+        assert_eq!(readable(&mut ring, LONG, None), [0; 0], "room to write, and nothing of the socket before");
+        far.write_all(b"z").expect("room");
+        assert_eq!(readable(&mut ring, LONG, None), [0]);
+    }
+
+    #[test]
+    fn a_socket_that_is_not_watched_any_more_can_be_closed() {
+        let (mut ring, (ours, mut theirs)) = (ring(), pair());
+        watch(&mut ring, std::slice::from_ref(&ours));
+        ring.unwatch(0).expect("it was watched");
+        drop(ours);
+        ring.wait(Duration::ZERO, None).expect("a wait");
+        assert_eq!(theirs.read(&mut [0; 16]).expect("the end"), 0);
+    }
+
+    #[test]
+    fn more_sockets_than_the_queue_holds_are_watched() {
+        let mut ring = ring();
+        let (ours, mut theirs) = pair();
+        let copies: Vec<UnixStream> =
+            (0..super::SUBMIT_MAX as usize + 10).map(|_| ours.try_clone().expect("a descriptor")).collect();
+        watch(&mut ring, &copies);
+        theirs.write_all(b"x").expect("room");
+        let mut told = Vec::new();
+        while told.len() < copies.len() {
+            told.extend(readable(&mut ring, LONG, None));
+        }
+        told.sort_unstable();
+        assert_eq!(told, (0..copies.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn sockets_are_told_of_where_completions_have_no_room_either() {
+        let mut ring = Ring::with_sizes(4, 8).expect("a system with io_uring");
+        let (ours, mut theirs) = pair();
+        let copies: Vec<UnixStream> = (0..100).map(|_| ours.try_clone().expect("a descriptor")).collect();
+        for (token, socket) in copies.iter().enumerate() {
+            ring.watch(token, socket.as_raw_fd()).expect("it is watched");
+        }
+        for _ in 0..3 {
+            theirs.write_all(b"x").expect("room");
+            let mut told = std::collections::BTreeSet::new();
+            while told.len() < copies.len() {
+                told.extend(readable(&mut ring, LONG, None));
+            }
+        }
+    }
+
+    /// A descriptor that is readable after a time.
+    fn timer(after: Duration) -> OwnedFd {
+        let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let value = libc::timespec { tv_nsec: after.subsec_nanos().into(), ..zero };
+        let setting = libc::itimerspec { it_interval: zero, it_value: value };
+        // SAFETY: the setting lives until the call returns, and the descriptor is new and nobody else's.
+        unsafe {
+            let fd = libc::timerfd_create(libc::CLOCK_MONOTONIC, 0);
+            assert_eq!(libc::timerfd_settime(fd, 0, &raw const setting, std::ptr::null_mut()), 0);
+            OwnedFd::from_raw_fd(fd)
+        }
+    }
+
+    #[test]
+    fn a_wait_gathers_what_comes_in_time_and_no_longer() {
+        let mut ring = ring();
+        let timers = [1, 20, 40, 400].map(|ms| timer(Duration::from_millis(ms)));
+        for (token, timer) in timers.iter().enumerate() {
+            ring.watch(token, timer.as_raw_fd()).expect("it is watched");
+        }
+        let wanted = |count, span| Some(Wanted { count, span });
+        assert_eq!(readable(&mut ring, LONG, wanted(3, LONG)), [0, 1, 2]);
+        assert_eq!(readable(&mut ring, LONG, wanted(9, Duration::from_millis(1))), [3], "one is enough then");
+    }
+
+    #[test]
+    fn a_wait_ends_with_its_time() {
+        assert_eq!(readable(&mut ring(), Duration::from_millis(5), None), [0; 0]);
+    }
+
+    #[test]
+    fn pieces_go_out_together_and_each_has_a_result_of_its_own() {
+        let mut ring = ring();
+        let (sockets, mut theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| pair()).unzip();
+        watch(&mut ring, &sockets);
+        // The first has no room, and nobody reads from the second any more.
+        while (&sockets[0]).write(&[0; 4096]).is_ok() {}
+        theirs[1].shutdown(std::net::Shutdown::Both).expect("it is open");
+        theirs[2].write_all(b"meanwhile").expect("room");
+        let pieces: Vec<_> = sockets.iter().map(|socket| (socket.as_raw_fd(), &b"+OK\r\n"[..])).collect();
+        let mut sent = [0; SENDS_MAX];
+        ring.send_together(&pieces, &mut sent).expect("they are sent");
+        assert_eq!(sent[..3], [-libc::EAGAIN, -libc::EPIPE, 5]);
+        let mut came = [0; 16];
+        assert_eq!(theirs[2].read(&mut came).expect("it is there"), 5);
+        assert_eq!(came[..5], *b"+OK\r\n");
+        assert!(readable(&mut ring, LONG, None).contains(&2), "what came meanwhile is told");
+    }
+
+    #[test]
+    fn as_many_pieces_as_fit_are_sent_time_and_again() {
+        let mut ring = ring();
+        let (sockets, mut theirs): (Vec<_>, Vec<_>) = (0..SENDS_MAX).map(|_| pair()).unzip();
+        let texts: Vec<String> = (0..SENDS_MAX).map(|at| format!("reply {at}")).collect();
+        let pieces: Vec<_> =
+            sockets.iter().zip(&texts).map(|(socket, text)| (socket.as_raw_fd(), text.as_bytes())).collect();
+        for _ in 0..3 * super::SUBMIT_MAX as usize / SENDS_MAX {
+            let mut sent = [0; SENDS_MAX];
+            ring.send_together(&pieces, &mut sent).expect("they are sent");
+            for ((socket, text), sent) in theirs.iter_mut().zip(&texts).zip(sent) {
+                let mut came = vec![0; text.len()];
+                socket.read_exact(&mut came).expect("it is there");
+                assert_eq!((came.as_slice(), sent), (text.as_bytes(), text.len() as i32));
+            }
+        }
+    }
 }

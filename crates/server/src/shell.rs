@@ -405,27 +405,25 @@ impl Shell {
         let Shell { connections, node, poller, together, .. } = self;
         let Some(ring) = poller.ring() else { return Ok(()) };
         let mut pieces: SmallVec<[(RawFd, &[u8]); SENDS_MAX]> = SmallVec::new();
-        for conn in &*together {
-            if let Some(Some(socket)) = connections.get(conn.slot as usize) {
+        together.retain(|conn| match connections.get(conn.slot as usize) {
+            Some(Some(socket)) if socket.conn == *conn => {
                 pieces.push((socket.connection.as_raw_fd(), node.short_reply(*conn)));
+                true
             }
-        }
+            _ => false,
+        });
         let mut sent = [0; SENDS_MAX];
         ring.send_together(&pieces, &mut sent)?;
         drop(pieces);
         let mut together = std::mem::take(&mut self.together);
         for (conn, result) in together.drain(..).zip(sent) {
-            let outcome = match u32::try_from(result) {
-                Ok(count) => Ok(self.node.short_reply_sent(conn, count as usize)),
-                Err(_) => Err(io::Error::from_raw_os_error(-result)),
-            };
-            // Interrupted, or something that the way for one socket knows how to name.
-            match outcome {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.note_written(conn, Ok(Rest::Held));
+            match u32::try_from(result) {
+                Ok(count) => {
+                    let rest = self.node.short_reply_sent(conn, count as usize);
+                    self.note_written(conn, Ok(rest));
                 }
+                // No room, interrupted, or gone: what that means is decided in one place.
                 Err(_) => self.write(conn),
-                outcome => self.note_written(conn, outcome),
             }
         }
         self.together = together;

@@ -122,7 +122,10 @@ fn serve(
     remove_abandoned(&aof, file.as_deref(), &logger);
     let (manifest, last_base, last_incr) = jobs::aof_load::survey(&aof);
     let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };
-    let host = ServerHost::new(logger, supervisor, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
+    let ring = if config.io_uring { open_ring(&logger) } else { None };
+    let multiplexing = if ring.is_some() { "io_uring" } else { "epoll" };
+    let listening = Rc::clone(&listeners);
+    let host = ServerHost::new(logger, supervisor, listening, multiplexing, config.clone(), file, Arc::clone(&aof));
     let data = path_of(&config.dbfilename).to_owned();
     host.log(LogLevel::Notice, &format!("Server initialized, port {}", config.port));
     let [first, second, _] = seeds();
@@ -132,7 +135,6 @@ fn serve(
     node.note_old_files(manifest, last_base, last_incr);
     node.note_old_spares(jobs::aof_load::old_spares(&aof));
     let failed = |error: std::io::Error| format!("Can't set up the event loop: {}", reason(&error));
-    let ring = if node.config().io_uring { open_ring(&node) } else { None };
     let mut shell = Shell::new(node, signals, listeners, aof, ring).map_err(failed)?;
     shell.node().begin_turn(clock::now(), clock::unix_ms());
     match (found, std::fs::metadata(&data)) {
@@ -146,14 +148,15 @@ fn serve(
 }
 
 /// The way to sockets that costs least, where the system has it.
-fn open_ring(node: &Node) -> Option<Ring> {
+fn open_ring(logger: &Logger) -> Option<Ring> {
     match Ring::new() {
         Ok(ring) => Some(ring),
         Err(error) => {
-            node.log_notice(&format!(
-                "Sockets are served through epoll, since io_uring can't be used: {}",
-                reason(&error)
-            ));
+            let why = reason(&error);
+            logger.log(
+                LogLevel::Notice,
+                &format!("Sockets are served through epoll, since io_uring can't be used: {why}"),
+            );
             None
         }
     }
