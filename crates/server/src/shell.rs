@@ -50,6 +50,8 @@ pub struct Shell {
     listeners: SharedListeners,
     connections: Vec<Option<Socket>>,
     link: Option<Link>,
+    /// How many turns there were, the present one included.
+    turn: u64,
     /// Connections that may have more to read than one turn took.
     unread: Vec<ConnId>,
     /// Those with more to get than a turn's share, and room for it.
@@ -81,6 +83,8 @@ struct Socket {
     full: bool,
     /// It stands among those that go on with the next turn.
     unsent: bool,
+    /// In which turn something was read from it last.
+    read_in: u64,
     /// See [`Gather::note_sender`].
     sent_in: u32,
 }
@@ -107,6 +111,7 @@ impl Shell {
             listeners,
             connections: Vec::new(),
             link: None,
+            turn: 0,
             unread: Vec::new(),
             unsent: Vec::new(),
             together: Vec::new(),
@@ -165,6 +170,7 @@ impl Shell {
             self.poller.wait(self.timeout(asleep), gather, &mut ready)?;
             let now = clock::now();
             self.gather.note_turn(std::mem::replace(&mut woken, now), asleep, now);
+            self.turn += 1;
             self.node.begin_turn(now, clock::unix_ms());
             // Before the events: what these leave unread waits for the next turn, when its replies are written.
             self.continue_unread();
@@ -300,7 +306,8 @@ impl Shell {
                 if self.connections.len() <= slot {
                     self.connections.resize_with(slot + 1, || None);
                 }
-                let fresh = Socket { conn, connection, ended: false, full: false, unsent: false, sent_in: 0 };
+                let fresh =
+                    Socket { conn, connection, ended: false, full: false, unsent: false, read_in: 0, sent_in: 0 };
                 self.connections[slot] = Some(fresh);
             }
         }
@@ -330,7 +337,7 @@ impl Shell {
         if !self.reads.has_room() {
             self.handle_reads();
         }
-        let Shell { connections, reads, gather, .. } = self;
+        let Shell { connections, reads, gather, turn, .. } = self;
         let Some(Some(socket)) = connections.get_mut(conn.slot as usize) else { return };
         if socket.conn != conn {
             return;
@@ -339,9 +346,8 @@ impl Shell {
         let space = reads.space();
         let (length, outcome) = (space.len(), socket.connection.read(space));
         match outcome {
-            Ok(0) if self.node.input_ended(conn) => self.lost(conn),
-            Ok(0) => {}
-            Ok(count) => {
+            Ok(count @ 1..) => {
+                socket.read_in = *turn;
                 if socket.ended || count == length {
                     self.unread.push(conn);
                 }
@@ -349,17 +355,17 @@ impl Shell {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => self.unread.push(conn),
-            Err(_) => self.lost(conn),
+            // It ends, but what it sent in this turn has not run yet, or the reply has not gone out.
+            _ if socket.read_in == *turn => self.unread.push(conn),
+            Ok(_) if !self.node.input_ended(conn) => {}
+            _ => self.lost(conn),
         }
     }
 
     /// Hands over what was read, in the order in which it was.
     fn handle_reads(&mut self) {
         let Shell { node, reads, .. } = self;
-        node.look_ahead(reads.inputs());
-        for (conn, bytes) in reads.inputs() {
-            node.handle_input(conn, bytes);
-        }
+        node.handle_inputs(reads.inputs());
         reads.clear();
     }
 
