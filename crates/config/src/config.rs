@@ -99,6 +99,8 @@ settings! {
     socket_mark_id: u32 = 0,
     tcp_backlog: u32 = 511,
     tcp_keepalive: u64 = 300,
+    io_uring: bool = true,
+    io_gather_usec: u32 = 100,
     timeout: u64 = 0,
     protected_mode: bool = true,
     maxclients: u32 = 10_000,

@@ -6,8 +6,6 @@ use keyspace::{Approach, Keyspace, ValueRef};
 use resp::{Args, ArgsBuf, ParseLimits, Parsed, ProtocolError, RequestParser};
 use smallvec::SmallVec;
 
-use crate::client::ConnId;
-use crate::node::Node;
 use crate::table::{CommandId, CommandTable};
 
 /// Requests parsed ahead at most.
@@ -18,9 +16,6 @@ const ARGUMENTS_MAX: usize = 4096;
 
 /// Keys fetched ahead at most: what one command names of them may be any number.
 const KEYS_MAX: usize = 64;
-
-/// An input longer than this is no single small request: its own requests are parsed ahead when its turn comes.
-const SINGLE_BYTES_MAX: usize = 1024;
 
 /// Steps taken at most towards an element: enough for millions in one collection.
 const STEPS_MAX: usize = 6;
@@ -34,16 +29,7 @@ pub(crate) struct Ahead {
     hashes: Vec<u64>,
 }
 
-/// For a look at the inputs of several connections.
-#[derive(Default)]
-pub(crate) struct Glance {
-    parser: RequestParser,
-    args: ArgsBuf,
-    /// What was fetched: the database and the hash of each key.
-    hashes: Vec<(usize, u64)>,
-}
-
-/// One of them.
+/// One of the requests.
 #[derive(Default)]
 struct Request {
     args: ArgsBuf,
@@ -233,38 +219,6 @@ impl Ahead {
     }
 }
 
-impl Node {
-    /// Tells what [`Node::handle_input`] will get next from several connections, so that the keys which they name are on
-    /// their way from memory while the first of them runs.
-    pub fn look_ahead<'a>(&mut self, inputs: impl ExactSizeIterator<Item = (ConnId, &'a [u8])>) {
-        if inputs.len() < 2 {
-            return; // A single one would be waited for at once.
-        }
-        let Node { glance, clients, table, keyspace, config, .. } = self;
-        let limits = ParseLimits { bulk_max: config.proto_max_bulk_len, unauthenticated: false };
-        glance.hashes.clear();
-        for (conn, bytes) in inputs {
-            let Some(client) = clients.get(conn) else { continue };
-            if bytes.len() > SINGLE_BYTES_MAX || !client.inbox.is_empty() || glance.hashes.len() >= KEYS_MAX {
-                continue;
-            }
-            let Glance { parser, args, hashes } = glance;
-            let Ok(Parsed::Complete { .. }) = parser.parse(bytes, args, &limits) else {
-                parser.restart();
-                continue;
-            };
-            let args = args.view(bytes);
-            let keys = table.find_present(&args).and_then(|id| table.get(id).keys);
-            if let Some(key) = keys.and_then(|keys| args.get(keys.first)) {
-                hashes.push((client.db, keyspace.prefetch(client.db, key)));
-            }
-        }
-        for (db, hash) in &glance.hashes {
-            keyspace.prefetch_entry(*db, *hash);
-        }
-    }
-}
-
 /// Keys at fixed places: what most commands have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyRange {
@@ -275,6 +229,11 @@ pub(crate) struct KeyRange {
 }
 
 impl KeyRange {
+    /// Which argument is the first key.
+    pub(crate) fn first(&self) -> usize {
+        self.first
+    }
+
     /// The first such keys of a command.
     pub(crate) fn of(meta: &Meta) -> Option<KeyRange> {
         let spec = meta.keys.first()?;

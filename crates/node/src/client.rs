@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use base::Time;
 use resp::{Outbox, OwnedArgs, Protocol, RequestParser};
 
+use crate::stats::Stats;
 use crate::table::CommandId;
 
 /// Names a connection. The slot is reused after it closed, the id never is.
@@ -199,6 +200,13 @@ pub struct Client {
 pub(crate) const REPLIES_FREE: usize = 16 * 1024;
 
 impl Client {
+    /// So many bytes of its outbox went out with one write.
+    pub(crate) fn count_written(&mut self, bytes: usize, stats: &mut Stats) {
+        self.outbox.advance(bytes);
+        self.bytes_out += bytes as u64;
+        stats.count_written(bytes);
+    }
+
     /// The memory of replies that were not taken yet, as limits and CLIENT LIST count it, in bytes.
     #[inline]
     pub(crate) fn untaken_bytes(&self) -> usize {

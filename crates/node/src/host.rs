@@ -63,6 +63,8 @@ pub struct ProcessFacts {
     pub os: String,
     /// The port in use, 0 if none.
     pub tcp_port: u16,
+    /// What tells it of sockets that are ready.
+    pub multiplexing: &'static str,
     /// Who restarts the program: `no`, `systemd`, `upstart`.
     pub supervised: String,
     /// What is listened on, as `name=tcp,bind=…,port=…`.

@@ -26,11 +26,8 @@ enum Ran {
 impl Node {
     /// Bytes arrived on a connection. Runs every whole request among them, in order.
     pub fn handle_input(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.count_received(conn, bytes.len());
         let Some(client) = self.clients.get_mut(conn) else { return };
-        client.bytes_in += bytes.len() as u64;
-        client.active_at = self.now;
-        self.stats.net_input_bytes += bytes.len() as u64;
-        self.stats.reads += 1;
         let bytes = &bytes[client.parser.receive(bytes)..];
         if client.parser.is_receiving() {
             // All of it was for a long argument, of which there is more to come.
@@ -44,6 +41,20 @@ impl Node {
             client.inbox.extend_from_slice(bytes);
             self.resume(conn);
         }
+        self.check_received(conn);
+    }
+
+    /// So many bytes arrived on a connection.
+    pub(crate) fn count_received(&mut self, conn: ConnId, bytes: usize) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        client.bytes_in += bytes as u64;
+        client.active_at = self.now;
+        self.stats.net_input_bytes += bytes as u64;
+        self.stats.reads += 1;
+    }
+
+    /// What arrived on a connection has run, as far as it can now: is what waits within the limits?
+    pub(crate) fn check_received(&mut self, conn: ConnId) {
         self.check_query_buffer(conn);
         self.count_client_memory(conn);
         self.evict_clients();
@@ -145,13 +156,13 @@ impl Node {
     }
 
     /// What the connection may send now.
-    fn parse_limits(&self, conn: ConnId) -> ParseLimits {
+    pub(crate) fn parse_limits(&self, conn: ConnId) -> ParseLimits {
         let unauthenticated = !self.clients[conn].authenticated && self.config.needs_password();
         ParseLimits { bulk_max: self.config.proto_max_bulk_len, unauthenticated }
     }
 
     /// Whether the next request of a connection may be looked at.
-    fn may_run(&self, conn: ConnId) -> bool {
+    pub(crate) fn may_run(&self, conn: ConnId) -> bool {
         // What is written behind the last save would be acknowledged and lost.
         !self.exiting
             && self.clients.get(conn).is_some_and(|client| !client.close_after_reply && client.blocked.is_none())

@@ -19,6 +19,7 @@ mod debug;
 mod eviction;
 mod execute;
 mod gate;
+mod glance;
 mod help;
 mod host;
 mod info;

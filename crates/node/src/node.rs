@@ -11,13 +11,14 @@ use config::Config;
 use keyspace::{Effects, Keyspace};
 use resp::Reply;
 
-use crate::ahead::{Ahead, Glance};
+use crate::ahead::Ahead;
 use crate::aof::Aof;
 use crate::blocking::Waiters;
 use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
 use crate::client_memory::ClientMemory;
 use crate::clients::Clients;
 use crate::eviction::Eviction;
+use crate::glance::Glance;
 use crate::host::{Host, LogLevel};
 use crate::latency::LatencyMonitor;
 use crate::output::Output;
@@ -73,8 +74,8 @@ pub struct Node {
     pub(crate) outputs: VecDeque<Output>,
     /// Requests parsed ahead; one buffer serves all connections. None: it is in use, or nobody has sent anything yet.
     pub(crate) ahead: Option<Box<Ahead>>,
-    /// For the look at the inputs of several connections.
-    pub(crate) glance: Glance,
+    /// For the look at the inputs of several connections. As with `ahead`.
+    pub(crate) glance: Option<Box<Glance>>,
     /// The command that runs, while one runs.
     pub(crate) running: Option<CommandId>,
     /// EXEC runs.
@@ -144,7 +145,7 @@ impl Node {
             waits: Vec::new(),
             outputs: VecDeque::new(),
             ahead: None,
-            glance: Glance::default(),
+            glance: None,
             running: None,
             in_exec: false,
             cycle_at: now,

@@ -1,5 +1,5 @@
 //! How long commands take. Whatever may take long, and whatever comes alone, is timed by itself. The brief commands of a
-//! pipeline or transaction share the time of a few of them evenly, because reading the clock for each would cost up to a
+//! pipeline or transaction, and those that several clients have sent in one turn, share the time of a few of them evenly, because reading the clock for each would cost up to a
 //! fifth of what they do; the slow log names them together. Who sets `slowlog-log-slower-than` so low that single brief
 //! commands matter pays for their times.
 
@@ -24,6 +24,8 @@ const ALONE_BELOW_USEC: i64 = 1000;
 pub(crate) struct Timing {
     /// Brief commands share now.
     sharing: bool,
+    /// They do so for the whole turn, which has requests of several connections.
+    whole_turn: bool,
     /// In order; a command that ran several times in a row stands here once, with how often.
     ran: Vec<(CommandId, u32)>,
     /// How many that are.
@@ -37,9 +39,16 @@ impl Node {
     /// or it does not.
     #[inline]
     pub(crate) fn share_time(&mut self, share: bool) {
+        let share = share || self.timing.whole_turn;
         if share != self.timing.sharing {
             self.change_sharing(share);
         }
+    }
+
+    /// Brief commands share their time until this is called again with false, also where each stands alone in its input.
+    pub(crate) fn share_turn(&mut self, share: bool) {
+        self.timing.whole_turn = share;
+        self.share_time(share);
     }
 
     fn change_sharing(&mut self, share: bool) {

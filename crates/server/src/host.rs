@@ -39,6 +39,7 @@ pub struct ServerHost {
     logger: Logger,
     listeners: SharedListeners,
     supervisor: Supervisor,
+    multiplexing: &'static str,
     config_file: Option<PathBuf>,
     executable: String,
     /// A copy of the settings that files need: the directory and the names in it.
@@ -53,13 +54,14 @@ impl ServerHost {
         logger: Logger,
         supervisor: Supervisor,
         listeners: SharedListeners,
+        multiplexing: &'static str,
         config: Config,
         config_file: Option<PathBuf>,
         aof: Arc<AofFiles>,
     ) -> ServerHost {
         let executable = std::env::current_exe().map_or(String::new(), |path| path.display().to_string());
         let (config, allocated) = (RefCell::new(config), Allocated::new());
-        ServerHost { logger, supervisor, listeners, config_file, executable, config, aof, allocated }
+        ServerHost { logger, supervisor, listeners, multiplexing, config_file, executable, config, aof, allocated }
     }
 
     /// The append-only file stays in the folder of the start: another folder would make a later start miss it.
@@ -137,6 +139,7 @@ impl Host for ServerHost {
             config_file: self.config_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
             os: system::os_name(),
             tcp_port: self.config.borrow().port,
+            multiplexing: self.multiplexing,
             supervised: self.supervisor.name().to_owned(),
             listeners: listener_lines(&self.config.borrow()),
         }

@@ -49,7 +49,7 @@ impl Reads {
     }
 
     /// Whose bytes, and which.
-    pub fn inputs(&self) -> impl ExactSizeIterator<Item = (ConnId, &[u8])> {
+    pub fn inputs(&self) -> impl ExactSizeIterator<Item = (ConnId, &[u8])> + Clone {
         self.ends.iter().enumerate().map(|(at, (conn, end))| {
             let start = at.checked_sub(1).map_or(0, |before| self.ends[before].1);
             (*conn, &self.bytes[start..*end])

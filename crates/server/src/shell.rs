@@ -4,19 +4,25 @@
 mod link;
 
 use std::io::{self, ErrorKind};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use base::Time;
+use mio::{Interest, Token, Waker};
 use node::{ConnId, Discarded, Node, Output, Rest};
+use smallvec::SmallVec;
 
 use crate::clock;
+use crate::gather::Gather;
 use crate::host::SharedListeners;
 use crate::jobs::aof::AofFiles;
 use crate::jobs::aof_load::FoundFiles;
 use crate::jobs::{self, JournalFiles, LoadJob, Report, Reporter};
+use crate::poller::{Poller, Ready};
 use crate::reads::Reads;
+use crate::ring::{Ring, SENDS_MAX};
 use crate::signals::Signals;
 use crate::sockets::Connection;
 
@@ -37,16 +43,21 @@ const ACCEPT_PER_TURN_MAX: usize = 1000;
 
 /// The loop and all it holds.
 pub struct Shell {
-    poll: Poll,
+    poller: Poller,
+    gather: Gather,
     node: Node,
     signals: Signals,
     listeners: SharedListeners,
     connections: Vec<Option<Socket>>,
     link: Option<Link>,
+    /// How many turns there were, the present one included.
+    turn: u64,
     /// Connections that may have more to read than one turn took.
     unread: Vec<ConnId>,
     /// Those with more to get than a turn's share, and room for it.
     unsent: Vec<ConnId>,
+    /// Those whose replies are sent together, empty between turns.
+    together: Vec<ConnId>,
     /// Listeners that may have more connections waiting.
     accepting: Vec<usize>,
     reports: Receiver<Report>,
@@ -72,25 +83,38 @@ struct Socket {
     full: bool,
     /// It stands among those that go on with the next turn.
     unsent: bool,
+    /// In which turn something was read from it last.
+    read_in: u64,
+    /// See [`Gather::note_sender`].
+    sent_in: u32,
 }
 
 impl Shell {
     /// A loop around a node whose listeners are open.
-    pub fn new(node: Node, signals: Signals, listeners: SharedListeners, aof: Arc<AofFiles>) -> io::Result<Shell> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    pub fn new(
+        node: Node,
+        signals: Signals,
+        listeners: SharedListeners,
+        aof: Arc<AofFiles>,
+        ring: Option<Ring>,
+    ) -> io::Result<Shell> {
+        let poller = Poller::new(ring)?;
+        let waker = Arc::new(Waker::new(poller.registry(), WAKER)?);
         let (sender, reports) = channel();
         let reporter = Reporter::new(sender, waker);
         let free = jobs::start_free_thread()?;
         let mut shell = Shell {
-            poll,
+            poller,
+            gather: Gather::new(clock::now()),
             node,
             signals,
             listeners,
             connections: Vec::new(),
             link: None,
+            turn: 0,
             unread: Vec::new(),
             unsent: Vec::new(),
+            together: Vec::new(),
             accepting: Vec::new(),
             reports,
             reporter,
@@ -103,7 +127,7 @@ impl Shell {
             ending: false,
             exit: None,
         };
-        shell.signals.register(shell.poll.registry(), SIGNALS)?;
+        shell.signals.register(shell.poller.registry(), SIGNALS)?;
         shell.register_listeners()?;
         Ok(shell)
     }
@@ -127,10 +151,11 @@ impl Shell {
 
     /// Runs until the node wants to end: the exit code.
     pub fn run(&mut self) -> io::Result<i32> {
-        let mut events = Events::with_capacity(1024);
-        self.node.begin_turn(clock::now(), clock::unix_ms());
+        let mut ready: Vec<Ready> = Vec::new();
+        let mut woken = clock::now();
+        self.node.begin_turn(woken, clock::unix_ms());
         loop {
-            self.settle();
+            self.settle()?;
             if let Some(code) = self.exit {
                 if code == 0
                     && let Err(error) = self.aof.note_end()
@@ -140,16 +165,17 @@ impl Shell {
                 }
                 return Ok(code);
             }
-            let timeout = self.timeout();
-            match self.poll.poll(&mut events, Some(timeout)) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                other => other?,
-            }
-            self.node.begin_turn(clock::now(), clock::unix_ms());
+            let asleep = clock::now();
+            let gather = self.gather.wanted(Duration::from_micros(self.node.config().io_gather_usec.into()));
+            self.poller.wait(self.timeout(asleep), gather, &mut ready)?;
+            let now = clock::now();
+            self.gather.note_turn(std::mem::replace(&mut woken, now), asleep, now);
+            self.turn += 1;
+            self.node.begin_turn(now, clock::unix_ms());
             // Before the events: what these leave unread waits for the next turn, when its replies are written.
             self.continue_unread();
-            for event in &events {
-                self.handle_event(event);
+            for ready in &ready {
+                self.handle_ready(*ready);
             }
             self.handle_reads();
             self.continue_unsent();
@@ -157,23 +183,24 @@ impl Shell {
             self.node.handle_timeout();
             // Before whoever aborted a shutdown has the answer, and may send the next signal.
             self.note_end_of_shutdown();
-            self.settle();
+            self.settle()?;
             self.node.end_turn();
             self.note_end_of_shutdown();
         }
     }
 
     /// Brings what was done out: to disk, then to threads and sockets.
-    fn settle(&mut self) {
+    fn settle(&mut self) -> io::Result<()> {
         self.node.persist_stream();
         self.carry_out();
-        self.flush();
+        self.flush()?;
         // Replicas that are served from disk have asked for what is next.
         self.carry_out();
+        Ok(())
     }
 
     /// How long the loop may sleep.
-    fn timeout(&self) -> Duration {
+    fn timeout(&self, now: Time) -> Duration {
         if !self.unread.is_empty()
             || !self.unsent.is_empty()
             || !self.accepting.is_empty()
@@ -181,32 +208,30 @@ impl Shell {
         {
             return Duration::ZERO;
         }
-        self.node.poll_timeout().since(clock::now())
+        self.node.poll_timeout().since(now)
     }
 
-    fn handle_event(&mut self, event: &mio::event::Event) {
-        match event.token() {
+    fn handle_ready(&mut self, ready: Ready) {
+        match ready.token {
             WAKER => {}
             SIGNALS => self.take_signals(),
             LINK => {
-                let ended = event.is_read_closed() || event.is_error();
                 if let Some(link) = &mut self.link {
-                    link.ended |= ended;
+                    link.ended |= ready.ended;
                 }
-                self.link_ready(event.is_writable(), event.is_readable() || ended);
+                self.link_ready(ready.writable, ready.readable || ready.ended);
             }
             Token(at) if at < CONNECTIONS => self.accept(at - LISTENERS),
             Token(at) => {
                 let slot = at - CONNECTIONS;
                 let Some(Some(socket)) = self.connections.get_mut(slot) else { return };
                 let conn = socket.conn;
-                let ended = event.is_read_closed() || event.is_error();
-                socket.ended |= ended;
+                socket.ended |= ready.ended;
                 let wants_room = socket.full;
-                if event.is_readable() || ended {
+                if ready.readable || ready.ended {
                     self.read(conn);
                 }
-                if event.is_writable() && wants_room {
+                if ready.writable && wants_room {
                     self.write(conn);
                 }
             }
@@ -232,7 +257,7 @@ impl Shell {
 
     fn register_listeners(&mut self) -> io::Result<()> {
         for (at, listener) in self.listeners.borrow_mut().all.iter_mut().enumerate() {
-            self.poll.registry().register(listener.source(), Token(LISTENERS + at), Interest::READABLE)?;
+            self.poller.registry().register(listener.source(), Token(LISTENERS + at), Interest::READABLE)?;
         }
         Ok(())
     }
@@ -273,7 +298,7 @@ impl Shell {
             Err(refusal) => drop(connection.write_vectored(&[io::IoSlice::new(&refusal)])),
             Ok(conn) => {
                 let slot = conn.slot as usize;
-                if let Err(error) = connection.register(self.poll.registry(), Token(CONNECTIONS + slot)) {
+                if let Err(error) = self.poller.watch(&mut connection, Token(CONNECTIONS + slot)) {
                     self.node.log_warning(&format!("Could not poll a new connection: {error}"));
                     self.node.disconnected(conn);
                     return;
@@ -281,7 +306,9 @@ impl Shell {
                 if self.connections.len() <= slot {
                     self.connections.resize_with(slot + 1, || None);
                 }
-                self.connections[slot] = Some(Socket { conn, connection, ended: false, full: false, unsent: false });
+                let fresh =
+                    Socket { conn, connection, ended: false, full: false, unsent: false, read_in: 0, sent_in: 0 };
+                self.connections[slot] = Some(fresh);
             }
         }
     }
@@ -295,7 +322,7 @@ impl Shell {
         if self.socket(conn).is_some()
             && let Some(mut socket) = self.connections[conn.slot as usize].take()
         {
-            socket.connection.deregister(self.poll.registry());
+            self.poller.unwatch(&mut socket.connection, Token(CONNECTIONS + conn.slot as usize));
             socket.connection.shut_down();
         }
     }
@@ -310,17 +337,17 @@ impl Shell {
         if !self.reads.has_room() {
             self.handle_reads();
         }
-        let Shell { connections, reads, .. } = self;
+        let Shell { connections, reads, gather, turn, .. } = self;
         let Some(Some(socket)) = connections.get_mut(conn.slot as usize) else { return };
         if socket.conn != conn {
             return;
         }
+        gather.note_sender(&mut socket.sent_in);
         let space = reads.space();
         let (length, outcome) = (space.len(), socket.connection.read(space));
         match outcome {
-            Ok(0) if self.node.input_ended(conn) => self.lost(conn),
-            Ok(0) => {}
-            Ok(count) => {
+            Ok(count @ 1..) => {
+                socket.read_in = *turn;
                 if socket.ended || count == length {
                     self.unread.push(conn);
                 }
@@ -328,17 +355,17 @@ impl Shell {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => self.unread.push(conn),
-            Err(_) => self.lost(conn),
+            // It ends, but what it sent in this turn has not run yet, or the reply has not gone out.
+            _ if socket.read_in == *turn => self.unread.push(conn),
+            Ok(_) if !self.node.input_ended(conn) => {}
+            _ => self.lost(conn),
         }
     }
 
     /// Hands over what was read, in the order in which it was.
     fn handle_reads(&mut self) {
         let Shell { node, reads, .. } = self;
-        node.look_ahead(reads.inputs());
-        for (conn, bytes) in reads.inputs() {
-            node.handle_input(conn, bytes);
-        }
+        node.handle_inputs(reads.inputs());
         reads.clear();
     }
 
@@ -358,10 +385,14 @@ impl Shell {
     fn write(&mut self, conn: ConnId) {
         let Shell { connections, node, .. } = self;
         let Some(Some(socket)) = connections.get_mut(conn.slot as usize) else { return };
-        if socket.conn != conn {
-            return;
+        if socket.conn == conn {
+            let outcome = node.write_connection(conn, &mut |slices| socket.connection.write_vectored(slices));
+            self.note_written(conn, outcome);
         }
-        let outcome = node.write_connection(conn, &mut |slices| socket.connection.write_vectored(slices));
+    }
+
+    fn note_written(&mut self, conn: ConnId, outcome: io::Result<Rest>) {
+        let Some(Some(socket)) = self.connections.get_mut(conn.slot as usize) else { return };
         socket.full = matches!(outcome, Ok(Rest::Held));
         match outcome {
             Ok(Rest::Later) if !socket.unsent => {
@@ -373,6 +404,36 @@ impl Shell {
             Ok(_) => {}
             Err(_) => self.lost(conn),
         }
+    }
+
+    /// Sends short replies of several connections with one call.
+    fn write_together(&mut self) -> io::Result<()> {
+        let Shell { connections, node, poller, together, .. } = self;
+        let Some(ring) = poller.ring() else { return Ok(()) };
+        let mut pieces: SmallVec<[(RawFd, &[u8]); SENDS_MAX]> = SmallVec::new();
+        together.retain(|conn| match connections.get(conn.slot as usize) {
+            Some(Some(socket)) if socket.conn == *conn => {
+                pieces.push((socket.connection.as_raw_fd(), node.short_reply(*conn)));
+                true
+            }
+            _ => false,
+        });
+        let mut sent = [0; SENDS_MAX];
+        ring.send_together(&pieces, &mut sent)?;
+        drop(pieces);
+        let mut together = std::mem::take(&mut self.together);
+        for (conn, result) in together.drain(..).zip(sent) {
+            match u32::try_from(result) {
+                Ok(count) => {
+                    let rest = self.node.short_reply_sent(conn, count as usize);
+                    self.note_written(conn, Ok(rest));
+                }
+                // No room, interrupted, or gone: what that means is decided in one place.
+                Err(_) => self.write(conn),
+            }
+        }
+        self.together = together;
+        Ok(())
     }
 
     /// Goes on with those that had their share of the turn before.
@@ -388,11 +449,28 @@ impl Shell {
     }
 
     /// Writes every socket that has something to get.
-    fn flush(&mut self) {
+    fn flush(&mut self) -> io::Result<()> {
+        let several = self.poller.ring().is_some();
         while let Some(conn) = self.node.pop_dirty() {
-            self.write(conn);
+            if several && self.socket(conn).is_some() && self.node.has_short_reply(conn) {
+                self.together.push(conn);
+                if self.together.len() == SENDS_MAX {
+                    self.write_together()?;
+                }
+            } else {
+                self.write(conn);
+            }
+        }
+        match self.together.len() {
+            0 => {}
+            1 => {
+                let conn = self.together.remove(0);
+                self.write(conn);
+            }
+            _ => self.write_together()?,
         }
         self.write_link();
+        Ok(())
     }
 
     // ---- what the node wishes, and what threads report ----

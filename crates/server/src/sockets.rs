@@ -9,7 +9,6 @@ use crate::files::path_of;
 use config::Config;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use mio::{Interest, Registry, Token};
 use node::PeerInfo;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
@@ -71,22 +70,12 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// Registers it for reading and writing, edge-triggered.
-    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
+    /// The source to register.
+    pub fn source(&mut self) -> &mut dyn Source {
         match self {
-            Connection::Tcp(stream) => registry.register(stream, token, both),
-            Connection::Unix(stream) => registry.register(stream, token, both),
+            Connection::Tcp(stream) => stream,
+            Connection::Unix(stream) => stream,
         }
-    }
-
-    /// Takes it off the poll.
-    pub fn deregister(&mut self, registry: &Registry) {
-        let gone = match self {
-            Connection::Tcp(stream) => registry.deregister(stream),
-            Connection::Unix(stream) => registry.deregister(stream),
-        };
-        drop(gone); // Closing the descriptor takes it off in any case.
     }
 
     /// Its descriptor.

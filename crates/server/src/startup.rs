@@ -13,6 +13,7 @@ use crate::files::path_of;
 use crate::host::{Listeners, ServerHost};
 use crate::jobs::{self, aof::AofFiles};
 use crate::logger::Logger;
+use crate::ring::Ring;
 use crate::shell::Shell;
 use crate::signals::Signals;
 use crate::sockets::Listener;
@@ -121,7 +122,10 @@ fn serve(
     remove_abandoned(&aof, file.as_deref(), &logger);
     let (manifest, last_base, last_incr) = jobs::aof_load::survey(&aof);
     let found = if config.appendonly { jobs::aof_load::find(&aof)? } else { None };
-    let host = ServerHost::new(logger, supervisor, Rc::clone(&listeners), config.clone(), file, Arc::clone(&aof));
+    let ring = if config.io_uring { open_ring(&logger) } else { None };
+    let multiplexing = if ring.is_some() { "io_uring" } else { "epoll" };
+    let listening = Rc::clone(&listeners);
+    let host = ServerHost::new(logger, supervisor, listening, multiplexing, config.clone(), file, Arc::clone(&aof));
     let data = path_of(&config.dbfilename).to_owned();
     host.log(LogLevel::Notice, &format!("Server initialized, port {}", config.port));
     let [first, second, _] = seeds();
@@ -131,7 +135,7 @@ fn serve(
     node.note_old_files(manifest, last_base, last_incr);
     node.note_old_spares(jobs::aof_load::old_spares(&aof));
     let failed = |error: std::io::Error| format!("Can't set up the event loop: {}", reason(&error));
-    let mut shell = Shell::new(node, signals, listeners, aof).map_err(failed)?;
+    let mut shell = Shell::new(node, signals, listeners, aof, ring).map_err(failed)?;
     shell.node().begin_turn(clock::now(), clock::unix_ms());
     match (found, std::fs::metadata(&data)) {
         (Some(found), _) => shell.start_loading_aof(found),
@@ -141,6 +145,21 @@ fn serve(
         (None, Err(error)) => return Err(format!("Can't read {}: {}", data.display(), reason(&error))),
     }
     shell.run().map_err(failed)
+}
+
+/// The way to sockets that costs least, where the system has it.
+fn open_ring(logger: &Logger) -> Option<Ring> {
+    match Ring::new() {
+        Ok(ring) => Some(ring),
+        Err(error) => {
+            let why = reason(&error);
+            logger.log(
+                LogLevel::Notice,
+                &format!("Sockets are served through epoll, since io_uring can't be used: {why}"),
+            );
+            None
+        }
+    }
 }
 
 /// Removes what killed servers left unfinished wherever files are replaced.

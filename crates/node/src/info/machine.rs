@@ -18,7 +18,7 @@ pub(super) fn server(node: &Node, out: &mut Fields) {
     out.put("os", &process.os);
     out.put("arch_bits", usize::BITS);
     out.put("monotonic_clock", "POSIX clock_gettime");
-    out.put("multiplexing_api", "epoll");
+    out.put("multiplexing_api", process.multiplexing);
     out.put("atomicvar_api", "c11-builtin");
     // No C compiler was at work: the peers then say this.
     out.put("gcc_version", "0.0.0");

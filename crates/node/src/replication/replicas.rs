@@ -21,6 +21,8 @@ const WRITE_BYTES_MAX: usize = 256 * 1024;
 /// Whoever reads as fast as we write gets no more than this in a turn, so that others need not wait for the end of it.
 const SHARE_BYTES: usize = 1024 * 1024;
 const WRITE_SLICES_MAX: usize = 64;
+/// A reply of more bytes is worth a call of its own.
+const SHORT_BYTES_MAX: usize = 16 * 1024;
 
 impl Node {
     /// The stream as the master's machine wants to see it.
@@ -231,6 +233,30 @@ impl Node {
         outcome
     }
 
+    /// Whether all that a connection has to get is a reply in one piece that may go now: it can be sent together with those of
+    /// others, see [`Node::short_reply`].
+    pub fn has_short_reply(&mut self, conn: ConnId) -> bool {
+        let free_output = self.free_output(conn);
+        let Some(client) = self.clients.get(conn).filter(|client| !client.transferring) else { return false };
+        let is_short = client.outbox.only_chunk().is_some_and(|chunk| (1..=SHORT_BYTES_MAX).contains(&chunk.len()));
+        is_short && client.outbox.end() <= free_output && !self.replication.cursors.contains_key(&conn)
+    }
+
+    /// The reply that [`Node::has_short_reply`] has found; empty otherwise.
+    pub fn short_reply(&self, conn: ConnId) -> &[u8] {
+        self.clients.get(conn).and_then(|client| client.outbox.only_chunk()).unwrap_or_default()
+    }
+
+    /// So many bytes of [`Node::short_reply`] went to the connection.
+    pub fn short_reply_sent(&mut self, conn: ConnId, written: usize) -> Rest {
+        let Node { clients, stats, .. } = self;
+        let Some(client) = clients.get_mut(conn) else { return Rest::None };
+        client.count_written(written, stats);
+        let rest = if client.outbox.is_empty() { Rest::None } else { Rest::Held };
+        self.count_client_memory(conn);
+        rest
+    }
+
     fn write_free(&mut self, conn: ConnId, write: &mut Write<'_>) -> io::Result<Rest> {
         let (free_output, free_stream) = (self.free_output(conn), self.free_stream());
         let Node { clients, stats, .. } = self;
@@ -247,9 +273,7 @@ impl Node {
                 Some(chunk) => write_slices(write, &[IoSlice::new(&chunk[..chunk.len().min(free)])])?,
                 None => write_slices(write, &client.outbox.io_slices(WRITE_SLICES_MAX, free))?,
             };
-            client.outbox.advance(written);
-            client.bytes_out += written as u64;
-            stats.count_written(written);
+            client.count_written(written, stats);
             share -= written;
             if !all {
                 return Ok(Rest::Held);

@@ -156,7 +156,7 @@ impl Session {
     pub fn send_together(&mut self, requests: &[(char, &[&str])]) -> Vec<String> {
         let requests: Vec<(ConnId, Vec<u8>)> =
             requests.iter().map(|(name, lines)| (self.connection(*name), encode(lines))).collect();
-        self.turn(|node| requests.iter().for_each(|(id, bytes)| node.handle_input(*id, bytes)));
+        self.turn(|node| node.handle_inputs(requests.iter().map(|(id, bytes)| (*id, bytes.as_slice()))));
         self.taken()
     }
 

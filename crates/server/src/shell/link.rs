@@ -52,7 +52,7 @@ impl Shell {
     pub(super) fn open_link(&mut self, address: SocketAddr) {
         let source = String::from_utf8_lossy(&self.node.config().bind_source_addr).parse().ok();
         let opened = connect(address, source).and_then(|mut connection| {
-            connection.register(self.poll.registry(), LINK)?;
+            self.poller.watch(&mut connection, LINK)?;
             Ok(connection)
         });
         match (opened, &mut self.link) {
@@ -67,7 +67,7 @@ impl Shell {
             link.may_have_more = false;
             link.connected = false;
             if let Some(mut connection) = link.connection.take() {
-                connection.deregister(self.poll.registry());
+                self.poller.unwatch(&mut connection, LINK);
             }
         }
     }

@@ -1,0 +1,85 @@
+//! The loop serves the same through io_uring and through epoll: many clients at once, one that reads late, one that goes, and
+//! the link to a master.
+
+use peertest::{Client, LONG, Peer, SHORT, Server, assert_equal, wait_for_link, wait_until};
+
+const CLIENTS: usize = 40;
+
+/// Many clients ask at once and get what they asked for, each its own, time and again.
+fn many_clients_at_once(server: &Server) {
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+    for round in 0..50 {
+        let text = |at: usize| format!("value {at} of round {round}");
+        for (at, client) in clients.iter_mut().enumerate() {
+            client.send(&[b"SET", format!("key:{at}").as_bytes(), text(at).as_bytes()]).expect("room");
+            client.send(&[b"GET", format!("key:{at}").as_bytes()]).expect("room");
+        }
+        for (at, client) in clients.iter_mut().enumerate() {
+            assert_eq!(client.reply().expect("a reply").as_str(), Some("OK"));
+            assert_eq!(client.reply().expect("a reply").as_str(), Some(text(at).as_str()));
+        }
+    }
+}
+
+/// Whoever reads late gets everything all the same, and holds nobody up.
+fn a_client_that_reads_late(server: &Server) {
+    const TIMES: usize = 8;
+    let value = vec![b'x'; 4 << 20];
+    let mut late = server.client();
+    late.call(&[b"SET", b"large", &value]).expect("it is stored");
+    for _ in 0..TIMES {
+        late.send(&[b"GET", b"large"]).expect("room");
+        late.send(&[b"PING"]).expect("room");
+    }
+    assert_eq!(server.client().line("PING").expect("a reply").as_str(), Some("PONG"));
+    for _ in 0..TIMES {
+        assert_eq!(late.reply().expect("a reply").as_bytes(), Some(value.as_slice()));
+        assert_eq!(late.reply().expect("a reply").as_str(), Some("PONG"));
+    }
+}
+
+/// Connections come and go, and whoever is closed by the server hears of it.
+fn clients_that_go(server: &Server) {
+    for _ in 0..30 {
+        let mut clients: Vec<Client> = (0..10).map(|_| server.client()).collect();
+        for client in &mut clients {
+            assert_eq!(client.line("PING").expect("a reply").as_str(), Some("PONG"));
+        }
+    }
+    let mut victim = server.client();
+    let id = victim.line("CLIENT ID").expect("a reply").as_int().expect("a number");
+    assert_eq!(server.client().line(&format!("CLIENT KILL ID {id}")).expect("a reply").as_int(), Some(1));
+    assert!(victim.line("PING").is_err(), "the connection is closed");
+    wait_until("all others to be gone", SHORT, || server.info().number("connected_clients") == 1);
+}
+
+fn serves(setting: &str, api: &str) {
+    let master = Server::start(Peer::Ours, &[setting]);
+    let replica = Server::start(Peer::Ours, &[setting]);
+    assert_eq!(master.info().text("multiplexing_api"), api);
+    many_clients_at_once(&master);
+    a_client_that_reads_late(&master);
+    clients_that_go(&master);
+    replica.replicate(master.port());
+    wait_for_link(&replica);
+    many_clients_at_once(&master);
+    wait_until("the replica to have everything", LONG, || {
+        replica.info().number("slave_repl_offset") == master.info().number("master_repl_offset")
+    });
+    assert_equal(&master, &replica);
+}
+
+#[test]
+fn sockets_are_served_through_io_uring() {
+    serves("io-uring yes", "io_uring");
+}
+
+#[test]
+fn sockets_are_served_through_epoll() {
+    serves("io-uring no", "epoll");
+}
+
+#[test]
+fn a_loop_that_gathers_serves_the_same() {
+    serves("io-gather-usec 10000", "io_uring");
+}
