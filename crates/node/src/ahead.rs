@@ -140,16 +140,11 @@ impl Ahead {
                 }
                 collection = key;
             }
-            let count = args.len();
-            let end = if keys.last < 0 {
-                count.saturating_sub(keys.last.unsigned_abs() as usize - 1)
-            } else {
-                count.min(keys.first + keys.last as usize + 1)
-            };
-            if self.count == 1 && keys.first + keys.step >= end {
+            let places = keys.places(args.len());
+            if self.count == 1 && places.len() < 2 {
                 return;
             }
-            for at in (keys.first..end).step_by(keys.step) {
+            for at in places {
                 if self.hashes.len() == KEYS_MAX {
                     break;
                 }
@@ -229,9 +224,15 @@ pub(crate) struct KeyRange {
 }
 
 impl KeyRange {
-    /// Which argument is the first key.
-    pub(crate) fn first(&self) -> usize {
-        self.first
+    /// Which arguments are keys, of so many.
+    #[inline]
+    pub(crate) fn places(&self, arguments: usize) -> impl ExactSizeIterator<Item = usize> + use<> {
+        let end = if self.last < 0 {
+            arguments.saturating_sub(self.last.unsigned_abs() as usize - 1)
+        } else {
+            arguments.min(self.first + self.last as usize + 1)
+        };
+        (self.first..end).step_by(self.step)
     }
 
     /// The first such keys of a command.

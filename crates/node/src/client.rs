@@ -183,6 +183,8 @@ pub struct Client {
     pub write_offset: u64,
     /// Replies that wait for the disk: the position in the outbox behind each, and the stream's offset that must be safe.
     pub held: VecDeque<(u64, u64)>,
+    /// Up to this position of the outbox nothing waits for the disk.
+    pub free_until: u64,
     /// Is on the list of those whose replies wait.
     pub waits_for_disk: bool,
     /// What it takes as it was counted last, where `maxmemory-clients` is set.
@@ -265,6 +267,7 @@ impl Client {
             last_command: None,
             write_offset: 0,
             held: VecDeque::new(),
+            free_until: 0,
             waits_for_disk: false,
             memory_counted: 0,
             bytes_in: 0,

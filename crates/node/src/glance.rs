@@ -83,11 +83,9 @@ impl Node {
             };
             last = seen.id.filter(|id| table.get(*id).is_known_by_name).map(|id| (args.at(0), id));
             seen.is_single = consumed == bytes.len();
-            let keys = seen.id.and_then(|id| table.get(id).keys);
-            if let Some(key) = keys.and_then(|keys| args.get(keys.first()))
-                && hashes.len() < KEYS_MAX
-            {
-                hashes.push((client.db, keyspace.prefetch(client.db, key)));
+            let Some(keys) = seen.id.and_then(|id| table.get(id).keys) else { continue };
+            for at in keys.places(args.len()).take(KEYS_MAX - hashes.len()) {
+                hashes.push((client.db, keyspace.prefetch(client.db, args.at(at))));
             }
         }
         for (db, hash) in hashes {

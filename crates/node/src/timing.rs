@@ -1,7 +1,7 @@
 //! How long commands take. Whatever may take long, and whatever comes alone, is timed by itself. The brief commands of a
-//! pipeline or transaction, and those that several clients have sent in one turn, share the time of a few of them evenly, because reading the clock for each would cost up to a
-//! fifth of what they do; the slow log names them together. Who sets `slowlog-log-slower-than` so low that single brief
-//! commands matter pays for their times.
+//! pipeline or transaction, and those that several clients have sent in one turn, share the time of a few of them evenly,
+//! because reading the clock for each would cost up to a fifth of what they do; the slow log names them together. Who sets
+//! `slowlog-log-slower-than` so low that single brief commands matter pays for their times.
 
 use std::time::Duration;
 

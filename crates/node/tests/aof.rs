@@ -184,3 +184,18 @@ fn a_command_of_the_master_that_is_not_known_is_noted_with_its_place() {
     session.master_sends(b"*1\r\n$4\r\nPING\r\n");
     assert_eq!(*session.aof.unknown.borrow(), [known.len() as u64]);
 }
+
+// What of its replies is free was asked twice in a turn, and the second answer was another: the reply waited for the sync of
+// the write of that moment, time and again.
+#[test]
+fn a_long_reply_does_not_wait_for_writes_that_come_behind_it() {
+    let mut session = session();
+    let value = "x".repeat(20_000);
+    session.send('w', &["CONFIG SET appendfsync always", &format!("SET long {value}")]);
+    session.aof.hold_syncs.set(true);
+    session.send('w', &["SET k 1"]);
+    assert!(session.send('r', &["GET long"]).is_empty(), "what it may have seen is not on disk");
+    session.send('w', &["SET k 2"]);
+    session.finish_syncs(Ok(()));
+    assert!(session.taken().contains(&format!("r: $20000 {value}")));
+}

@@ -87,3 +87,34 @@ fn a_large_reply_goes_out_in_shares_of_a_turn() {
     assert!(shares.len() >= 5 && shares.iter().all(|bytes| *bytes <= 1 << 20), "{shares:?}");
     assert_eq!(shares.iter().sum::<usize>(), b"$5000000\r\n".len() + 5_000_000 + b"\r\n+PONG\r\n".len());
 }
+
+/// What clients sent in one turn is looked at before any of it runs; what an earlier request changes counts for the later ones.
+#[test]
+fn requests_of_one_turn_see_what_those_before_them_changed() {
+    let mut session = Session::new();
+    let sent = [('a', &["SET k 1"][..]), ('b', &["GET k"]), ('a', &["SET k 2"]), ('b', &["GET k"])];
+    assert_eq!(session.send_together(&sent), ["a: +OK +OK", "b: $1 1 $1 2"]);
+    let sent = [('a', &["CONFIG SET proto-max-bulk-len 1mb"][..]), ('b', &["SET k x"]), ('a', &["GET k"])];
+    assert_eq!(session.send_together(&sent), ["a: +OK $1 x", "b: +OK"]);
+    let sent = [('a', &["MULTI"][..]), ('b', &["SET k y"]), ('a', &["GET k"]), ('a', &["EXEC"])];
+    assert_eq!(session.send_together(&sent), ["a: +OK +QUEUED *1 $1 y", "b: +OK"]);
+}
+
+#[test]
+fn a_request_that_is_held_back_in_a_turn_of_several_runs_later() {
+    let mut session = Session::new();
+    let sent = [('a', &["CLIENT PAUSE 100 WRITE"][..]), ('b', &["SET k 1"]), ('c', &["GET k"])];
+    assert_eq!(session.send_together(&sent), ["a: +OK", "c: $-1"]);
+    session.act(&Action::Sleep(200));
+    assert_eq!(session.taken(), ["b: +OK"]);
+}
+
+#[test]
+fn a_password_that_is_set_in_a_turn_holds_for_its_later_requests() {
+    let mut session = Session::new();
+    session.send_together(&[('a', &["PING"][..]), ('b', &["PING"])]);
+    let sent = [('a', &["CONFIG SET requirepass secret"][..]), ('c', &["GET k"]), ('b', &["GET k"])];
+    assert_eq!(session.send_together(&sent), ["a: +OK", "b: $-1", "c: $-1"]);
+    let sent = [('d', &["GET k"][..]), ('b', &["GET k"])];
+    assert_eq!(session.send_together(&sent), ["b: $-1", "d: -NOAUTH Authentication required."]);
+}

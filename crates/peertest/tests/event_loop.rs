@@ -80,6 +80,6 @@ fn sockets_are_served_through_epoll() {
 }
 
 #[test]
-fn a_loop_that_gathers_serves_the_same() {
+fn a_long_span_of_gathering_holds_nobody_up_for_good() {
     serves("io-gather-usec 10000", "io_uring");
 }

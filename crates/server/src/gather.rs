@@ -8,67 +8,75 @@ use base::Time;
 
 use crate::ring::Wanted;
 
-/// What is observed counts for about so long.
-const MEMORY: Duration = Duration::from_millis(8);
-
-/// Connections that have sent within such a span count as active.
-const WINDOW: Duration = Duration::from_millis(4);
+/// So long it is observed before it is decided.
+const WINDOW: Duration = Duration::from_millis(8);
 
 /// More than so many sources are not waited for: a turn looks at no more connections together.
 const COUNT_MAX: u32 = 32;
 
+/// Gathering goes on while so many come together in a turn.
+const WORTH: u32 = 3;
+
 /// Observes turns, and decides.
 pub struct Gather {
-    /// Spent in turns and in waiting, the past counting less.
-    busy: Duration,
-    idle: Duration,
     is_on: bool,
     /// When the present window began, and its number.
     window_from: Time,
     window: u32,
+    /// Within it: spent in turns, how many there were, and how many sources they served.
+    busy: Duration,
+    turns: u32,
+    served: u32,
     /// Connections that have sent within this window, and within the one before.
-    sending: u32,
-    sent: u32,
+    heard: u32,
+    heard_before: u32,
 }
 
 impl Gather {
     /// One that has seen nothing yet.
     pub fn new(now: Time) -> Gather {
-        let none = Duration::ZERO;
-        Gather { busy: none, idle: none, is_on: false, window_from: now, window: 1, sending: 0, sent: 0 }
+        Gather {
+            is_on: false,
+            window_from: now,
+            window: 1,
+            busy: Duration::ZERO,
+            turns: 0,
+            served: 0,
+            heard: 0,
+            heard_before: 0,
+        }
     }
 
-    /// A connection has sent something; `seen` is its own, 0 at first: in which window it did so last.
+    /// A connection has sent something; `heard_in` is its own, 0 at first: in which window it did so last.
     #[inline]
-    pub fn note_sender(&mut self, seen: &mut u32) {
-        if *seen != self.window {
-            *seen = self.window;
-            self.sending += 1;
+    pub fn note_sender(&mut self, heard_in: &mut u32) {
+        if *heard_in != self.window {
+            *heard_in = self.window;
+            self.heard += 1;
         }
     }
 
-    /// A turn took from `woken` to `asleep`, and the wait behind it until `now`.
-    pub fn note_turn(&mut self, woken: Time, asleep: Time, now: Time) {
-        self.busy += asleep.since(woken);
-        self.idle += now.since(asleep);
-        let all = self.busy + self.idle;
-        if all > MEMORY {
-            // Between the two it stays as it is: gathering itself makes the executor less busy.
-            self.is_on = if self.is_on { self.busy * 3 > all } else { self.busy * 2 > all };
-            self.busy /= 2;
-            self.idle /= 2;
-        }
-        if now.since(self.window_from) > WINDOW {
-            self.window_from = now;
-            self.window = self.window.wrapping_add(1).max(1);
-            self.sent = std::mem::take(&mut self.sending);
+    /// A turn took from `woken` to `asleep`; the wait behind it, until `now`, found so many sources ready.
+    #[inline]
+    pub fn note_turn(&mut self, woken: Time, asleep: Time, now: Time, ready: usize) {
+        // A single long turn is no load.
+        self.busy += asleep.since(woken).min(WINDOW / 4);
+        self.turns += 1;
+        self.served += ready as u32;
+        let passed = now.since(self.window_from);
+        if passed > WINDOW {
+            // Once on, how busy the loop is says nothing, since it waits on purpose: it must be worth it.
+            self.is_on =
+                if self.is_on { self.served >= WORTH * self.turns } else { self.busy * 2 > passed && self.turns > 4 };
+            let window = self.window.wrapping_add(1).max(1);
+            *self = Gather { is_on: self.is_on, window, heard_before: self.heard, ..Gather::new(now) };
         }
     }
 
     /// What the next wait is to gather within `span`; zero: nothing. Half of those that send: the others may be waiting for
     /// something else.
     pub fn wanted(&self, span: Duration) -> Option<Wanted> {
-        let count = (self.sent / 2).min(COUNT_MAX);
+        let count = (self.heard_before / 2).min(COUNT_MAX);
         (self.is_on && count > 1 && !span.is_zero()).then_some(Wanted { count, span })
     }
 }
@@ -84,51 +92,65 @@ mod tests {
 
     const SPAN: Duration = Duration::from_micros(50);
 
-    /// Turns of so many microseconds, each for one of `clients` in their order, with waits of so many.
-    fn run(gather: &mut Gather, from: Time, clients: usize, busy: u64, idle: u64) -> Time {
-        let mut seen = vec![0; clients];
-        let mut now = from;
-        for turn in 0..4000 {
-            gather.note_sender(&mut seen[turn % clients]);
+    /// Turns of so many microseconds, with waits of so many that find `ready` of the clients in their order.
+    fn run(gather: &mut Gather, from: Time, clients: usize, [busy, idle, ready]: [u64; 3]) -> Time {
+        let mut heard_in = vec![0; clients];
+        let (mut now, mut next) = (from, 0);
+        for _ in 0..4000 {
+            for _ in 0..ready {
+                gather.note_sender(&mut heard_in[next % clients]);
+                next += 1;
+            }
             let asleep = now + Duration::from_micros(busy);
             let woken = asleep + Duration::from_micros(idle);
-            gather.note_turn(now, asleep, woken);
+            gather.note_turn(now, asleep, woken, ready as usize);
             now = woken;
         }
         now
     }
 
-    fn wanted_of(clients: usize, busy: u64, idle: u64) -> Option<Wanted> {
+    fn wanted_of(clients: usize, turns: [u64; 3]) -> Option<Wanted> {
         let start = Time::default();
         let mut gather = Gather::new(start);
-        run(&mut gather, start, clients, busy, idle);
+        run(&mut gather, start, clients, turns);
         gather.wanted(SPAN)
     }
 
     #[test]
     fn a_busy_executor_waits_for_half_of_those_that_send() {
-        assert_eq!(wanted_of(20, 8, 2), Some(Wanted { count: 10, span: SPAN }));
-        assert_eq!(wanted_of(200, 8, 2).map(|wanted| wanted.count), Some(COUNT_MAX));
+        assert_eq!(wanted_of(20, [80, 20, 10]), Some(Wanted { count: 10, span: SPAN }));
+        assert_eq!(wanted_of(200, [80, 20, 10]).map(|wanted| wanted.count), Some(COUNT_MAX));
     }
 
     #[test]
     fn nobody_waits_for_others_while_there_is_time() {
-        assert_eq!(wanted_of(20, 2, 8), None);
+        assert_eq!(wanted_of(20, [2, 8, 1]), None);
     }
 
     #[test]
     fn few_clients_are_not_waited_for() {
-        assert_eq!(wanted_of(3, 9, 1), None);
+        assert_eq!(wanted_of(3, [90, 10, 3]), None);
     }
 
     #[test]
-    fn gathering_goes_on_while_it_helps_and_ends_with_the_load() {
+    fn one_long_turn_is_no_load() {
         let start = Time::default();
         let mut gather = Gather::new(start);
-        let now = run(&mut gather, start, 20, 8, 2);
-        let now = run(&mut gather, now, 20, 4, 6);
-        assert!(gather.wanted(SPAN).is_some(), "less busy because of gathering");
-        run(&mut gather, now, 20, 2, 8);
+        let now = run(&mut gather, start, 20, [2, 8, 1]);
+        let asleep = now + Duration::from_millis(100);
+        gather.note_turn(now, asleep, asleep, 20);
+        assert_eq!(gather.wanted(SPAN), None);
+    }
+
+    #[test]
+    fn gathering_goes_on_while_enough_come_together_and_ends_with_the_load() {
+        let start = Time::default();
+        let mut gather = Gather::new(start);
+        let now = run(&mut gather, start, 20, [80, 20, 8]);
+        // The waits that gather take most of the time then.
+        let now = run(&mut gather, now, 20, [40, 100, 6]);
+        assert!(gather.wanted(SPAN).is_some());
+        run(&mut gather, now, 20, [20, 100, 2]);
         assert_eq!(gather.wanted(SPAN), None);
     }
 
@@ -136,7 +158,7 @@ mod tests {
     fn a_span_of_nothing_turns_it_off() {
         let start = Time::default();
         let mut gather = Gather::new(start);
-        run(&mut gather, start, 20, 8, 2);
+        run(&mut gather, start, 20, [80, 20, 10]);
         assert_eq!(gather.wanted(Duration::ZERO), None);
     }
 }

@@ -1,9 +1,9 @@
-//! Readiness of sockets, and writes to several of them, through io_uring: a turn of the loop enters the kernel once to write
-//! and once to wait, and can wait until a number of sockets are ready or a short time has passed.
+//! Readiness of sockets, and short writes to several of them, through io_uring: a turn of the loop enters the kernel once to
+//! write and once to wait, and can wait until a number of sockets are ready or a short time has passed.
 //!
 //! Sockets are watched by multishot polls, which tell of changes only, as an edge-triggered epoll does. Reading stays a call of
-//! its own for each socket. Needs Linux 6.1; gathering needs 6.12. Source of facts: io_uring_enter(2), io_uring_setup(2),
-//! io_uring_prep_poll_multishot(3).
+//! its own for each socket, and so do long writes. Needs Linux 6.1; gathering needs 6.12. Source of facts: io_uring_enter(2), io_uring_setup(2),
+//! io_uring_prep_poll_multishot(3), io_uring_prep_cancel(3).
 //!
 //! Invariant for what is unsafe here: memory that a request points to stays as it is until the request has completed. Polls
 //! point to none; [`Ring::send_together`] does not return before each of its requests has completed.
@@ -21,6 +21,10 @@ const SUBMIT_MAX: u32 = 1024;
 /// How many completions the kernel keeps without taking the slow path.
 const COMPLETIONS: u32 = 8192;
 
+/// As many changes are taken with one wait at most, about; and where so many came with one call there may be more.
+const CHANGES_MAX: usize = 1024;
+const CHANGES_AT_ONCE: usize = 16;
+
 /// So many sends are under way together at most.
 pub const SENDS_MAX: usize = 32;
 
@@ -35,7 +39,7 @@ const ENTER_EXT_ARG: u32 = 1 << 3;
 /// Tags of `user_data`: what a completion is about. Below: a generation (24 bits) and a token (32 bits), or an index.
 const POLL: u64 = 1 << 56;
 const SEND: u64 = 2 << 56;
-const REMOVAL: u64 = 3 << 56;
+const CANCEL: u64 = 3 << 56;
 const TAG: u64 = 0xff << 56;
 const GENERATION_MAX: u32 = (1 << 24) - 1;
 
@@ -74,6 +78,8 @@ pub struct Ring {
     changes: Vec<Change>,
     /// Tokens whose polls have ended by themselves.
     lapsed: Vec<usize>,
+    /// Polls that the kernel has not ended.
+    armed: usize,
     gathers: bool,
     enter_flags: u32,
 }
@@ -98,13 +104,12 @@ impl Ring {
         }
         let gathers = params.is_feature_min_timeout();
         let no_iowait = if params.is_feature_no_iowait() { ENTER_NO_IOWAIT } else { 0 };
-        // Spares a look-up of the descriptor with each call; without it the calls work as well.
-        drop(queues.submitter().register_ring_fd());
         Ok(Ring {
             queues,
             watched: Vec::new(),
             changes: Vec::new(),
             lapsed: Vec::new(),
+            armed: 0,
             gathers,
             enter_flags: ENTER_GETEVENTS | ENTER_EXT_ARG | no_iowait,
         })
@@ -118,8 +123,10 @@ impl Ring {
         }
         let watched = &mut self.watched[token];
         assert!(!watched.live, "a token is watched once at a time");
-        *watched = Watched { fd, generation: (watched.generation + 1) & GENERATION_MAX, live: true };
-        self.poll(token)
+        *watched = Watched { fd, generation: (watched.generation + 1) & GENERATION_MAX, live: false };
+        self.poll(token)?;
+        self.watched[token].live = true;
+        Ok(())
     }
 
     /// Tells of no changes under this token any more, also of those that were there before.
@@ -128,13 +135,35 @@ impl Ring {
         watched.live = false;
         let user_data = watched.user_data(token);
         self.changes.retain(|change| change.token != token);
-        self.push(&opcode::PollRemove::new(user_data).build().user_data(REMOVAL))
+        self.lapsed.retain(|lapsed| *lapsed != token);
+        self.cancel(user_data)
+    }
+
+    /// Ends a poll. Its removal would not: that leaves one alone that is being woken, and with it the socket open.
+    fn cancel(&mut self, user_data: u64) -> io::Result<()> {
+        let cancel = opcode::AsyncCancel::new(user_data).build().flags(squeue::Flags::SKIP_SUCCESS);
+        self.push(&cancel.user_data(CANCEL))
+    }
+
+    /// Ends all polls and begins them anew: some may have ended without a word.
+    fn watch_again(&mut self) -> io::Result<()> {
+        for token in 0..self.watched.len() {
+            if self.watched[token].live {
+                self.cancel(self.watched[token].user_data(token))?;
+                self.watched[token].generation = (self.watched[token].generation + 1) & GENERATION_MAX;
+                self.poll(token)?;
+            }
+        }
+        Ok(())
     }
 
     fn poll(&mut self, token: usize) -> io::Result<()> {
         let watched = &self.watched[token];
         let poll = opcode::PollAdd::new(Fd(watched.fd), INTEREST).multi(true).build();
-        self.push(&poll.user_data(watched.user_data(token)))
+        let poll = poll.user_data(watched.user_data(token));
+        self.push(&poll)?;
+        self.armed += 1;
+        Ok(())
     }
 
     /// Puts a request in the queue that points to no memory.
@@ -146,15 +175,16 @@ impl Ring {
         unsafe { self.queues.submission().push(request) }.map_err(|_| ErrorKind::OutOfMemory.into())
     }
 
-    /// Hands over what is in the queue.
+    /// Hands over all that is in the queue.
     fn submit(&mut self) -> io::Result<()> {
-        loop {
+        while !self.queues.submission().is_empty() {
             match self.queues.submit() {
-                Ok(_) => return Ok(()),
+                Ok(_) => {}
                 Err(error) if is_passing(&error) => drop(self.take_completions(&mut [])),
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     /// Waits for changes, `timeout` at most; with `gather` for so many of them where they come within that time, else
@@ -162,29 +192,41 @@ impl Ring {
     pub fn wait(&mut self, timeout: Duration, gather: Option<Wanted>) -> io::Result<()> {
         self.take_completions(&mut []);
         self.poll_lapsed()?;
-        let to_submit = self.queues.submission().len() as u32;
         let known = !self.changes.is_empty();
-        if known && to_submit == 0 {
+        if known && self.queues.submission().is_empty() {
             return Ok(());
         }
-        let limit = Timespec::new().sec(timeout.as_secs()).nsec(timeout.subsec_nanos());
-        let args = SubmitArgs::new().timespec(&limit);
-        let (wanted, args) = match gather {
-            _ if known || timeout.is_zero() => (0, args),
-            Some(wanted) if self.gathers => {
-                (wanted.count, args.min_wait_usec(wanted.span.min(timeout).as_micros() as u32))
-            }
-            _ => (1, args),
+        let (wanted, span) = match gather {
+            _ if known || timeout.is_zero() => (0, Duration::ZERO),
+            Some(wanted) if self.gathers => (wanted.count, wanted.span.min(timeout)),
+            _ => (1, Duration::ZERO),
         };
-        // SAFETY: the argument is of the kind that the flag says, and lives until the call returns; what is handed
-        // over are polls and their removals.
-        let entered = unsafe { self.queues.submitter().enter(to_submit, wanted, self.enter_flags, Some(&args)) };
-        match entered {
-            Err(error) if is_passing(&error) || error.raw_os_error() == Some(libc::ETIME) => {}
-            other => drop(other?),
+        self.enter(wanted, timeout, span)?;
+        // The kernel tells of no more than about twenty at a time.
+        let mut before = if known { CHANGES_MAX } else { 0 };
+        while self.changes.len() >= before + CHANGES_AT_ONCE && self.changes.len() < CHANGES_MAX {
+            before = self.changes.len();
+            self.enter(0, Duration::ZERO, Duration::ZERO)?;
         }
-        self.take_completions(&mut []);
         Ok(())
+    }
+
+    /// Hands over what is in the queue, and waits for so many completions; after `span` for one.
+    fn enter(&mut self, wanted: u32, timeout: Duration, span: Duration) -> io::Result<()> {
+        let to_submit = self.queues.submission().len() as u32;
+        let limit = Timespec::new().sec(timeout.as_secs()).nsec(timeout.subsec_nanos());
+        let args = SubmitArgs::new().timespec(&limit).min_wait_usec(span.as_micros() as u32);
+        // SAFETY: the argument is of the kind that the flag says, and lives until the call returns; what is handed
+        // over are polls and their cancellations.
+        let entered = unsafe { self.queues.submitter().enter(to_submit, wanted, self.enter_flags, Some(&args)) };
+        self.take_completions(&mut []);
+        match entered {
+            Ok(_) => Ok(()),
+            Err(error) if is_passing(&error) || error.raw_os_error() == Some(libc::ETIME) => Ok(()),
+            // The kernel had no memory for a completion, which is lost.
+            Err(error) if error.raw_os_error() == Some(libc::EBADR) => self.watch_again(),
+            Err(error) => Err(error),
+        }
     }
 
     /// The changes since the last call: into `changes`, whose former content goes.
@@ -232,7 +274,7 @@ impl Ring {
 
     /// Takes what has completed: polls to the changes, sends into `sent`. How many sends it were.
     fn take_completions(&mut self, sent: &mut [i32]) -> usize {
-        let Ring { queues, watched, changes, lapsed, .. } = self;
+        let Ring { queues, watched, changes, lapsed, armed, .. } = self;
         let mut sends = 0;
         for completion in queues.completion() {
             let user_data = completion.user_data();
@@ -243,22 +285,24 @@ impl Ring {
                 }
                 POLL => {
                     let token = (user_data & u64::from(u32::MAX)) as usize;
+                    let goes_on = cqueue::more(completion.flags());
+                    *armed -= usize::from(!goes_on);
                     if watched.get(token).is_some_and(|watched| watched.live && watched.user_data(token) == user_data) {
-                        // An error of the poll itself shows when the socket is read.
-                        let bits = u32::try_from(completion.result()).unwrap_or(libc::EPOLLERR as u32);
-                        changes.push(Change { token, bits });
-                        if completion.result() >= 0 && !cqueue::more(completion.flags()) {
+                        if let Ok(bits) = u32::try_from(completion.result()) {
+                            changes.push(Change { token, bits });
+                        }
+                        if !goes_on {
                             lapsed.push(token);
                         }
                     }
                 }
-                _ => {} // A poll that is to be removed may be gone by then.
+                _ => {} // A poll that was to be cancelled had ended by then.
             }
         }
         sends
     }
 
-    /// Polls again what the kernel has stopped to poll: it had no room for a completion.
+    /// Polls again what the kernel has stopped to poll: it had no room or no memory.
     fn poll_lapsed(&mut self) -> io::Result<()> {
         while let Some(token) = self.lapsed.pop() {
             if self.watched[token].live {
@@ -277,7 +321,7 @@ impl Watched {
 
 /// Whether the same call can succeed in a moment: interrupted, or completions are to be taken first.
 fn is_passing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY | libc::ENOMEM))
 }
 
 #[cfg(test)]
@@ -361,6 +405,39 @@ mod tests {
         drop(ours);
         ring.wait(Duration::ZERO, None).expect("a wait");
         assert_eq!(theirs.read(&mut [0; 16]).expect("the end"), 0);
+        assert_eq!(ring.armed, 0);
+    }
+
+    // The removal of a poll that is being woken leaves it as it is, and its socket open for ever.
+    #[test]
+    fn no_poll_is_left_of_a_socket_that_was_shut_down_or_has_news() {
+        let mut ring = ring();
+        let (sockets, mut theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| pair()).unzip();
+        watch(&mut ring, &sockets);
+        sockets[0].shutdown(std::net::Shutdown::Both).expect("it is open");
+        theirs[1].write_all(b"news").expect("room");
+        drop(theirs.remove(2));
+        (0..3).for_each(|token| ring.unwatch(token).expect("it was watched"));
+        drop(sockets);
+        for _ in 0..3 {
+            ring.wait(Duration::ZERO, None).expect("a wait");
+        }
+        assert_eq!(ring.armed, 0);
+    }
+
+    #[test]
+    fn what_is_watched_again_is_told_again() {
+        let mut ring = ring();
+        let (sockets, mut theirs): (Vec<_>, Vec<_>) = (0..2).map(|_| pair()).unzip();
+        watch(&mut ring, &sockets);
+        theirs[1].write_all(b"x").expect("room");
+        assert_eq!(readable(&mut ring, LONG, None), [1]);
+        ring.watch_again().expect("they are watched");
+        let mut told = readable(&mut ring, LONG, None);
+        told.extend(readable(&mut ring, Duration::ZERO, None));
+        assert_eq!((told, ring.armed), (vec![1], 2));
+        theirs[0].write_all(b"x").expect("room");
+        assert_eq!(readable(&mut ring, LONG, None), [0]);
     }
 
     #[test]
@@ -423,7 +500,9 @@ mod tests {
 
     #[test]
     fn a_wait_ends_with_its_time() {
-        assert_eq!(readable(&mut ring(), Duration::from_millis(5), None), [0; 0]);
+        let (started, span) = (std::time::Instant::now(), Duration::from_millis(5));
+        assert_eq!(readable(&mut ring(), span, None), [0; 0]);
+        assert!(started.elapsed() >= span);
     }
 
     #[test]

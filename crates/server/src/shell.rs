@@ -86,7 +86,27 @@ struct Socket {
     /// In which turn something was read from it last.
     read_in: u64,
     /// See [`Gather::note_sender`].
-    sent_in: u32,
+    heard_in: u32,
+    /// It stands among those that are read with the next turn.
+    unread: bool,
+    /// It stands among those whose replies are sent together.
+    together: bool,
+}
+
+impl Socket {
+    fn new(conn: ConnId, connection: Connection) -> Socket {
+        Socket {
+            conn,
+            connection,
+            ended: false,
+            full: false,
+            unsent: false,
+            read_in: 0,
+            heard_in: 0,
+            unread: false,
+            together: false,
+        }
+    }
 }
 
 impl Shell {
@@ -163,13 +183,17 @@ impl Shell {
                     let line = format!("How the append-only file ends could not be noted: {}", crate::reason(&error));
                     self.node.log_warning(&line);
                 }
+                // The ring would hold them open until the kernel has taken it apart.
+                self.connections.iter().flatten().for_each(|socket| socket.connection.shut_down());
                 return Ok(code);
             }
             let asleep = clock::now();
             let gather = self.gather.wanted(Duration::from_micros(self.node.config().io_gather_usec.into()));
+            // Who waits for a report or an acknowledgement does not wait for other clients as well.
+            let gather = gather.filter(|_| !self.node.is_waited_for());
             self.poller.wait(self.timeout(asleep), gather, &mut ready)?;
             let now = clock::now();
-            self.gather.note_turn(std::mem::replace(&mut woken, now), asleep, now);
+            self.gather.note_turn(std::mem::replace(&mut woken, now), asleep, now, ready.len());
             self.turn += 1;
             self.node.begin_turn(now, clock::unix_ms());
             // Before the events: what these leave unread waits for the next turn, when its replies are written.
@@ -178,6 +202,10 @@ impl Shell {
                 self.handle_ready(*ready);
             }
             self.handle_reads();
+            // After the sockets that are ready: a new one may take the place of one of them that is gone.
+            for at in std::mem::take(&mut self.accepting) {
+                self.accept(at);
+            }
             self.continue_unsent();
             self.take_reports();
             self.node.handle_timeout();
@@ -221,7 +249,12 @@ impl Shell {
                 }
                 self.link_ready(ready.writable, ready.readable || ready.ended);
             }
-            Token(at) if at < CONNECTIONS => self.accept(at - LISTENERS),
+            Token(at) if at < CONNECTIONS => {
+                let listener = at - LISTENERS;
+                if !self.accepting.contains(&listener) {
+                    self.accepting.push(listener);
+                }
+            }
             Token(at) => {
                 let slot = at - CONNECTIONS;
                 let Some(Some(socket)) = self.connections.get_mut(slot) else { return };
@@ -272,7 +305,6 @@ impl Shell {
     }
 
     fn accept(&mut self, at: usize) {
-        self.accepting.retain(|other| *other != at);
         for _ in 0..ACCEPT_PER_TURN_MAX {
             let accepted = match self.listeners.borrow().all.get(at) {
                 Some(listener) => listener.accept(),
@@ -306,9 +338,7 @@ impl Shell {
                 if self.connections.len() <= slot {
                     self.connections.resize_with(slot + 1, || None);
                 }
-                let fresh =
-                    Socket { conn, connection, ended: false, full: false, unsent: false, read_in: 0, sent_in: 0 };
-                self.connections[slot] = Some(fresh);
+                self.connections[slot] = Some(Socket::new(conn, connection));
             }
         }
     }
@@ -342,23 +372,24 @@ impl Shell {
         if socket.conn != conn {
             return;
         }
-        gather.note_sender(&mut socket.sent_in);
+        gather.note_sender(&mut socket.heard_in);
         let space = reads.space();
         let (length, outcome) = (space.len(), socket.connection.read(space));
-        match outcome {
+        let goes_on = match outcome {
             Ok(count @ 1..) => {
                 socket.read_in = *turn;
-                if socket.ended || count == length {
-                    self.unread.push(conn);
-                }
                 reads.add(conn, count);
+                socket.ended || count == length
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => self.unread.push(conn),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
             // It ends, but what it sent in this turn has not run yet, or the reply has not gone out.
-            _ if socket.read_in == *turn => self.unread.push(conn),
-            Ok(_) if !self.node.input_ended(conn) => {}
-            _ => self.lost(conn),
+            _ if socket.read_in == *turn => true,
+            Ok(_) if !self.node.input_ended(conn) => false,
+            _ => return self.lost(conn),
+        };
+        if goes_on && !std::mem::replace(&mut socket.unread, true) {
+            self.unread.push(conn);
         }
     }
 
@@ -371,12 +402,12 @@ impl Shell {
 
     fn continue_unread(&mut self) {
         for conn in std::mem::take(&mut self.unread) {
-            self.read(conn);
+            if let Some(socket) = self.socket(conn) {
+                socket.unread = false;
+                self.read(conn);
+            }
         }
         self.handle_reads();
-        for at in std::mem::take(&mut self.accepting) {
-            self.accept(at);
-        }
         if self.link.as_ref().is_some_and(|link| link.may_have_more) {
             self.read_link();
         }
@@ -411,8 +442,9 @@ impl Shell {
         let Shell { connections, node, poller, together, .. } = self;
         let Some(ring) = poller.ring() else { return Ok(()) };
         let mut pieces: SmallVec<[(RawFd, &[u8]); SENDS_MAX]> = SmallVec::new();
-        together.retain(|conn| match connections.get(conn.slot as usize) {
+        together.retain(|conn| match connections.get_mut(conn.slot as usize) {
             Some(Some(socket)) if socket.conn == *conn => {
+                socket.together = false;
                 pieces.push((socket.connection.as_raw_fd(), node.short_reply(*conn)));
                 true
             }
@@ -424,12 +456,12 @@ impl Shell {
         let mut together = std::mem::take(&mut self.together);
         for (conn, result) in together.drain(..).zip(sent) {
             match u32::try_from(result) {
-                Ok(count) => {
+                Ok(count @ 1..) => {
                     let rest = self.node.short_reply_sent(conn, count as usize);
                     self.note_written(conn, Ok(rest));
                 }
-                // No room, interrupted, or gone: what that means is decided in one place.
-                Err(_) => self.write(conn),
+                // No room, interrupted, gone, or no short reply any more: what that means is decided in one place.
+                _ => self.write(conn),
             }
         }
         self.together = together;
@@ -452,19 +484,24 @@ impl Shell {
     fn flush(&mut self) -> io::Result<()> {
         let several = self.poller.ring().is_some();
         while let Some(conn) = self.node.pop_dirty() {
-            if several && self.socket(conn).is_some() && self.node.has_short_reply(conn) {
+            if !several || !self.node.has_short_reply(conn) {
+                self.write(conn);
+            } else if let Some(socket) = self.socket(conn)
+                && !std::mem::replace(&mut socket.together, true)
+            {
                 self.together.push(conn);
                 if self.together.len() == SENDS_MAX {
                     self.write_together()?;
                 }
-            } else {
-                self.write(conn);
             }
         }
         match self.together.len() {
             0 => {}
             1 => {
                 let conn = self.together.remove(0);
+                if let Some(socket) = self.socket(conn) {
+                    socket.together = false;
+                }
                 self.write(conn);
             }
             _ => self.write_together()?,

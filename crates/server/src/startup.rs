@@ -144,7 +144,7 @@ fn serve(
         (None, Err(error)) if error.kind() == std::io::ErrorKind::NotFound => shell.node().start_empty(),
         (None, Err(error)) => return Err(format!("Can't read {}: {}", data.display(), reason(&error))),
     }
-    shell.run().map_err(failed)
+    shell.run().map_err(|error| format!("The event loop failed: {}", reason(&error)))
 }
 
 /// The way to sockets that costs least, where the system has it.

@@ -37,7 +37,7 @@ pub(super) const ROWS: &[Directive] = &[
     Directive::honoured("proto-max-bulk-len", |c| Field::Number(&mut c.proto_max_bulk_len)).bytes(1 << 20, I64),
     Directive::honoured("client-output-buffer-limit", |c| Field::BufferLimits(&mut c.client_output_buffer_limit))
         .bytes(0, I64),
-    // Our own: whether sockets are waited for and written to through io_uring, where the system has it.
+    // Our own: whether sockets are waited for, and short replies sent, through io_uring, where the system has it.
     Directive::honoured("io-uring", |c| Field::Bool(&mut c.io_uring)).immutable(),
     // Our own: for how many microseconds a busy loop waits for more sockets to be ready; 0: it never does.
     Directive::honoured("io-gather-usec", |c| Field::Number(&mut c.io_gather_usec)).range(0, 10_000),

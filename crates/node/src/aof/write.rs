@@ -232,9 +232,11 @@ impl Node {
         let gate = if strict { stream_end } else { client.write_offset };
         if !aof.holds() || (client.held.is_empty() && gate <= aof.released) {
             client.held.clear();
+            client.free_until = end;
             return end;
         }
-        if end > client.held.back().map_or(0, |(position, _)| *position) {
+        // What was free once stays so, however often this is asked.
+        if end > client.held.back().map_or(client.free_until, |(position, _)| *position) {
             client.held.push_back((end, gate));
         }
         if in_trouble {
@@ -242,11 +244,10 @@ impl Node {
             let own = client.write_offset;
             client.held.iter_mut().for_each(|(_, gate)| *gate = own.min(*gate));
         }
-        let mut free = client.outbox.start();
         while let Some((position, gate)) = client.held.front().copied()
             && gate <= aof.released
         {
-            free = position;
+            client.free_until = position;
             client.held.pop_front();
         }
         if !client.held.is_empty() {
@@ -257,7 +258,12 @@ impl Node {
                 client.blocked = Some(Blocked::Held);
             }
         }
-        free
+        client.free_until
+    }
+
+    /// Whether clients wait for the disk or for replicas: a report or an acknowledgement is what goes on for them.
+    pub fn is_waited_for(&self) -> bool {
+        !self.waits.is_empty() || !self.aof.held.is_empty()
     }
 
     /// How much of the stream replicas may get: what a crash of the process can't take back. In trouble with the disk

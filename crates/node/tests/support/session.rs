@@ -443,11 +443,17 @@ impl Session {
                 continue;
             }
             let got = &mut connection.got;
-            let mut write = |slices: &[std::io::IoSlice<'_>]| {
-                slices.iter().for_each(|slice| got.extend_from_slice(slice));
-                Ok(slices.iter().map(|slice| slice.len()).sum())
-            };
             let written = loop {
+                // As the loop of the program does.
+                if self.node.has_short_reply(id) {
+                    let piece = self.node.short_reply(id).to_vec();
+                    got.extend_from_slice(&piece);
+                    break Ok(self.node.short_reply_sent(id, piece.len()));
+                }
+                let mut write = |slices: &[std::io::IoSlice<'_>]| {
+                    slices.iter().for_each(|slice| got.extend_from_slice(slice));
+                    Ok(slices.iter().map(|slice| slice.len()).sum())
+                };
                 match self.node.write_connection(id, &mut write) {
                     Ok(Rest::Later) => {}
                     other => break other,

@@ -176,6 +176,14 @@ impl Machine {
             sockets.write(env, key, &bytes)
         };
         let outcome = loop {
+            if node.has_short_reply(conn) {
+                let piece = node.short_reply(conn).to_vec();
+                match write(&[io::IoSlice::new(&piece)]) {
+                    Ok(count) => break Ok(node.short_reply_sent(conn, count)),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break Ok(Rest::Held),
+                    Err(error) => break Err(error),
+                }
+            }
             match node.write_connection(conn, &mut write) {
                 Ok(Rest::Later) => {}
                 other => break other,
