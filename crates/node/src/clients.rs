@@ -74,6 +74,11 @@ impl Clients {
         }
     }
 
+    /// Whether more than one connection has something to write.
+    pub fn has_several_dirty(&self) -> bool {
+        self.dirty.len() > 1
+    }
+
     /// Takes the next connection that has something to write.
     pub fn pop_dirty(&mut self) -> Option<ConnId> {
         let id = self.dirty.pop()?;

@@ -205,6 +205,11 @@ impl Node {
         self.replication_closed(conn, &client);
     }
 
+    /// Whether more than one connection has something to write.
+    pub fn has_several_dirty(&self) -> bool {
+        self.clients.has_several_dirty()
+    }
+
     /// The connections that have something to write, one at a time until None.
     pub fn pop_dirty(&mut self) -> Option<ConnId> {
         self.replication.is_awake = false; // Maybe it is a replica, which is not listed any more then.

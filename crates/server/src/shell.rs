@@ -482,7 +482,7 @@ impl Shell {
 
     /// Writes every socket that has something to get.
     fn flush(&mut self) -> io::Result<()> {
-        let several = self.poller.ring().is_some();
+        let several = self.node.has_several_dirty() && self.poller.ring().is_some();
         while let Some(conn) = self.node.pop_dirty() {
             if !several || !self.node.has_short_reply(conn) {
                 self.write(conn);
