@@ -53,12 +53,29 @@ fn clients_that_go(server: &Server) {
     wait_until("all others to be gone", SHORT, || server.info().number("connected_clients") == 1);
 }
 
+/// A client is closed by another, and a new one comes, before the loop gets to either.
+fn one_goes_while_another_comes(server: &Server) {
+    for _ in 0..20 {
+        let (mut killer, mut victim) = (server.client(), server.client());
+        let id = victim.line("CLIENT ID").expect("a reply").as_int().expect("a number");
+        server.pause();
+        killer.send(&[b"CLIENT", b"KILL", b"ID", id.to_string().as_bytes()]).expect("room");
+        let mut new = server.client();
+        new.send(&[b"PING"]).expect("room");
+        server.resume();
+        assert_eq!(killer.reply().expect("a reply").as_int(), Some(1));
+        assert_eq!(new.reply().expect("a reply").as_str(), Some("PONG"));
+        assert!(victim.line("PING").is_err(), "the connection is closed");
+    }
+}
+
 fn serves(setting: &str, api: &str) {
     let master = Server::start(Peer::Ours, &[setting]);
     let replica = Server::start(Peer::Ours, &[setting]);
     assert_eq!(master.info().text("multiplexing_api"), api);
     many_clients_at_once(&master);
     a_client_that_reads_late(&master);
+    one_goes_while_another_comes(&master);
     clients_that_go(&master);
     replica.replicate(master.port());
     wait_for_link(&replica);

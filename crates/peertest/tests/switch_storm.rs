@@ -66,6 +66,11 @@ impl Storm {
         let heirs: Vec<usize> = (0..PEER).filter(|at| self.follows[*at] == Some(master)).collect();
         let heir = *heirs.get(self.rng.usize(..heirs.len().max(1)))?;
         wait_for_link(&self.servers[heir]);
+        // A link that the other end has closed is up until that is noticed: the history must be the master's, too.
+        wait_until("the heir to have the master's history", LONG, || {
+            let id = |at: usize| self.servers[at].info().text("master_replid").to_owned();
+            id(heir) == id(master)
+        });
         Some(heir)
     }
 

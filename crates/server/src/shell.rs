@@ -41,6 +41,9 @@ const LINK_BYTES_MAX: usize = 64 * 1024;
 /// Connections taken in one turn; more of them wait for the next.
 const ACCEPT_PER_TURN_MAX: usize = 1000;
 
+/// A listener whose next connection the system did not give is asked again after this time, with the regular work.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
 /// The loop and all it holds.
 pub struct Shell {
     poller: Poller,
@@ -60,6 +63,9 @@ pub struct Shell {
     together: Vec<ConnId>,
     /// Listeners that may have more connections waiting.
     accepting: Vec<usize>,
+    /// Those whose next connection the system did not give, and when they are asked again.
+    refused: Vec<usize>,
+    ask_again_at: Time,
     reports: Receiver<Report>,
     reporter: Reporter,
     load: Option<LoadJob>,
@@ -136,6 +142,8 @@ impl Shell {
             unsent: Vec::new(),
             together: Vec::new(),
             accepting: Vec::new(),
+            refused: Vec::new(),
+            ask_again_at: Time::default(),
             reports,
             reporter,
             load: None,
@@ -193,6 +201,9 @@ impl Shell {
             let gather = gather.filter(|_| !self.node.is_waited_for());
             self.poller.wait(self.timeout(asleep), gather, &mut ready)?;
             let now = clock::now();
+            if now >= self.ask_again_at {
+                self.accepting.append(&mut self.refused);
+            }
             self.gather.note_turn(std::mem::replace(&mut woken, now), asleep, now, ready.len());
             self.turn += 1;
             self.node.begin_turn(now, clock::unix_ms());
@@ -316,6 +327,9 @@ impl Shell {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.node.log_warning(&format!("Accepting client connection: {error}"));
+                    // Nobody says when there are descriptors again.
+                    self.refused.push(at);
+                    self.ask_again_at = clock::now() + ACCEPT_AGAIN;
                     return;
                 }
             }
@@ -330,6 +344,8 @@ impl Shell {
             Err(refusal) => drop(connection.write_vectored(&[io::IoSlice::new(&refusal)])),
             Ok(conn) => {
                 let slot = conn.slot as usize;
+                // One that the node has closed in this turn may still stand there.
+                self.close_slot(slot);
                 if let Err(error) = self.poller.watch(&mut connection, Token(CONNECTIONS + slot)) {
                     self.node.log_warning(&format!("Could not poll a new connection: {error}"));
                     self.node.disconnected(conn);
@@ -349,10 +365,14 @@ impl Shell {
 
     /// Closes a socket; a thread that still writes to it sees an error.
     fn close(&mut self, conn: ConnId) {
-        if self.socket(conn).is_some()
-            && let Some(mut socket) = self.connections[conn.slot as usize].take()
-        {
-            self.poller.unwatch(&mut socket.connection, Token(CONNECTIONS + conn.slot as usize));
+        if self.socket(conn).is_some() {
+            self.close_slot(conn.slot as usize);
+        }
+    }
+
+    fn close_slot(&mut self, slot: usize) {
+        if let Some(mut socket) = self.connections.get_mut(slot).and_then(Option::take) {
+            self.poller.unwatch(&mut socket.connection, Token(CONNECTIONS + slot));
             socket.connection.shut_down();
         }
     }
