@@ -15,8 +15,8 @@ use crate::{Dataset, Peer, Server, settle, wait_for_link};
 use client::Value;
 use rules::Rule;
 use std::collections::{BTreeSet, VecDeque};
-use tally::Verdict;
 pub use tally::{Kind, Tally};
+use tally::{SET_OVER, Verdict};
 use wire::{Command, RawReply, Wire};
 use words::Words;
 
@@ -52,9 +52,18 @@ pub struct Comparison {
     replicas: Vec<(usize, Server)>,
     words: Words,
     tally: Tally,
-    /// Commands queued since MULTI, while a transaction is open.
-    queued: Option<Vec<Command>>,
+    transaction: Transaction,
     history: VecDeque<Command>,
+}
+
+/// What WATCH and MULTI have begun.
+#[derive(Default)]
+struct Transaction {
+    watched: Vec<Vec<u8>>,
+    /// Whether one of them has been SET since with a deadline that is over.
+    set_over: bool,
+    /// Commands since MULTI.
+    queued: Option<Vec<Command>>,
 }
 
 /// What a difference may have made unequal.
@@ -84,7 +93,7 @@ impl Comparison {
             replicas: replicas.into(),
             words: Words::new(seed),
             tally: Tally::default(),
-            queued: None,
+            transaction: Transaction::default(),
             history: VecDeque::new(),
         }
     }
@@ -161,19 +170,27 @@ impl Comparison {
         let name = String::from_utf8_lossy(&command[0]).to_uppercase();
         let (done, refused) = self.tally.commands.entry(name.clone()).or_default();
         *(if ours.value.as_error().is_some() { refused } else { done }) += 1;
-        let parts = self.transaction(&name, command, ours);
-        let all = parts.iter().flat_map(keys).chain(keys(command));
-        let touched: BTreeSet<Vec<u8>> = all.map(<[u8]>::to_vec).collect();
+        let Transaction { watched, set_over, queued } = self.transaction(&name, command, ours);
+        let parts = queued.unwrap_or_default();
+        let all = parts.iter().flat_map(keys).chain(keys(command)).map(<[u8]>::to_vec);
+        let touched: BTreeSet<Vec<u8>> = all.chain(watched).collect();
         if tainted.all || tainted.keys.intersection(&touched).next().is_some() {
             self.tally.skipped += 1;
             tainted.keys.extend(touched);
             return;
         }
-        let verdict = if ours.bytes == redis.bytes {
+        let mut verdict = if ours.bytes == redis.bytes {
             Verdict::Equal
         } else {
             verdict_of_parts(command, &parts, [&ours.value, &redis.value, &judge.value])
         };
+        let refused = matches!(redis.value, Value::Null | Value::NullArray);
+        if let Verdict::Newer(kind) = &mut verdict
+            && set_over
+            && refused
+        {
+            kind.push_str(SET_OVER);
+        }
         let judge_differs = judge.bytes != ours.bytes
             && !matches!(
                 verdict_of_parts(command, &parts, [&judge.value, &ours.value, &ours.value]),
@@ -181,24 +198,27 @@ impl Comparison {
             );
         if judge_differs || matches!(verdict, Verdict::Newer(_) | Verdict::Different(_)) {
             tainted.keys.extend(touched.clone());
-            let queued = self.queued.is_some() || !parts.is_empty();
+            let queued = self.transaction.queued.is_some() || !parts.is_empty();
             tainted.all |= queued || matches!(&name[..], "EXEC" | "SELECT" | "SWAPDB" | "MOVE" | "FLUSHDB");
         }
         let history = &self.history;
         self.tally.count(verdict, || story(history, command, &touched, replies));
     }
 
-    /// Follows transactions; returns the commands whose replies are in this one.
-    fn transaction(&mut self, name: &str, command: &Command, reply: &RawReply) -> Vec<Command> {
+    /// Follows transactions; returns the one that has ended with this command.
+    fn transaction(&mut self, name: &str, command: &Command, reply: &RawReply) -> Transaction {
+        let open = &mut self.transaction;
         match (name, &reply.value) {
-            ("MULTI", Value::Simple(_)) => self.queued = Some(Vec::new()),
-            ("EXEC" | "DISCARD", _) if command.len() == 1 => return self.queued.take().unwrap_or_default(),
+            ("WATCH", Value::Simple(text)) if text == b"OK" => open.watched.extend_from_slice(&command[1..]),
+            ("MULTI", Value::Simple(_)) => open.queued = Some(Vec::new()),
+            ("EXEC" | "DISCARD", _) if command.len() == 1 => return std::mem::take(open),
             (_, Value::Simple(text)) if text == b"QUEUED" => {
-                self.queued.as_mut().expect("MULTI came before").push(command.clone());
+                open.queued.as_mut().expect("MULTI came before").push(command.clone());
             }
+            ("SET", _) => open.set_over |= rules::is_set_over(command) && open.watched.contains(&command[1]),
             _ => {}
         }
-        Vec::new()
+        Transaction::default()
     }
 
     /// Removes what servers may hold different values of.

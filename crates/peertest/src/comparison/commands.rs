@@ -2,7 +2,8 @@
 //!
 //! What a line may not do: be random in what it stores, or let a key expire while commands are on their way. So streams
 //! get explicit ids, what was drawn at random is deleted, and deadlines are far away or passed. Nor may it ask for what is
-//! undefined (ranges by name over members of different scores) or differs on purpose (docs/compatibility.md).
+//! undefined (ranges by name over members of different scores) or differs on purpose (docs/compatibility.md). Nor lower
+//! `stream-node-max-bytes` while there are streams: XADD of the peers then damages their memory (valkey-io/valkey#4705).
 
 use super::template;
 use super::wire::Command;
@@ -235,7 +236,7 @@ const KEYS: &[Line] = &[
         1,
         "! CONFIG SET (zset-max-listpack-entries {c}|zset-max-listpack-entries 128|zset-max-listpack-value 20|zset-max-listpack-value 64|list-max-listpack-size (-1|-2|{c1}|128))",
     ),
-    (1, "! CONFIG SET (stream-node-max-entries ({c}|100)|stream-node-max-bytes (100|4096)|list-compress-depth (0|1))"),
+    (1, "! CONFIG SET (stream-node-max-entries ({c}|100)|list-compress-depth (0|1))"),
 ];
 
 /// Lines that may stand in a transaction or alone, by group and weight of the group.
@@ -269,7 +270,7 @@ pub fn batch(words: &mut Words, size: usize) -> Batch {
             0..8 => transaction(words, &mut commands),
             8 => commands.push(vec![b"HELLO".to_vec(), vec![b'2' + words.rng.u8(..2)]]),
             9 => commands.push(vec![b"FLUSHDB".to_vec()]),
-            10 if words.rng.u32(..8) == 0 => commands.push(vec![b"FLUSHALL".to_vec()]),
+            10 if words.rng.u32(..8) == 0 => flush(words, &mut commands),
             _ => line(words, &mut commands),
         }
     }
@@ -281,6 +282,14 @@ pub fn batch(words: &mut Words, size: usize) -> Batch {
         }
     }
     Batch { commands, expires }
+}
+
+/// Empties all databases, and at times makes the nodes of streams small or large from then on.
+fn flush(words: &mut Words, commands: &mut Vec<Command>) {
+    commands.push(vec![b"FLUSHALL".to_vec()]);
+    if words.rng.bool() {
+        commands.extend(template::expand(words, "CONFIG SET stream-node-max-bytes (100|4096)"));
+    }
 }
 
 fn transaction(words: &mut Words, commands: &mut Vec<Command>) {

@@ -229,6 +229,16 @@ pub fn reason_of_encoding(ours: &Value, theirs: &Value) -> Option<&'static str> 
     }
 }
 
+/// Whether it is a SET with a deadline that is over: one in the first days of 1970.
+pub fn is_set_over(command: &[Vec<u8>]) -> bool {
+    let over = |text: &[u8]| {
+        std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).is_some_and(|at: u32| at <= 100_000)
+    };
+    let is_deadline = |word: &[u8]| word.eq_ignore_ascii_case(b"EXAT") || word.eq_ignore_ascii_case(b"PXAT");
+    command[0].eq_ignore_ascii_case(b"SET")
+        && command.windows(2).skip(2).any(|pair| is_deadline(&pair[0]) && over(&pair[1]))
+}
+
 /// Whether a command replies with numbers that Redis 7.0 writes with up to 17 digits and 7.2 as short as they can be.
 pub fn has_numbers(command: &[Vec<u8>]) -> bool {
     let name = command[0].to_ascii_uppercase();

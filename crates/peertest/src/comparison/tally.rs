@@ -125,7 +125,14 @@ const REASONS: &[(&str, &str)] = &[
     ("LREM: \"ERR value is out of range, value must", "7.2 refuses the lowest count"),
     ("LPOS: \"ERR value is out of range, value must", "7.2 refuses the lowest RANK"),
     ("BITPOS: \"ERR ", "7.2 looks at the arguments before it looks for the key"),
+    (
+        SET_OVER,
+        "as Valkey has it since 8.0, such a SET of a key that is not there touches nothing; Redis sets and expires it",
+    ),
 ];
+
+/// In the name of a kind: EXEC that Redis 7.0 refused, where a watched key has been SET with a deadline that is over.
+pub const SET_OVER: &str = ", after a SET of a watched key whose deadline is over";
 
 const CONSUMERS: &str = "since 7.2 a consumer exists from its first XREADGROUP on, even if it got nothing";
 
