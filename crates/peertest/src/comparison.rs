@@ -196,7 +196,10 @@ impl Comparison {
                 verdict_of_parts(command, &parts, [&judge.value, &ours.value, &ours.value]),
                 Verdict::Equal | Verdict::Normalised(_)
             );
-        if judge_differs || matches!(verdict, Verdict::Newer(_) | Verdict::Different(_)) {
+        let replies_of_parts = ours.value.as_slice().unwrap_or_default();
+        let half_done = rules::is_half_done(command, &ours.value)
+            || parts.iter().zip(replies_of_parts).any(|(part, reply)| rules::is_half_done(part, reply));
+        if half_done || judge_differs || matches!(verdict, Verdict::Newer(_) | Verdict::Different(_)) {
             tainted.keys.extend(touched.clone());
             let queued = self.transaction.queued.is_some() || !parts.is_empty();
             tainted.all |= queued || matches!(&name[..], "EXEC" | "SELECT" | "SWAPDB" | "MOVE" | "FLUSHDB");

@@ -229,6 +229,11 @@ pub fn reason_of_encoding(ours: &Value, theirs: &Value) -> Option<&'static str> 
     }
 }
 
+/// Whether the peers have changed a key though they refuse: PFADD that comes upon damage after it has added some elements.
+pub fn is_half_done(command: &[Vec<u8>], reply: &Value) -> bool {
+    command[0].eq_ignore_ascii_case(b"PFADD") && reply.as_error().is_some_and(|text| text.starts_with(b"INVALIDOBJ"))
+}
+
 /// Whether it is a SET with a deadline that is over: one in the first days of 1970.
 pub fn is_set_over(command: &[Vec<u8>]) -> bool {
     let over = |text: &[u8]| {
