@@ -281,8 +281,23 @@ impl List {
         }
         self.make_room(bytes, count, limits);
         for element in elements {
-            let index = if end == End::Front { 0 } else { self.len() };
-            self.insert_raw(index, element, limits);
+            self.push(element, end, limits);
+        }
+    }
+
+    /// Puts an element at an end, when the small form has been left if it must be.
+    fn push(&mut self, element: &[u8], end: End, limits: &Limits) {
+        let is_back = end == End::Back;
+        match &mut self.0 {
+            Repr::Packed(listpack) if is_back => listpack.push_back(element),
+            Repr::Packed(listpack) => listpack.push_front(element),
+            Repr::Nodes(tree) if tree.end_leaf(is_back).has_room(element, NodeLimit::new(limits)) => {
+                Arc::make_mut(tree).end_leaf_mut(is_back, 1).push(element, is_back);
+            }
+            Repr::Nodes(tree) => {
+                let index = if is_back { tree.len() } else { 0 };
+                self.insert_raw(index, element, limits);
+            }
         }
     }
 

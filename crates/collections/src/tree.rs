@@ -102,6 +102,18 @@ impl<L: Leaf> Tree<L> {
         self.locate(seek_rank::<L>(rank))
     }
 
+    /// The first leaf, or the last one.
+    #[inline]
+    pub(crate) fn end_leaf(&self, last: bool) -> &L {
+        let mut node = &self.root;
+        loop {
+            match node {
+                Node::Leaf(leaf) => return leaf,
+                Node::Inner(slots) => node = &slots[if last { slots.len() - 1 } else { 0 }].node,
+            }
+        }
+    }
+
     /// How many inner nodes there are; walks over all of them.
     pub(crate) fn inner_count(&self) -> usize {
         fn below<L: Leaf>(node: &Node<L>) -> usize {

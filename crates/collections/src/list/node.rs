@@ -136,6 +136,16 @@ impl Node {
         self.followed_by([Node::of(element, limit), right])
     }
 
+    /// Puts an element, for which there is room, at an end.
+    #[inline]
+    pub(super) fn push(&mut self, element: &[u8], is_back: bool) {
+        match self {
+            Node::Packed(listpack) if is_back => listpack.push_back(element),
+            Node::Packed(listpack) => listpack.push_front(element),
+            Node::Plain(_) => unreachable!("a node of one large element has no room"),
+        }
+    }
+
     /// Replaces the element at `index`, in this node or in new ones.
     pub(super) fn replace(&mut self, index: usize, element: &[u8], limit: NodeLimit) -> NewLeaves<Node> {
         if let Node::Packed(listpack) = self
@@ -190,8 +200,8 @@ impl Node {
 
     fn split_off(&mut self, index: usize) -> Node {
         match self {
+            _ if index == 0 => std::mem::take(self),
             Node::Packed(listpack) => Node::Packed(listpack.split_off(index)),
-            Node::Plain(_) if index == 0 => std::mem::take(self),
             Node::Plain(_) => Node::default(),
         }
     }

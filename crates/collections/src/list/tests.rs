@@ -219,6 +219,18 @@ fn inserts_at_a_border_of_full_nodes_share_a_node() {
 }
 
 #[test]
+fn a_full_first_node_that_a_clone_shares_becomes_the_second() {
+    let limits = limits(4);
+    let mut list = List::new();
+    (0..8u8).for_each(|number| list.push_back(&[b'a' + number], &limits));
+    let kept = list.clone();
+    list.push_front(b"new", &limits);
+    let texts = |list: &List| content(list).concat();
+    assert_eq!((texts(&list), texts(&kept)), (b"newabcdefgh".to_vec(), b"abcdefgh".to_vec()));
+    assert_eq!((list.nodes().count(), kept.nodes().count()), (3, 2));
+}
+
+#[test]
 fn the_memory_of_few_large_elements_beside_many_small_ones_is_seen() {
     let limits = Limits::default();
     let mut list = List::new();

@@ -98,6 +98,25 @@ impl<L: Leaf> Tree<L> {
             }
         }
     }
+
+    /// As `leaf_mut_at`, of the first leaf or the last one.
+    #[inline]
+    pub(crate) fn end_leaf_mut(&mut self, last: bool, change: isize) -> &mut L {
+        self.len = self.len.strict_add_signed(change);
+        let mut node = &mut self.root;
+        loop {
+            match node {
+                Node::Leaf(leaf) => return Arc::make_mut(leaf),
+                Node::Inner(slots) => {
+                    let slots = Arc::make_mut(slots);
+                    let index = if last { slots.len() - 1 } else { 0 };
+                    let slot = &mut slots[index];
+                    slot.count = slot.count.strict_add_signed(change);
+                    node = &mut slot.node;
+                }
+            }
+        }
+    }
 }
 
 fn edit_node<L: Leaf, R>(
