@@ -90,10 +90,12 @@ impl ZSet {
         }
     }
 
-    /// Sets out for the member at a rank, as it is found by its name.
+    /// Sets out for the member at a rank, which will be removed, as it is found by its name.
     pub fn approach_rank(&self, rank: usize, fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
         match &self.0 {
-            Repr::Large(large) if rank < large.len() => self.approach(large.get(rank).0, fetch),
+            Repr::Large(large) if rank < large.len() => {
+                Some(Approach::new(&large.table, large.get(rank).0, fetch).for_removal())
+            }
             Repr::Packed(_) | Repr::Large(_) => None,
         }
     }

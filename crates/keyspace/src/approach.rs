@@ -19,7 +19,8 @@ impl<'a> Approach<'a> {
         .map(Approach)
     }
 
-    /// Sets out for the member of a sorted set that so many are before, counted from the lowest or from the highest.
+    /// Sets out for the member of a sorted set that so many are before, counted from the lowest or from the highest, and that
+    /// will be removed.
     pub fn at_end(value: ValueRef<'a>, lowest: bool, before: usize) -> Option<Approach<'a>> {
         let ValueRef::ZSet(zset) = value else { return None };
         let last = zset.len().checked_sub(1)?;

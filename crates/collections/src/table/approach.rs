@@ -12,6 +12,7 @@ const LINE: usize = 64;
 /// The way to one element: memory that a search for it will read becomes known step by step.
 pub struct Approach<'a> {
     hash: u64,
+    removes: bool,
     at: At<'a>,
 }
 
@@ -32,7 +33,13 @@ impl<'a> Approach<'a> {
             Child::Inner { inner, .. } => At::before(inner.child(hash), hash << LEVEL_BITS, &mut fetch),
             only => At::before(only, hash, &mut fetch),
         };
-        Approach { hash, at }
+        Approach { hash, removes: false, at }
+    }
+
+    /// The same, where the element will be removed: the entry that ends its leaf moves into its place if it is as long.
+    #[inline]
+    pub(crate) fn for_removal(self) -> Approach<'a> {
+        Approach { removes: true, ..self }
     }
 
     /// Goes one step on: calls `fetch` with addresses that the next step, or the search itself, will read. True if that was
@@ -45,6 +52,12 @@ impl<'a> Approach<'a> {
                 if let Some(address) = leaf.entry_address(self.hash) {
                     fetch(address);
                     fetch(address.wrapping_add(LINE));
+                }
+                if self.removes {
+                    // The last byte of the entry that ends the leaf, and the first one of most that are short.
+                    let end = leaf.end_address();
+                    fetch(end.wrapping_sub(LINE / 2));
+                    fetch(end.wrapping_sub(1));
                 }
                 At::Entry
             }

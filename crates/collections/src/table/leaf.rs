@@ -205,6 +205,12 @@ impl Leaf {
         std::ptr::from_ref(&self.0.header).cast()
     }
 
+    /// Where the entries end in memory.
+    #[inline]
+    pub(super) fn end_address(&self) -> *const u8 {
+        self.block().as_ptr().wrapping_add(self.used())
+    }
+
     /// Where the entry of a hash begins in memory, if there seems to be one.
     #[inline]
     pub(super) fn entry_address(&self, hash: u64) -> Option<*const u8> {
