@@ -1,5 +1,6 @@
-//! What several connections have sent in one turn: all of it is looked at before the first request runs, so that the keys
-//! which they name are on their way from memory meanwhile. What was parsed for that runs without being parsed again.
+//! What several connections have sent in one turn: as much of it as names a few dozen keys is looked at before the first of
+//! these requests runs, so that the keys are on their way from memory meanwhile; then the next requests are. What was
+//! parsed for that runs without being parsed again, if its client may still send it.
 
 use resp::{Args, ArgsBuf, ParseLimits, Parsed, RequestParser};
 
@@ -10,7 +11,8 @@ use crate::table::CommandId;
 /// An input longer than this is no single small request: its own requests are parsed ahead when its turn comes.
 const SINGLE_BYTES_MAX: usize = 1024;
 
-/// Keys fetched at most.
+/// So many keys are fetched before the requests that name them run, those of the last one included as far as they are not
+/// as many again: more would push each other out of the cache.
 const KEYS_MAX: usize = 64;
 
 /// For a look at the inputs of several connections.
@@ -18,7 +20,7 @@ const KEYS_MAX: usize = 64;
 pub(crate) struct Glance {
     parser: RequestParser,
     limits: ParseLimits,
-    /// One for each input, in order; more may stand behind them.
+    /// One for each input that was looked at, in order; more may stand behind them.
     seen: Vec<Seen>,
     /// What was fetched: the database and the hash of each key.
     hashes: Vec<(usize, u64)>,
@@ -35,7 +37,7 @@ struct Seen {
 
 impl Node {
     /// Bytes arrived on these connections. Runs every whole request among them, one connection after the other.
-    pub fn handle_inputs<'a>(&mut self, inputs: impl ExactSizeIterator<Item = (ConnId, &'a [u8])> + Clone) {
+    pub fn handle_inputs<'a>(&mut self, mut inputs: impl ExactSizeIterator<Item = (ConnId, &'a [u8])> + Clone) {
         if inputs.len() < 2 {
             for (conn, bytes) in inputs {
                 self.handle_input(conn, bytes);
@@ -43,20 +45,28 @@ impl Node {
             return;
         }
         let mut glance = self.glance.take().unwrap_or_default();
-        self.look_at(&mut glance, inputs.clone());
-        self.share_turn(true);
-        for ((conn, bytes), seen) in inputs.zip(&glance.seen) {
-            if seen.is_single && self.takes_next(conn, &glance.limits) {
-                self.handle_single(conn, bytes, &seen.args.view(bytes), seen.id);
-            } else {
-                self.handle_input(conn, bytes);
+        let mut unseen = inputs.clone();
+        while unseen.len() > 0 {
+            let count = self.look_at(&mut glance, &mut unseen);
+            self.share_turn(true);
+            for (seen, (conn, bytes)) in glance.seen.iter().zip(inputs.by_ref().take(count)) {
+                if seen.is_single && self.takes_next(conn, &glance.limits) {
+                    self.handle_single(conn, bytes, &seen.args.view(bytes), seen.id);
+                } else {
+                    self.handle_input(conn, bytes);
+                }
             }
+            self.share_turn(false);
         }
-        self.share_turn(false);
         self.glance = Some(glance);
     }
 
-    fn look_at<'a>(&self, glance: &mut Glance, inputs: impl ExactSizeIterator<Item = (ConnId, &'a [u8])>) {
+    /// Looks at the next inputs, as many as have their keys fetched together: how many.
+    fn look_at<'a>(
+        &self,
+        glance: &mut Glance,
+        inputs: &mut impl ExactSizeIterator<Item = (ConnId, &'a [u8])>,
+    ) -> usize {
         let Node { clients, table, keyspace, config, .. } = self;
         let Glance { parser, limits, seen, hashes } = glance;
         *limits = ParseLimits { bulk_max: config.proto_max_bulk_len, unauthenticated: false };
@@ -64,9 +74,11 @@ impl Node {
         if seen.len() < inputs.len() {
             seen.resize_with(inputs.len(), Seen::default);
         }
+        let mut count = 0;
         // Clients that ask together often ask for the same.
         let mut last: Option<(&[u8], CommandId)> = None;
-        for ((conn, bytes), seen) in inputs.zip(seen) {
+        for (seen, (conn, bytes)) in seen.iter_mut().zip(inputs) {
+            count += 1;
             seen.is_single = false;
             let Some(client) = clients.get(conn) else { continue };
             if bytes.len() > SINGLE_BYTES_MAX || !client.inbox.is_empty() || client.parser.is_mid_request() {
@@ -84,13 +96,17 @@ impl Node {
             last = seen.id.filter(|id| table.get(*id).is_known_by_name).map(|id| (args.at(0), id));
             seen.is_single = consumed == bytes.len();
             let Some(keys) = seen.id.and_then(|id| table.get(id).keys) else { continue };
-            for at in keys.places(args.len()).take(KEYS_MAX - hashes.len()) {
+            for at in keys.places(args.len()).take(KEYS_MAX) {
                 hashes.push((client.db, keyspace.prefetch(client.db, args.at(at))));
+            }
+            if hashes.len() >= KEYS_MAX {
+                break;
             }
         }
         for (db, hash) in hashes {
             keyspace.prefetch_entry(*db, *hash);
         }
+        count
     }
 
     /// Whether the next bytes of a connection are a request of their own, to be run now, that was parsed as it would be.

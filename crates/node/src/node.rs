@@ -205,6 +205,11 @@ impl Node {
         self.replication_closed(conn, &client);
     }
 
+    /// How many commands have run since the start, or since CONFIG RESETSTAT.
+    pub fn commands_run(&self) -> u64 {
+        self.stats.commands
+    }
+
     /// Whether more than one connection has something to write.
     pub fn has_several_dirty(&self) -> bool {
         self.clients.has_several_dirty()

@@ -88,7 +88,7 @@ fn a_large_reply_goes_out_in_shares_of_a_turn() {
     assert_eq!(shares.iter().sum::<usize>(), b"$5000000\r\n".len() + 5_000_000 + b"\r\n+PONG\r\n".len());
 }
 
-/// What clients sent in one turn is looked at before any of it runs; what an earlier request changes counts for the later ones.
+/// What clients sent in one turn is looked at before it runs, many requests at a time; what an earlier request changes counts for the later ones.
 #[test]
 fn requests_of_one_turn_see_what_those_before_them_changed() {
     let mut session = Session::new();
@@ -117,4 +117,63 @@ fn a_password_that_is_set_in_a_turn_holds_for_its_later_requests() {
     assert_eq!(session.send_together(&sent), ["a: +OK", "b: $-1", "c: $-1"]);
     let sent = [('d', &["GET k"][..]), ('b', &["GET k"])];
     assert_eq!(session.send_together(&sent), ["b: $-1", "d: -NOAUTH Authentication required."]);
+}
+
+/// More keys than are fetched together: the requests of a turn are looked at in groups.
+#[test]
+fn requests_with_many_keys_in_one_turn_all_run_in_their_order() {
+    let mut session = Session::new();
+    let sets: Vec<String> =
+        (10..50).map(|at| format!("MSET{}", (0..7).map(|key| format!(" k{key} v{at}")).collect::<String>())).collect();
+    let lines: Vec<[&str; 1]> = sets.iter().map(|line| [line.as_str()]).collect();
+    let mut sent: Vec<(char, &[&str])> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        sent.push((if at % 2 == 0 { 'a' } else { 'b' }, line));
+        sent.push(('c', &["MGET k0 k6"]));
+    }
+    let seen: String = (10..50).map(|at| format!(" *2 $3 v{at} $3 v{at}")).collect();
+    let oks = " +OK".repeat(20);
+    assert_eq!(session.send_together(&sent), [format!("a:{oks}"), format!("b:{oks}"), format!("c:{seen}")]);
+}
+
+#[test]
+fn what_a_request_of_a_turn_changes_counts_behind_many_others() {
+    let mut session = Session::new();
+    session.send_together(&[('b', &["PING"][..]), ('f', &["PING"]), ('k', &["PING"])]);
+    let id = id_of(&mut session, 'k');
+    let many = format!("MGET{}", (0..70).map(|key| format!(" many{key}")).collect::<String>());
+    let kill = format!("CLIENT KILL ID {id}");
+    let steps = [
+        ('a', &["SET k 1"][..]),
+        ('b', &["SELECT 1"]),
+        ('b', &["SET k other"]),
+        ('a', &["GET k"]),
+        ('b', &["GET k"]),
+        ('c', &["MULTI"]),
+        ('c', &["GET k"]),
+        ('d', &["GET k", "GET k"]),
+        ('c', &["EXEC"]),
+        ('d', &["CONFIG SET proto-max-bulk-len 1mb"]),
+        ('d', &["GET k"]),
+        ('a', &[&kill]),
+        ('k', &["GET k"]),
+        ('e', &["CLIENT PAUSE 100 WRITE"]),
+        ('a', &["SET k paused"]),
+        ('b', &["GET k"]),
+    ];
+    let many = [many.as_str()];
+    let sent: Vec<(char, &[&str])> = steps.iter().flat_map(|step| [*step, ('f', &many[..])]).collect();
+    let filling = format!(" *70{}", " $-1".repeat(70)).repeat(steps.len());
+    let expected = [
+        "a: +OK $1 1 :1",
+        "b: +OK +OK $5 other $5 other",
+        "c: +OK +QUEUED *1 $1 1",
+        "d: $1 1 $1 1 +OK $1 1",
+        "e: +OK",
+        &format!("f:{filling}"),
+        "k: ! closed",
+    ];
+    assert_eq!(session.send_together(&sent), expected);
+    session.act(&Action::Sleep(200));
+    assert_eq!(session.taken(), ["a: +OK"]);
 }
