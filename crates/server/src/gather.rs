@@ -1,6 +1,7 @@
 //! When the loop waits for several sockets to be ready instead of one. A turn costs much that does not depend on how many
 //! requests it serves: the way into the kernel and back, and code and data that come back into the caches. Where the executor is
-//! busy and many clients ask, a short wait makes turns fewer and larger; where it has time, nobody waits for others.
+//! busy and many clients ask, a short wait makes turns fewer and larger; where it has time, nobody waits for others. Nor where
+//! clients send pipelines: a turn has enough to do then.
 
 use std::time::Duration;
 
@@ -17,16 +18,20 @@ const COUNT_MAX: u32 = 32;
 /// Gathering goes on while so many come together in a turn.
 const WORTH: u32 = 3;
 
+/// So many commands for each source are pipelines.
+const PIPELINED: u64 = 4;
+
 /// Observes turns, and decides.
 pub struct Gather {
     is_on: bool,
     /// When the present window began, and its number.
     window_from: Time,
     window: u32,
-    /// Within it: spent in turns, how many there were, and how many sources they served.
+    /// Within it: spent in turns, how many there were, how many sources they served, and how many commands ran.
     busy: Duration,
     turns: u32,
     served: u32,
+    commands: u64,
     /// Connections that have sent within this window, and within the one before.
     heard: u32,
     heard_before: u32,
@@ -42,6 +47,7 @@ impl Gather {
             busy: Duration::ZERO,
             turns: 0,
             served: 0,
+            commands: 0,
             heard: 0,
             heard_before: 0,
         }
@@ -56,18 +62,21 @@ impl Gather {
         }
     }
 
-    /// A turn took from `woken` to `asleep`; the wait behind it, until `now`, found so many sources ready.
+    /// A turn took from `woken` to `asleep` and ran so many commands; the wait behind it, until `now`, found so many sources
+    /// ready.
     #[inline]
-    pub fn note_turn(&mut self, woken: Time, asleep: Time, now: Time, ready: usize) {
+    pub fn note_turn(&mut self, woken: Time, asleep: Time, now: Time, commands: u64, ready: usize) {
         // A single long turn is no load.
         self.busy += asleep.since(woken).min(WINDOW / 4);
         self.turns += 1;
         self.served += ready as u32;
+        self.commands += commands;
         let passed = now.since(self.window_from);
         if passed > WINDOW {
             // Once on, how busy the loop is says nothing, since it waits on purpose: it must be worth it.
-            self.is_on =
+            let is_worth_it =
                 if self.is_on { self.served >= WORTH * self.turns } else { self.busy * 2 > passed && self.turns > 4 };
+            self.is_on = is_worth_it && self.commands < PIPELINED * u64::from(self.served);
             let window = self.window.wrapping_add(1).max(1);
             *self = Gather { is_on: self.is_on, window, heard_before: self.heard, ..Gather::new(now) };
         }
@@ -93,7 +102,18 @@ mod tests {
     const SPAN: Duration = Duration::from_micros(50);
 
     /// Turns of so many microseconds, with waits of so many that find `ready` of the clients in their order.
-    fn run(gather: &mut Gather, from: Time, clients: usize, [busy, idle, ready]: [u64; 3]) -> Time {
+    fn run(gather: &mut Gather, from: Time, clients: usize, turns: [u64; 3]) -> Time {
+        run_pipelines(gather, from, clients, turns, 1)
+    }
+
+    /// The same, where each client sends so many commands at once.
+    fn run_pipelines(
+        gather: &mut Gather,
+        from: Time,
+        clients: usize,
+        [busy, idle, ready]: [u64; 3],
+        commands: u64,
+    ) -> Time {
         let mut heard_in = vec![0; clients];
         let (mut now, mut next) = (from, 0);
         for _ in 0..4000 {
@@ -103,7 +123,7 @@ mod tests {
             }
             let asleep = now + Duration::from_micros(busy);
             let woken = asleep + Duration::from_micros(idle);
-            gather.note_turn(now, asleep, woken, ready as usize);
+            gather.note_turn(now, asleep, woken, commands * ready, ready as usize);
             now = woken;
         }
         now
@@ -133,12 +153,24 @@ mod tests {
     }
 
     #[test]
+    fn pipelines_are_not_waited_for() {
+        let start = Time::default();
+        let mut gather = Gather::new(start);
+        let now = run_pipelines(&mut gather, start, 20, [80, 20, 5], 16);
+        assert_eq!(gather.wanted(SPAN), None);
+        let now = run(&mut gather, now, 20, [80, 20, 5]);
+        assert!(gather.wanted(SPAN).is_some());
+        run_pipelines(&mut gather, now, 20, [80, 20, 5], 16);
+        assert_eq!(gather.wanted(SPAN), None);
+    }
+
+    #[test]
     fn one_long_turn_is_no_load() {
         let start = Time::default();
         let mut gather = Gather::new(start);
         let now = run(&mut gather, start, 20, [2, 8, 1]);
         let asleep = now + Duration::from_millis(100);
-        gather.note_turn(now, asleep, asleep, 20);
+        gather.note_turn(now, asleep, asleep, 20, 20);
         assert_eq!(gather.wanted(SPAN), None);
     }
 

@@ -181,6 +181,7 @@ impl Shell {
     pub fn run(&mut self) -> io::Result<i32> {
         let mut ready: Vec<Ready> = Vec::new();
         let mut woken = clock::now();
+        let mut commands = self.node.commands_run();
         self.node.begin_turn(woken, clock::unix_ms());
         loop {
             self.settle()?;
@@ -204,7 +205,9 @@ impl Shell {
             if now >= self.ask_again_at {
                 self.accepting.append(&mut self.refused);
             }
-            self.gather.note_turn(std::mem::replace(&mut woken, now), asleep, now, ready.len());
+            let before = std::mem::replace(&mut commands, self.node.commands_run());
+            let ran = commands.saturating_sub(before); // CONFIG RESETSTAT begins anew.
+            self.gather.note_turn(std::mem::replace(&mut woken, now), asleep, now, ran, ready.len());
             self.turn += 1;
             self.node.begin_turn(now, clock::unix_ms());
             // Before the events: what these leave unread waits for the next turn, when its replies are written.
