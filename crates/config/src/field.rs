@@ -3,7 +3,7 @@
 use base::EventClass;
 
 use crate::config::{BufferLimit, BytesOrShare, ClientBufferLimits, SavePoint};
-use crate::grammar::{quote, quote_if_needed};
+use crate::grammar::{join, quote, quote_if_needed};
 use crate::number::{Range, parse_bytes, parse_integer, parse_octal, parse_share, percentile_text};
 use crate::shutdown_flags::ShutdownFlags;
 
@@ -184,9 +184,7 @@ impl Field<'_> {
             Field::Text(_) | Field::Name(_) | Field::Events(_) => line(quote(&text)),
             Field::Addresses(_) if is_default && !explicit => Vec::new(),
             Field::Addresses(value) if value.is_empty() => line(quote(b"")),
-            Field::Addresses(value) => {
-                line(value.iter().map(|address| quote_if_needed(address.as_bytes())).collect::<Vec<_>>().join(&b' '))
-            }
+            Field::Addresses(value) => line(join(value)),
             Field::Save(points) => {
                 let mut lines = save_lines(points);
                 if explicit || lines.is_empty() {

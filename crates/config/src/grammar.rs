@@ -101,9 +101,13 @@ pub(crate) fn quote_if_needed(word: &[u8]) -> Vec<u8> {
     if is_plain { word.to_vec() } else { quote(word) }
 }
 
-/// Several words as the part of a line behind its name.
-pub(crate) fn join(words: &[Vec<u8>]) -> Vec<u8> {
-    words.iter().map(|word| quote_if_needed(word)).collect::<Vec<_>>().join(&b' ')
+/// The words of a directive that takes several, as the part of a line behind its name. A word that stands alone there is
+/// split once more when it is read, so it is quoted once more.
+pub(crate) fn join<Word: AsRef<[u8]>>(words: &[Word]) -> Vec<u8> {
+    match words {
+        [only] => quote_if_needed(&quote_if_needed(only.as_ref())),
+        words => words.iter().map(|word| quote_if_needed(word.as_ref())).collect::<Vec<_>>().join(&b' '),
+    }
 }
 
 #[cfg(test)]

@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn a_lone_word_that_is_read_twice_is_quoted_twice() {
+        let words: [&[u8]; 5] = [b"*\"-::*", b"a'b' c", b"\"\"", b"\\\"", b"\t"];
+        for name in [&b"bind"[..], b"rdma-bind"] {
+            for word in words {
+                let mut config = load(b"", "").unwrap();
+                config.set(&[(name, word)], true).unwrap();
+                let new = config.rewrite(None).unwrap();
+                let back = load(&new, "").unwrap();
+                assert_eq!(back.get(&[name]), config.get(&[name]), "{}", new.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
     fn what_an_included_file_says_does_not_win_over_what_was_set_since() {
         let included = "hz 30\nsave 900 1\nmasterauth old\nreplicaof host 1\nbind 127.0.0.1\n\
                         client-output-buffer-limit normal 1 1 1\n";
