@@ -60,6 +60,34 @@ pub(super) fn address_of(word: u64) -> u64 {
     word & ADDRESS
 }
 
+/// Which slots of a line have this tag: one bit each.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn slots_with(words: &[u64; LINE_SLOTS], tag: u64) -> u32 {
+    use std::arch::x86_64::{
+        __m128i, _mm_castps_si128, _mm_castsi128_ps, _mm_cmpeq_epi16, _mm_loadu_si128, _mm_movemask_epi8,
+        _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi16, _mm_setzero_si128, _mm_shuffle_ps, _mm_srai_epi32,
+    };
+    // The upper halves of four words; their own upper halves are the tags.
+    const UPPER: i32 = 0b11_01_11_01;
+    // SAFETY: SSE2 is part of every x86-64; the loads are of two words each within the line, at any alignment.
+    unsafe {
+        let two = |at: usize| _mm_castsi128_ps(_mm_loadu_si128(words.as_ptr().add(at).cast::<__m128i>()));
+        let tags = |halves| _mm_srai_epi32::<16>(_mm_castps_si128(halves));
+        let low = tags(_mm_shuffle_ps::<UPPER>(two(0), two(2)));
+        let high = tags(_mm_shuffle_ps::<UPPER>(two(4), two(6)));
+        let equal = _mm_cmpeq_epi16(_mm_packs_epi32(low, high), _mm_set1_epi16(tag as i16));
+        _mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())) as u32
+    }
+}
+
+/// Which slots of a line have this tag: one bit each.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn slots_with(words: &[u64; LINE_SLOTS], tag: u64) -> u32 {
+    words.iter().enumerate().map(|(at, word)| u32::from(word >> 48 == tag) << at).sum()
+}
+
 /// Entries at which a block of so many lines grows or splits.
 #[inline]
 pub(super) fn fill_max(lines: usize) -> usize {
@@ -187,10 +215,7 @@ impl Block {
             let first = line * LINE_SLOTS;
             // SAFETY: `line < lines`, so its 8 words are inside the allocation.
             let words = unsafe { &*self.slots().add(first).cast::<[u64; LINE_SLOTS]>() };
-            let mut matches = 0u32;
-            for (at, word) in words.iter().enumerate() {
-                matches |= u32::from(word >> 48 == tag) << at;
-            }
+            let mut matches = slots_with(words, tag);
             if line == 0 {
                 matches &= !((1 << HEADER_SLOTS) - 1);
             }
@@ -344,4 +369,24 @@ pub(crate) fn prefetch_address(address: *const u8) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_found_by_their_tags_and_by_nothing_else() {
+        for tag in [1, 2, 0x7fff, 0x8000, 0x8001, 0xffff] {
+            for wanted in 0..1u32 << LINE_SLOTS {
+                // All others differ in one bit of the tag; the addresses are full of what might be taken for it.
+                let word = |at: usize| {
+                    let has_it = wanted >> at & 1 != 0;
+                    let own = if has_it { tag } else { tag ^ 1 << (at * 2) };
+                    own << 48 | tag << 32 | tag << 16 | tag
+                };
+                assert_eq!(slots_with(&std::array::from_fn(word), tag), wanted, "tag {tag:#x}");
+            }
+        }
+    }
 }
