@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use smallvec::smallvec;
 
-use crate::tree::{self, NewLeaves};
+use crate::tree::{self, End, NewLeaves};
 use crate::{Element, Limits, Listpack};
 
 /// Bytes a node may have per size class, -1 to -5.
@@ -138,9 +138,9 @@ impl Node {
 
     /// Puts an element, for which there is room, at an end.
     #[inline]
-    pub(super) fn push(&mut self, element: &[u8], is_back: bool) {
+    pub(super) fn push(&mut self, element: &[u8], end: End) {
         match self {
-            Node::Packed(listpack) if is_back => listpack.push_back(element),
+            Node::Packed(listpack) if end == End::Back => listpack.push_back(element),
             Node::Packed(listpack) => listpack.push_front(element),
             Node::Plain(_) => unreachable!("a node of one large element has no room"),
         }
