@@ -237,7 +237,7 @@ impl List {
     /// For loading: appends a node as it is; an empty one is left out. Call `settle` after the last.
     pub fn push_packed_node(&mut self, node: Listpack) {
         if !node.is_empty() {
-            Arc::make_mut(self.convert()).push_leaf((), Node::Packed(node));
+            Arc::make_mut(self.convert()).push_leaf((), Node::Packed(node.into()));
         }
     }
 
@@ -356,8 +356,9 @@ impl List {
     }
 
     fn convert(&mut self) -> &mut Arc<Tree<Node>> {
-        if let Repr::Packed(listpack) = &self.0 {
-            self.0 = Repr::Nodes(Arc::new(Tree::new(Node::Packed(Listpack::clone(listpack)))));
+        if let Repr::Packed(listpack) = &mut self.0 {
+            let node = Node::Packed(std::mem::take(listpack).into());
+            self.0 = Repr::Nodes(Arc::new(Tree::new(node)));
         }
         match &mut self.0 {
             Repr::Nodes(tree) => tree,
@@ -376,7 +377,7 @@ impl List {
             && let Some(Node::Packed(listpack)) = tree.only_leaf()
             && allowed(listpack.byte_len(), listpack.len())
         {
-            self.0 = Repr::Packed(listpack.clone());
+            self.0 = Repr::Packed(listpack.copied());
         }
     }
 }
