@@ -17,16 +17,27 @@ pub(crate) type Block = Box<[u8]>;
 /// Replaces `old_len` bytes at `at` by `new_len` bytes of unspecified content, moving what follows, in a block of which
 /// the first `len` bytes are used. Behind them is room; memory is given back once less than half of it is used.
 pub(crate) fn resize_block(block: &mut Block, len: usize, at: usize, old_len: usize, new_len: usize) {
-    let wanted = len - old_len + new_len;
-    if wanted > block.len() {
-        set_room(block, size_class(wanted));
+    let other_room = other_room(block.len(), len - old_len + new_len);
+    if let Some(room) = other_room
+        && room > block.len()
+    {
+        set_room(block, room);
     }
     if old_len != new_len {
         block.copy_within(at + old_len..len, at + new_len);
     }
-    if block.len() > 64 && wanted < block.len() / 2 {
-        set_room(block, size_class(wanted));
+    if let Some(room) = other_room
+        && room < block.len()
+    {
+        set_room(block, room);
     }
+}
+
+/// What room a block is to have instead of its own when `wanted` bytes are to be used, if another.
+#[inline]
+pub(crate) fn other_room(room: usize, wanted: usize) -> Option<usize> {
+    let is_mostly_unused = room > 64 && wanted < room / 2;
+    (wanted > room || is_mostly_unused).then(|| size_class(wanted))
 }
 
 fn set_room(block: &mut Block, room: usize) {

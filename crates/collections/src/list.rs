@@ -13,7 +13,7 @@ use triomphe::Arc;
 pub use iter::{ListIter, ListNode, ListNodes};
 use node::{Node, NodeLimit};
 
-use crate::tree::{Leaf, NewLeaves, Tree, seek_rank};
+use crate::tree::{End, Leaf, NewLeaves, Tree, seek_rank};
 use crate::{Element, Limits, Listpack};
 
 /// Elements by position. A clone keeps what it was cloned from; it is O(1), or a copy of the small form.
@@ -24,13 +24,6 @@ pub struct List(Repr);
 enum Repr {
     Packed(Listpack),
     Nodes(Arc<Tree<Node>>),
-}
-
-/// An end of a list.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    Front,
-    Back,
 }
 
 impl Default for List {
@@ -244,7 +237,7 @@ impl List {
     /// For loading: appends a node as it is; an empty one is left out. Call `settle` after the last.
     pub fn push_packed_node(&mut self, node: Listpack) {
         if !node.is_empty() {
-            Arc::make_mut(self.convert()).push_leaf((), Node::Packed(node));
+            Arc::make_mut(self.convert()).push_leaf((), Node::Packed(node.into()));
         }
     }
 
@@ -287,15 +280,14 @@ impl List {
 
     /// Puts an element at an end, when the small form has been left if it must be.
     fn push(&mut self, element: &[u8], end: End, limits: &Limits) {
-        let is_back = end == End::Back;
         match &mut self.0 {
-            Repr::Packed(listpack) if is_back => listpack.push_back(element),
+            Repr::Packed(listpack) if end == End::Back => listpack.push_back(element),
             Repr::Packed(listpack) => listpack.push_front(element),
-            Repr::Nodes(tree) if tree.end_leaf(is_back).has_room(element, NodeLimit::new(limits)) => {
-                Arc::make_mut(tree).end_leaf_mut(is_back, 1).push(element, is_back);
+            Repr::Nodes(tree) if tree.end_leaf(end).has_room(element, NodeLimit::new(limits)) => {
+                Arc::make_mut(tree).end_leaf_mut(end, 1).push(element, end);
             }
             Repr::Nodes(tree) => {
-                let index = if is_back { tree.len() } else { 0 };
+                let index = if end == End::Back { tree.len() } else { 0 };
                 self.insert_raw(index, element, limits);
             }
         }
@@ -364,8 +356,9 @@ impl List {
     }
 
     fn convert(&mut self) -> &mut Arc<Tree<Node>> {
-        if let Repr::Packed(listpack) = &self.0 {
-            self.0 = Repr::Nodes(Arc::new(Tree::new(Node::Packed(Listpack::clone(listpack)))));
+        if let Repr::Packed(listpack) = &mut self.0 {
+            let node = Node::Packed(std::mem::take(listpack).into());
+            self.0 = Repr::Nodes(Arc::new(Tree::new(node)));
         }
         match &mut self.0 {
             Repr::Nodes(tree) => tree,
@@ -384,7 +377,7 @@ impl List {
             && let Some(Node::Packed(listpack)) = tree.only_leaf()
             && allowed(listpack.byte_len(), listpack.len())
         {
-            self.0 = Repr::Packed(listpack.clone());
+            self.0 = Repr::Packed(listpack.copied());
         }
     }
 }

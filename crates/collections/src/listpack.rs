@@ -1,8 +1,12 @@
 //! Redis's listpack: a byte string of entries that can be walked from both ends. Byte for byte the peers' format, so
 //! that it goes into RDB files and DUMP payloads as it is. `codec` knows one entry; this file knows the whole:
-//! 4 bytes total length (LE), 2 bytes count (LE, 0xFFFF when it must be counted), entries, 0xFF.
+//! 4 bytes total length (LE), 2 bytes count (LE, 0xFFFF when it must be counted), entries, 0xFF. What room there is around
+//! them is the store's affair: `Listpack` has it behind them, `DequeListpack`, of which the nodes of lists are made, at
+//! both ends.
 
 mod codec;
+mod deque;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -12,9 +16,11 @@ use std::ops::Range;
 pub(crate) use codec::canonical;
 use codec::{END, check_entry, entry_len, previous_entry, read_entry, write_entry};
 
+use deque::DequeBlock;
 use smallvec::SmallVec;
+pub(crate) use store::Store;
 
-use crate::growth::{self, Block};
+use crate::growth::Block;
 use crate::hashing::hash_bytes;
 use crate::{Corrupt, Element};
 
@@ -25,44 +31,61 @@ const COUNT_UNKNOWN: u16 = u16::MAX;
 const BYTES_MAX: usize = 1 << 30;
 
 /// A sequence of elements in Redis's listpack encoding. Two words wide, because it stands in the entries of the keyspace.
-pub struct Listpack {
-    /// The encoding, whose first four bytes say how long it is, and behind it room to grow.
-    block: Block,
+pub type Listpack = ListpackIn<Block>;
+
+/// One that is written to at both ends.
+pub(crate) type DequeListpack = ListpackIn<DequeBlock>;
+
+/// A listpack, whatever keeps its bytes.
+pub struct ListpackIn<S: Store> {
+    /// The encoding, whose first four bytes say how long it is, with room to grow.
+    store: S,
 }
 
-impl Clone for Listpack {
-    fn clone(&self) -> Listpack {
-        Listpack { block: self.as_bytes().into() }
+impl<S: Store> Clone for ListpackIn<S> {
+    fn clone(&self) -> ListpackIn<S> {
+        self.copied()
     }
 }
 
-impl PartialEq for Listpack {
-    fn eq(&self, other: &Listpack) -> bool {
+impl<S: Store> PartialEq for ListpackIn<S> {
+    fn eq(&self, other: &ListpackIn<S>) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl Eq for Listpack {}
+impl<S: Store> Eq for ListpackIn<S> {}
 
-impl Default for Listpack {
-    fn default() -> Listpack {
-        Listpack::new()
+impl<S: Store> Default for ListpackIn<S> {
+    fn default() -> ListpackIn<S> {
+        ListpackIn::new()
     }
 }
 
-impl Listpack {
+impl From<Listpack> for DequeListpack {
+    fn from(listpack: Listpack) -> DequeListpack {
+        ListpackIn { store: listpack.store.into() }
+    }
+}
+
+impl<S: Store> ListpackIn<S> {
     /// Without elements.
-    pub fn new() -> Listpack {
-        Listpack { block: Box::new([HEADER as u8 + 1, 0, 0, 0, 0, 0, END]) }
+    pub fn new() -> ListpackIn<S> {
+        ListpackIn::from_block(Box::new([HEADER as u8 + 1, 0, 0, 0, 0, 0, END]))
+    }
+
+    /// Of a block that holds the encoding and nothing else.
+    fn from_block(block: Block) -> ListpackIn<S> {
+        ListpackIn { store: block.into() }
     }
 
     /// Takes bytes from outside after checking every one of them.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Listpack, Corrupt> {
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<ListpackIn<S>, Corrupt> {
         if bytes.len() < HEADER + 1 {
             return Err(Corrupt("listpack shorter than its header"));
         }
-        let mut listpack = Listpack { block: bytes.into_boxed_slice() };
-        let bytes = &listpack.block;
+        let mut listpack = ListpackIn::<S>::from_block(bytes.into_boxed_slice());
+        let bytes = listpack.store.bytes();
         if u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize != bytes.len() {
             return Err(Corrupt("listpack length does not match its bytes"));
         }
@@ -82,7 +105,7 @@ impl Listpack {
             COUNT_UNKNOWN => {
                 // From here on the count is known, if it can be.
                 let count = u16::try_from(count).unwrap_or(COUNT_UNKNOWN);
-                listpack.block[4..6].copy_from_slice(&count.to_le_bytes());
+                listpack.store.bytes_mut()[4..6].copy_from_slice(&count.to_le_bytes());
                 Ok(listpack)
             }
             stated if usize::from(stated) == count => Ok(listpack),
@@ -93,7 +116,7 @@ impl Listpack {
     /// The whole encoding, header and end mark included.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.block[..self.byte_len()]
+        &self.store.bytes()[..self.byte_len()]
     }
 
     /// Number of elements; O(1) below 65535.
@@ -112,7 +135,7 @@ impl Listpack {
     /// Bytes of the whole encoding.
     #[inline]
     pub fn byte_len(&self) -> usize {
-        let [a, b, c, d, ..] = *self.block else { unreachable!("a header is always there") };
+        let [a, b, c, d, ..] = *self.store.bytes() else { unreachable!("a header is always there") };
         u32::from_le_bytes([a, b, c, d]) as usize
     }
 
@@ -132,7 +155,7 @@ impl Listpack {
         self.resize_gap(at, 0, bytes);
         for element in elements {
             let len = entry_len(element);
-            write_entry(&mut self.block[at..at + len], element);
+            write_entry(&mut self.store.bytes_mut()[at..at + len], element);
             at += len;
         }
         self.update_count(0, count);
@@ -247,7 +270,7 @@ impl Listpack {
     pub(crate) fn insert_at(&mut self, offset: usize, element: Element<'_>) -> usize {
         let len = entry_len(element);
         self.resize_gap(offset, 0, len);
-        write_entry(&mut self.block[offset..offset + len], element);
+        write_entry(&mut self.store.bytes_mut()[offset..offset + len], element);
         self.update_count(0, 1);
         offset + len
     }
@@ -257,7 +280,7 @@ impl Listpack {
         let old_len = read_entry(self.as_bytes(), offset).1 - offset;
         let len = entry_len(element);
         self.resize_gap(offset, old_len, len);
-        write_entry(&mut self.block[offset..offset + len], element);
+        write_entry(&mut self.store.bytes_mut()[offset..offset + len], element);
     }
 
     /// Removes the `count` elements that stand between the offsets of `range`.
@@ -299,35 +322,41 @@ impl Listpack {
     }
 
     /// Moves the elements from `index` on into a listpack of their own.
-    pub(crate) fn split_off(&mut self, index: usize) -> Listpack {
-        let Some(offset) = self.offset_of(index) else { return Listpack::new() };
+    pub(crate) fn split_off(&mut self, index: usize) -> ListpackIn<S> {
+        let Some(offset) = self.offset_of(index) else { return ListpackIn::new() };
         let moved = self.iter_at(offset).count();
         let behind = &self.as_bytes()[offset..];
         let mut bytes = Vec::with_capacity(HEADER + behind.len());
         bytes.extend_from_slice(&((HEADER + behind.len()) as u32).to_le_bytes());
         bytes.extend_from_slice(&[0; 2]);
         bytes.extend_from_slice(behind);
-        let mut tail = Listpack { block: bytes.into_boxed_slice() };
+        let mut tail = ListpackIn::<S>::from_block(bytes.into_boxed_slice());
         tail.update_count(0, moved);
         self.remove_between(offset..self.end(), moved);
         tail
     }
 
-    /// Bytes allocated.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.block.len()
+    /// A copy without room.
+    pub(crate) fn copied<T: Store>(&self) -> ListpackIn<T> {
+        ListpackIn::from_block(self.as_bytes().into())
     }
 
-    /// Replaces `old_len` bytes at `at` by `new_len` bytes of unspecified content, moving what follows.
+    /// Bytes allocated.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.room()
+    }
+
+    /// Replaces `old_len` bytes at `at` by `new_len` bytes of unspecified content, moving what is around them.
     fn resize_gap(&mut self, at: usize, old_len: usize, new_len: usize) {
         let len = self.byte_len();
-        growth::resize_block(&mut self.block, len, at, old_len, new_len);
+        self.store.resize_gap(len, at, old_len, new_len);
         let total = u32::try_from(len - old_len + new_len).expect("collections convert long before 4 GiB");
-        self.block[..4].copy_from_slice(&total.to_le_bytes());
+        self.store.bytes_mut()[..4].copy_from_slice(&total.to_le_bytes());
     }
 
     fn header_count(&self) -> u16 {
-        u16::from_le_bytes([self.block[4], self.block[5]])
+        let bytes = self.store.bytes();
+        u16::from_le_bytes([bytes[4], bytes[5]])
     }
 
     fn update_count(&mut self, removed: usize, added: usize) {
@@ -335,11 +364,11 @@ impl Listpack {
             COUNT_UNKNOWN => COUNT_UNKNOWN,
             count => u16::try_from(usize::from(count) + added - removed).unwrap_or(COUNT_UNKNOWN),
         };
-        self.block[4..6].copy_from_slice(&count.to_le_bytes());
+        self.store.bytes_mut()[4..6].copy_from_slice(&count.to_le_bytes());
     }
 }
 
-impl fmt::Debug for Listpack {
+impl<S: Store> fmt::Debug for ListpackIn<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }

@@ -56,6 +56,13 @@ enum Node<L: Leaf> {
     Inner(Arc<Vec<Slot<L>>>),
 }
 
+/// An end of what a tree holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Front,
+    Back,
+}
+
 /// The tree; see the top of this file.
 #[derive(Clone)]
 pub(crate) struct Tree<L: Leaf> {
@@ -102,14 +109,14 @@ impl<L: Leaf> Tree<L> {
         self.locate(seek_rank::<L>(rank))
     }
 
-    /// The first leaf, or the last one.
+    /// The leaf at an end. Not by way of `locate`, which would add up counts for the rank.
     #[inline]
-    pub(crate) fn end_leaf(&self, last: bool) -> &L {
-        let mut node = &self.root;
+    pub(crate) fn end_leaf(&self, end: End) -> &L {
+        let (mut node, seek) = (&self.root, seek_end::<L>(end));
         loop {
             match node {
                 Node::Leaf(leaf) => return leaf,
-                Node::Inner(slots) => node = &slots[if last { slots.len() - 1 } else { 0 }].node,
+                Node::Inner(slots) => node = &slots[seek(slots)].node,
             }
         }
     }
@@ -169,5 +176,13 @@ pub(crate) fn seek_rank<L: Leaf>(mut rank: usize) -> impl FnMut(&[Slot<L>]) -> u
             rank -= slot.count;
         }
         last
+    }
+}
+
+/// A choice of children that leads to the leaf at an end.
+fn seek_end<L: Leaf>(end: End) -> impl Fn(&[Slot<L>]) -> usize {
+    move |slots| match end {
+        End::Front => 0,
+        End::Back => slots.len() - 1,
     }
 }

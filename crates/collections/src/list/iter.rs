@@ -2,7 +2,8 @@
 
 use super::node::Node;
 use super::{List, Repr};
-use crate::{Element, Listpack, ListpackIter};
+use crate::listpack::{ListpackIn, Store};
+use crate::{Element, ListpackIter};
 
 /// Elements of a list, forwards or backwards.
 pub struct ListIter<'a> {
@@ -46,7 +47,7 @@ impl<'a> ListIter<'a> {
         }
     }
 
-    fn packed(&self, listpack: &'a Listpack, index: usize) -> Current<'a> {
+    fn packed<S: Store>(&self, listpack: &'a ListpackIn<S>, index: usize) -> Current<'a> {
         let at = |index| listpack.offset_of(index).unwrap_or(listpack.end());
         Current::Packed(if self.backwards { listpack.iter_until(at(index + 1)) } else { listpack.iter_at(at(index)) })
     }
@@ -99,8 +100,8 @@ impl List {
 
 /// One node of a list as the RDB format stores it.
 pub enum ListNode<'a> {
-    /// A run of elements.
-    Packed(&'a Listpack),
+    /// A run of elements: the bytes of a listpack.
+    Packed(&'a [u8]),
     /// One large element.
     Plain(&'a [u8]),
 }
@@ -127,13 +128,13 @@ impl<'a> Iterator for ListNodes<'a> {
         match &self.list.0 {
             Repr::Packed(listpack) => {
                 self.next = usize::MAX;
-                Some(ListNode::Packed(listpack))
+                Some(ListNode::Packed(listpack.as_bytes()))
             }
             Repr::Nodes(tree) => {
                 let (node, start) = tree.leaf_at(self.next);
                 self.next = start + crate::tree::Leaf::len(node);
                 Some(match node {
-                    Node::Packed(listpack) => ListNode::Packed(listpack),
+                    Node::Packed(listpack) => ListNode::Packed(listpack.as_bytes()),
                     Node::Plain(bytes) => ListNode::Plain(bytes),
                 })
             }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use smallvec::smallvec;
 
-use crate::tree::{self, NewLeaves};
-use crate::{Element, Limits, Listpack};
+use crate::listpack::DequeListpack;
+use crate::tree::{self, End, NewLeaves};
+use crate::{Element, Limits};
 
 /// Bytes a node may have per size class, -1 to -5.
 const CLASS_BYTES: [usize; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
@@ -52,7 +53,7 @@ impl NodeLimit {
         element.len() > self.bytes
     }
 
-    fn fits(self, node: &Listpack, element: &[u8]) -> bool {
+    fn fits(self, node: &DequeListpack, element: &[u8]) -> bool {
         !self.is_exceeded_by(node.byte_len() + element.len() + ENTRY_OVERHEAD, node.len() + 1)
     }
 }
@@ -60,13 +61,13 @@ impl NodeLimit {
 /// A run of elements, or one that is too large to stand among others.
 #[derive(Clone)]
 pub(super) enum Node {
-    Packed(Listpack),
+    Packed(DequeListpack),
     Plain(Bytes),
 }
 
 impl Default for Node {
     fn default() -> Node {
-        Node::Packed(Listpack::new())
+        Node::Packed(DequeListpack::new())
     }
 }
 
@@ -102,7 +103,7 @@ impl Node {
         if limit.is_large(element) {
             return Node::Plain(Bytes::copy_from_slice(element));
         }
-        let mut listpack = Listpack::new();
+        let mut listpack = DequeListpack::new();
         listpack.push_back(element);
         Node::Packed(listpack)
     }
@@ -138,9 +139,9 @@ impl Node {
 
     /// Puts an element, for which there is room, at an end.
     #[inline]
-    pub(super) fn push(&mut self, element: &[u8], is_back: bool) {
+    pub(super) fn push(&mut self, element: &[u8], end: End) {
         match self {
-            Node::Packed(listpack) if is_back => listpack.push_back(element),
+            Node::Packed(listpack) if end == End::Back => listpack.push_back(element),
             Node::Packed(listpack) => listpack.push_front(element),
             Node::Plain(_) => unreachable!("a node of one large element has no room"),
         }

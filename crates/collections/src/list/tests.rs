@@ -110,7 +110,7 @@ proptest! {
         let mut loaded = List::new();
         for node in list.nodes() {
             match node {
-                ListNode::Packed(node) => loaded.push_packed_node(Listpack::from_bytes(node.as_bytes().to_vec()).unwrap()),
+                ListNode::Packed(node) => loaded.push_packed_node(Listpack::from_bytes(node.to_vec()).unwrap()),
                 ListNode::Plain(element) => loaded.push_plain_node(element.to_vec()),
             }
         }
@@ -164,7 +164,7 @@ fn a_node_does_not_grow_without_bound_when_its_elements_do() {
     (0..5000).for_each(|_| list.push_back(b"1", &limits));
     (0..5000).for_each(|index| assert!(list.set(index, &[b'y'; 500], &limits)));
     let longest = list.nodes().map(|node| match node {
-        ListNode::Packed(node) => node.byte_len(),
+        ListNode::Packed(node) => node.len(),
         ListNode::Plain(_) => 0,
     });
     assert!(longest.max().unwrap() < 10_000);
@@ -179,7 +179,7 @@ fn a_write_to_a_shared_list_copies_little_of_it() {
     let kept = list.clone();
     assert!(list.set(100_000, b"other", &limits));
     let address = |node: &ListNode<'_>| match node {
-        ListNode::Packed(node) => node.as_bytes().as_ptr(),
+        ListNode::Packed(node) => node.as_ptr(),
         ListNode::Plain(element) => element.as_ptr(),
     };
     let own = list.nodes().zip(kept.nodes()).filter(|(a, b)| address(a) != address(b));
@@ -242,4 +242,66 @@ fn the_memory_of_few_large_elements_beside_many_small_ones_is_seen() {
     (0..100_000).for_each(|_| even.push_back(&[b'x'; 50], &limits));
     let bytes = even.memory_bytes();
     assert!((4_500_000..7_500_000).contains(&bytes), "{bytes}");
+}
+
+/// How many nodes there are, the bytes of their listpacks, and the room around them.
+fn room(list: &List) -> (usize, usize, usize) {
+    let Repr::Nodes(tree) = &list.0 else { panic!("the list has nodes") };
+    let (mut nodes, mut used, mut unused, mut rank) = (0, 0, 0, 0);
+    while rank < tree.len() {
+        let (node, start) = tree.leaf_at(rank);
+        let Node::Packed(listpack) = node else { panic!("the elements are small") };
+        nodes += 1;
+        used += listpack.byte_len();
+        unused += listpack.memory_bytes() - listpack.byte_len();
+        rank = start + node.len();
+    }
+    (nodes, used, unused)
+}
+
+#[test]
+fn nodes_have_little_room_left_whichever_end_is_written_to() {
+    let limits = Limits::default();
+    let element = [b'x'; 50];
+    for (pushed, popped) in
+        [(End::Front, None), (End::Back, None), (End::Front, Some(End::Back)), (End::Back, Some(End::Front))]
+    {
+        let mut list = List::new();
+        for number in 0..60_000 {
+            list.extend(std::iter::once(&element[..]), pushed, &limits);
+            match popped {
+                Some(End::Front) if number >= 40_000 => drop(list.pop_front(&limits)),
+                Some(End::Back) if number >= 40_000 => drop(list.pop_back(&limits)),
+                _ => {}
+            }
+        }
+        let (nodes, used, unused) = room(&list);
+        // A full node has room for less than one more element; the node that is filled and the one that is emptied have more.
+        let most = nodes * (element.len() + 8) + if popped.is_some() { 8192 } else { 2048 };
+        assert!(unused <= most, "{pushed:?} {popped:?}: {unused} bytes in {nodes} nodes");
+        let memory = list.memory_bytes();
+        assert!(
+            memory <= used + nodes * 192 + 8192,
+            "{pushed:?} {popped:?}: {memory} bytes for {used} in {nodes} nodes"
+        );
+    }
+}
+
+#[test]
+fn a_small_list_becomes_the_first_node_as_it_is() {
+    let limits = limits(2);
+    let mut list = List::new();
+    list.extend_back([&b"a"[..], b"b"].into_iter(), &limits);
+    let address = |list: &List| match list.nodes().next() {
+        Some(ListNode::Packed(node)) => node.as_ptr(),
+        _ => panic!("the elements are small"),
+    };
+    let (before, small) = (address(&list), list.encoding());
+    list.push_back(b"c", &limits);
+    assert_eq!((small, list.encoding(), address(&list)), ("listpack", "quicklist", before));
+}
+
+#[test]
+fn a_node_takes_no_more_memory_than_a_large_element_does() {
+    assert_eq!(size_of::<Node>(), size_of::<Bytes>());
 }

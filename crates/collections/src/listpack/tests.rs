@@ -1,5 +1,7 @@
 //! The format against bytes from a real peer, and the operations against a vector.
 
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -116,6 +118,51 @@ fn the_count_is_kept_unknown_once_it_does_not_fit() {
     assert_eq!(read.header_count(), 65_526, "counted anew when it comes in");
 }
 
+/// Bytes that a change at an end moved: all of them, if the other end is elsewhere in memory now.
+fn moved<S: Store>(ours: &mut ListpackIn<S>, at_front: bool, act: impl FnOnce(&mut ListpackIn<S>)) -> usize {
+    let far_end = |ours: &ListpackIn<S>| {
+        let addresses = ours.as_bytes().as_ptr_range();
+        if at_front { addresses.end } else { addresses.start }
+    };
+    let before = far_end(ours);
+    act(ours);
+    if far_end(ours) == before { 0 } else { ours.byte_len() }
+}
+
+/// Bytes moved while a listpack grows to 8 KiB; `at_front` says where the next element goes.
+fn moved_in_growth<S: Store>(ours: &mut ListpackIn<S>, at_front: impl Fn(usize) -> bool) -> usize {
+    let mut sum = 0;
+    for number in 0.. {
+        if ours.byte_len() >= 8100 {
+            break;
+        }
+        let at_front = at_front(number);
+        sum += moved(ours, at_front, |ours| match at_front {
+            true => ours.push_front(b"element of a list"),
+            false => ours.push_back(b"element of a list"),
+        });
+    }
+    sum
+}
+
+#[test]
+fn pushes_and_pops_at_both_ends_move_little() {
+    // The blocks that it grows through, four to a doubling, are together five times as long as the last one.
+    let mut ours = DequeListpack::new();
+    let front = moved_in_growth(&mut ours, |_| true);
+    let both = moved_in_growth(&mut DequeListpack::new(), |number| number % 2 == 0);
+    let loaded = moved_in_growth(&mut DequeListpack::from(listpack([&[b'x'; 4000][..]])), |_| true);
+    assert!(front < 8 * 8192 && both < 16 * 8192 && loaded < 8 * 8192, "{front} {both} {loaded}");
+    let plain = moved_in_growth(&mut Listpack::new(), |_| true);
+    assert!(plain > 100 * 8192, "one with room at its end only moves everything each time: {plain}");
+
+    let mut popping = 0;
+    while !ours.is_empty() {
+        popping += moved(&mut ours, true, |ours| assert_eq!(ours.remove_range(0, 1), 1));
+    }
+    assert!(popping < 2 * 8192, "{popping}");
+}
+
 fn element() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         (any::<i64>(), 0u32..63).prop_map(|(value, shift)| (value >> shift).to_string().into_bytes()),
@@ -124,46 +171,102 @@ fn element() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-proptest! {
-    #[test]
-    fn behaves_as_a_vector(steps in prop::collection::vec((0..6u8, any::<prop::sample::Index>(), element()), 0..60)) {
-        let mut ours = Listpack::new();
-        let mut model: Vec<Vec<u8>> = Vec::new();
-        for (action, place, value) in steps {
-            let index = if model.is_empty() { 0 } else { place.index(model.len()) };
-            match action {
-                0 => { ours.push_back(&value); model.push(value); }
-                1 => { ours.push_front(&value); model.insert(0, value); }
-                2 => {
-                    let at = ours.offset_of(index).unwrap_or(ours.end());
-                    ours.insert_at(at, canonical(&value));
-                    model.insert(index, value);
-                }
-                3 if index < model.len() => {
-                    ours.replace_at(ours.offset_of(index).unwrap(), canonical(&value));
-                    model[index] = value;
-                }
-                4 => {
-                    let count = (value.len() % 4).min(model.len() - index);
-                    prop_assert_eq!(ours.remove_range(index, count), count);
-                    model.drain(index..index + count);
-                }
-                _ => {
-                    let tail = ours.split_off(index);
-                    prop_assert_eq!((ours.len(), tail.len()), (index, model.len() - index));
-                    tail.iter().for_each(|element| { let end = ours.end(); ours.insert_at(end, element); });
-                }
+type Steps = Vec<(u8, prop::sample::Index, Vec<u8>)>;
+
+/// Does the steps to a listpack and a vector; returns the listpack's bytes, and those it has allocated, after each.
+fn against_a_vector<S: Store>(steps: Steps) -> Result<Vec<(Vec<u8>, usize)>, TestCaseError> {
+    let (mut ours, mut states) = (ListpackIn::<S>::new(), Vec::new());
+    let mut model: Vec<Vec<u8>> = Vec::new();
+    for (action, place, value) in steps {
+        let index = if model.is_empty() { 0 } else { place.index(model.len()) };
+        match action {
+            0 => {
+                ours.push_back(&value);
+                model.push(value);
             }
-            prop_assert_eq!(ours.len(), model.len());
-            if let Some(wanted) = model.get(index) {
-                prop_assert_eq!(ours.get(index), Some(Element::Bytes(wanted)));
-                let found = model.iter().position(|other| other == wanted).unwrap();
-                prop_assert_eq!(ours.find(wanted, 1), ours.offset_of(found));
+            1 => {
+                ours.push_front(&value);
+                model.insert(0, value);
+            }
+            2 => {
+                let at = ours.offset_of(index).unwrap_or(ours.end());
+                ours.insert_at(at, canonical(&value));
+                model.insert(index, value);
+            }
+            3 if index < model.len() => {
+                ours.replace_at(ours.offset_of(index).unwrap(), canonical(&value));
+                model[index] = value;
+            }
+            4 => {
+                let count = (value.len() % 4).min(model.len() - index);
+                prop_assert_eq!(ours.remove_range(index, count), count);
+                model.drain(index..index + count);
+            }
+            _ => {
+                let tail = ours.split_off(index);
+                prop_assert_eq!((ours.len(), tail.len()), (index, model.len() - index));
+                ours.append(tail.iter());
             }
         }
-        prop_assert!(ours.iter().map(|e| e.to_vec()).eq(model.iter().cloned()));
-        prop_assert!(ours.iter().rev().map(|e| e.to_vec()).eq(model.iter().rev().cloned()));
-        prop_assert_eq!(Listpack::from_bytes(ours.as_bytes().to_vec()), Ok(ours));
+        prop_assert_eq!(ours.len(), model.len());
+        if let Some(wanted) = model.get(index) {
+            prop_assert_eq!(ours.get(index), Some(Element::Bytes(wanted)));
+            let found = model.iter().position(|other| other == wanted).unwrap();
+            prop_assert_eq!(ours.find(wanted, 1), ours.offset_of(found));
+        }
+        states.push((ours.as_bytes().to_vec(), ours.memory_bytes()));
+    }
+    prop_assert!(ours.iter().map(|e| e.to_vec()).eq(model.iter().cloned()));
+    prop_assert!(ours.iter().rev().map(|e| e.to_vec()).eq(model.iter().rev().cloned()));
+    prop_assert_eq!(ListpackIn::from_bytes(ours.as_bytes().to_vec()), Ok(ours.clone()));
+    prop_assert_eq!(ours.clone().memory_bytes(), ours.byte_len());
+    Ok(states)
+}
+
+proptest! {
+    #[test]
+    fn behaves_as_a_vector_wherever_its_bytes_are_kept(
+        steps in prop::collection::vec((0..6u8, any::<prop::sample::Index>(), element()), 0..60),
+    ) {
+        prop_assert!(against_a_vector::<Block>(steps.clone())? == against_a_vector::<DequeBlock>(steps)?);
+    }
+
+    #[test]
+    fn behaves_as_a_deque_in_the_same_bytes_as_one_that_grows_at_its_end(
+        runs in prop::collection::vec((0..4u8, 1..80usize, 0..300usize), 0..30), loaded in 0..300usize,
+    ) {
+        let loaded = listpack(std::iter::repeat_n(&b"loaded"[..], loaded));
+        let mut model: VecDeque<Vec<u8>> = loaded.iter().map(|element| element.to_vec()).collect();
+        let (mut plain, mut ours) = (loaded.clone(), DequeListpack::from(loaded.clone()));
+        for (action, times, len) in runs {
+            for time in 0..times {
+                let value = [time.to_string().as_bytes(), &vec![b'.'; len]].concat();
+                match action {
+                    0 => {
+                        ours.push_front(&value);
+                        plain.push_front(&value);
+                        model.push_front(value);
+                    }
+                    1 => {
+                        ours.push_back(&value);
+                        plain.push_back(&value);
+                        model.push_back(value);
+                    }
+                    2 => {
+                        let removed = usize::from(model.pop_front().is_some());
+                        prop_assert_eq!((ours.remove_range(0, 1), plain.remove_range(0, 1)), (removed, removed));
+                    }
+                    _ => {
+                        model.pop_back();
+                        ours.remove_range(model.len(), 1);
+                        plain.remove_range(model.len(), 1);
+                    }
+                }
+                prop_assert_eq!(ours.as_bytes(), plain.as_bytes());
+                prop_assert_eq!(ours.memory_bytes(), plain.memory_bytes());
+            }
+        }
+        prop_assert!(ours.iter().map(|element| element.to_vec()).eq(model));
     }
 
     #[test]

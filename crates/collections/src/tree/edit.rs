@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use triomphe::Arc;
 
-use super::{CHILDREN_MAX, CHILDREN_MIN, Leaf, NewLeaves, Node, Slot, Tree};
+use super::{CHILDREN_MAX, CHILDREN_MIN, End, Leaf, NewLeaves, Node, Slot, Tree, seek_end, seek_rank};
 
 /// What a node's parent has to know after an edit below it.
 struct Outcome<L: Leaf, R> {
@@ -78,30 +78,19 @@ impl<L: Leaf> Tree<L> {
     /// The leaf that holds `rank` (the last one for ranks beyond), to be changed by the caller, whose number of elements
     /// will be so many more or fewer afterwards: neither none nor so many or few that the leaf should be split or joined.
     #[inline]
-    pub(crate) fn leaf_mut_at(&mut self, mut rank: usize, change: isize) -> &mut L {
-        self.len = self.len.strict_add_signed(change);
-        let mut node = &mut self.root;
-        loop {
-            match node {
-                Node::Leaf(leaf) => return Arc::make_mut(leaf),
-                Node::Inner(slots) => {
-                    let slots = Arc::make_mut(slots);
-                    let mut index = 0;
-                    while index + 1 < slots.len() && rank >= slots[index].count {
-                        rank -= slots[index].count;
-                        index += 1;
-                    }
-                    let slot = &mut slots[index];
-                    slot.count = slot.count.strict_add_signed(change);
-                    node = &mut slot.node;
-                }
-            }
-        }
+    pub(crate) fn leaf_mut_at(&mut self, rank: usize, change: isize) -> &mut L {
+        self.leaf_mut(seek_rank::<L>(rank), change)
     }
 
-    /// As `leaf_mut_at`, of the first leaf or the last one.
+    /// As `leaf_mut_at`, of the leaf at an end.
     #[inline]
-    pub(crate) fn end_leaf_mut(&mut self, last: bool, change: isize) -> &mut L {
+    pub(crate) fn end_leaf_mut(&mut self, end: End, change: isize) -> &mut L {
+        self.leaf_mut(seek_end::<L>(end), change)
+    }
+
+    /// As `leaf_mut_at`, of the leaf that `seek` leads to.
+    #[inline]
+    fn leaf_mut(&mut self, mut seek: impl FnMut(&[Slot<L>]) -> usize, change: isize) -> &mut L {
         self.len = self.len.strict_add_signed(change);
         let mut node = &mut self.root;
         loop {
@@ -109,7 +98,7 @@ impl<L: Leaf> Tree<L> {
                 Node::Leaf(leaf) => return Arc::make_mut(leaf),
                 Node::Inner(slots) => {
                     let slots = Arc::make_mut(slots);
-                    let index = if last { slots.len() - 1 } else { 0 };
+                    let index = seek(slots);
                     let slot = &mut slots[index];
                     slot.count = slot.count.strict_add_signed(change);
                     node = &mut slot.node;

@@ -121,16 +121,12 @@ proptest! {
         let mut built = Tree::from_leaves(leaves);
         check(&built.root, 0, u32::MAX);
         prop_assert_eq!(content(&built), content(&tree));
-        for last in [false, true] {
-            let at = if last { tree.len() - usize::from(tree.len() > 0) } else { 0 };
-            prop_assert_eq!(&tree.end_leaf(last).0, &tree.leaf_at(at).0.0);
-            let number = if last { u32::MAX } else { 0 };
-            let leaf = built.end_leaf_mut(last, 1);
-            let place = if last { leaf.0.len() } else { 0 };
-            leaf.0.insert(place, number);
-        }
+        prop_assert_eq!(&tree.end_leaf(End::Front).0, &tree.leaf_at(0).0.0);
+        prop_assert_eq!(&tree.end_leaf(End::Back).0, &tree.leaf_at(tree.len().saturating_sub(1)).0.0);
+        built.end_leaf_mut(End::Front, 1).0.insert(0, 0);
+        built.end_leaf_mut(End::Back, 1).0.push(u32::MAX);
         check(&built.root, 0, u32::MAX);
-        prop_assert_eq!((built.len(), built.end_leaf(true).0.last()), (tree.len() + 2, Some(&u32::MAX)));
+        prop_assert_eq!((built.len(), built.end_leaf(End::Back).0.last()), (tree.len() + 2, Some(&u32::MAX)));
         insert(&mut built, 2500);
         check(&built.root, 0, u32::MAX);
         prop_assert_eq!(built.len(), tree.len() + 3);

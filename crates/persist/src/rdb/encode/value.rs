@@ -75,7 +75,7 @@ fn put_list_nodes<S: Sink>(output: &mut Output<S>, list: &List, compression: boo
     put_length(output, list.nodes().count())?;
     list.nodes().try_for_each(|node| {
         let (form, bytes) = match node {
-            ListNode::Packed(listpack) => (types::NODE_PACKED, listpack.as_bytes()),
+            ListNode::Packed(listpack) => (types::NODE_PACKED, listpack),
             ListNode::Plain(element) => (types::NODE_PLAIN, element),
         };
         output.put(LengthBytes::of(form).as_slice())?;
