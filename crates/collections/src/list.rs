@@ -13,7 +13,7 @@ use triomphe::Arc;
 pub use iter::{ListIter, ListNode, ListNodes};
 use node::{Node, NodeLimit};
 
-use crate::tree::{End, Leaf, NewLeaves, Tree, seek_rank};
+use crate::tree::{End, Leaf, NewLeaves, Tree, seek_end, seek_rank};
 use crate::{Element, Limits, Listpack};
 
 /// Elements by position. A clone keeps what it was cloned from; it is O(1), or a copy of the small form.
@@ -92,12 +92,12 @@ impl List {
 
     /// Shows the first element to `f`, then removes it; nothing is allocated.
     pub fn pop_front_with<R>(&mut self, limits: &Limits, f: impl FnOnce(Element<'_>) -> R) -> Option<R> {
-        self.pop_with(0, limits, f)
+        self.pop_with(End::Front, limits, f)
     }
 
     /// Shows the last element to `f`, then removes it; nothing is allocated.
     pub fn pop_back_with<R>(&mut self, limits: &Limits, f: impl FnOnce(Element<'_>) -> R) -> Option<R> {
-        self.pop_with(self.len().checked_sub(1)?, limits, f)
+        self.pop_with(End::Back, limits, f)
     }
 
     /// The element at `index`; O(log n) nodes, then a walk within one.
@@ -330,25 +330,16 @@ impl List {
         }
     }
 
-    fn pop_with<R>(&mut self, index: usize, limits: &Limits, f: impl FnOnce(Element<'_>) -> R) -> Option<R> {
+    fn pop_with<R>(&mut self, end: End, limits: &Limits, f: impl FnOnce(Element<'_>) -> R) -> Option<R> {
         match &mut self.0 {
-            Repr::Packed(listpack) => {
-                let at = listpack.offset_of(index)?;
-                let (element, next) = listpack.read(at);
-                let shown = f(element);
-                listpack.remove_between(at..next, 1);
-                Some(shown)
-            }
+            Repr::Packed(listpack) => listpack.pop_with(end == End::Back, f),
             Repr::Nodes(tree) => {
-                let (node, start) = tree.leaf_at(index);
-                let is_last = node.len() == 1;
-                let shown = node.get(index - start).map(f);
                 let tree = Arc::make_mut(tree);
-                if is_last {
-                    tree.edit(seek_rank::<Node>(index), |node| (node.remove(0, 1), NewLeaves::<Node>::new()));
+                let shown = if tree.end_leaf(end).len() > 1 {
+                    tree.end_leaf_mut(end, -1).pop_with(end, f)
                 } else {
-                    tree.leaf_mut_at(index, -1).remove(index - start, 1);
-                }
+                    tree.edit(seek_end::<Node>(end), |node| (node.pop_with(end, f), NewLeaves::<Node>::new()))
+                };
                 self.shrink(limits);
                 shown
             }

@@ -301,6 +301,18 @@ impl<S: Store> ListpackIn<S> {
         removed
     }
 
+    /// Shows the first element, or the last one, to `f`, then removes it.
+    pub(crate) fn pop_with<R>(&mut self, from_back: bool, f: impl FnOnce(Element<'_>) -> R) -> Option<R> {
+        if self.is_empty() {
+            return None;
+        }
+        let at = if from_back { self.before(self.end()) } else { self.first() };
+        let (element, next) = self.read(at);
+        let shown = f(element);
+        self.remove_between(at..next, 1);
+        Some(shown)
+    }
+
     /// Removes at most `max` elements equal to `text`, from the given end; returns how many.
     pub(crate) fn remove_matching(&mut self, text: &[u8], max: usize, from_back: bool) -> usize {
         let mut removed = 0;

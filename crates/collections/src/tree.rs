@@ -180,7 +180,7 @@ pub(crate) fn seek_rank<L: Leaf>(mut rank: usize) -> impl FnMut(&[Slot<L>]) -> u
 }
 
 /// A choice of children that leads to the leaf at an end.
-fn seek_end<L: Leaf>(end: End) -> impl Fn(&[Slot<L>]) -> usize {
+pub(crate) fn seek_end<L: Leaf>(end: End) -> impl Fn(&[Slot<L>]) -> usize {
     move |slots| match end {
         End::Front => 0,
         End::Back => slots.len() - 1,

@@ -147,6 +147,19 @@ impl Node {
         }
     }
 
+    /// Shows the element at an end to `f`, then removes it.
+    #[inline]
+    pub(super) fn pop_with<R>(&mut self, end: End, f: impl FnOnce(Element<'_>) -> R) -> Option<R> {
+        match self {
+            Node::Packed(listpack) => listpack.pop_with(end == End::Back, f),
+            Node::Plain(bytes) => {
+                let shown = f(Element::Bytes(bytes));
+                *self = Node::default();
+                Some(shown)
+            }
+        }
+    }
+
     /// Replaces the element at `index`, in this node or in new ones.
     pub(super) fn replace(&mut self, index: usize, element: &[u8], limit: NodeLimit) -> NewLeaves<Node> {
         if let Node::Packed(listpack) = self
