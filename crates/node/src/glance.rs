@@ -11,8 +11,8 @@ use crate::table::CommandId;
 /// An input longer than this is no single small request: its own requests are parsed ahead when its turn comes.
 const SINGLE_BYTES_MAX: usize = 1024;
 
-/// So many keys are fetched before the requests that name them run, those of the last one included as far as they are not
-/// as many again: more would push each other out of the cache.
+/// The requests that are looked at together end with the one that brings their keys to this number; none adds more than as
+/// many itself. More would push each other out of the cache.
 const KEYS_MAX: usize = 64;
 
 /// For a look at the inputs of several connections.

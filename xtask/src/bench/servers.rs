@@ -32,6 +32,20 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Processor time of all programs that were started and have ended.
+pub fn ended_cpu_seconds() -> f64 {
+    cpu_seconds("self", 13)
+}
+
+/// User and system time of a process, which stand at this place and the next behind the program's name in its `stat`.
+fn cpu_seconds(pid: &str, at: usize) -> f64 {
+    let stat = read(&format!("/proc/{pid}/stat"));
+    // The name stands in brackets.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(at) + ticks(at + 1)) / TICKS_PER_SECOND
+}
+
 /// A program on this core alone, where there are two cores and `taskset`; else anywhere.
 pub fn pinned(program: &Path, core: usize) -> Command {
     if cores() < 2 || !Path::new("/usr/bin/taskset").exists() {
@@ -125,11 +139,7 @@ impl Server {
 
     /// The processor time that the server has taken so far, all its threads together.
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = read(&format!("/proc/{}/stat", self.child.id()));
-        // Behind the program's name, which stands in brackets, user and system time are the 12th and 13th field.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-        (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+        cpu_seconds(&self.child.id().to_string(), 11)
     }
 
     fn start(name: &str, version: &str, program: &Path, words: &[&str], directives: &[&str]) -> Outcome<Server> {

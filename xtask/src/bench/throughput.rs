@@ -3,7 +3,7 @@
 //! machine does meets all of them; ratios are taken within a round. Where the machine is shared, processor time is the
 //! figure to trust.
 
-use super::servers::Server;
+use super::servers::{Server, ended_cpu_seconds};
 use super::{Options, page};
 use crate::{Outcome, workspace};
 
@@ -66,6 +66,16 @@ const WORKS: &[Work] = &[
 struct Run {
     per_second: f64,
     cpu_us: f64,
+    /// How much of the time the load program was busy, on its core.
+    load: f64,
+}
+
+/// What the turns of one server have taken, in seconds: by the clock, of its processor time, and of the load program's.
+#[derive(Clone, Default)]
+struct Spent {
+    elapsed: f64,
+    server: f64,
+    load: f64,
 }
 
 /// Measures and writes the page's section.
@@ -99,7 +109,9 @@ fn measure(work: &Work, servers: &[Server], options: &Options) -> Outcome<String
         let rate = spread(rounds.iter().map(|runs| runs[at].per_second / 1000.0));
         let cpu = spread(rounds.iter().map(|runs| runs[at].cpu_us));
         line += &format!(" {:.0} | {:.2} |", rate.1, cpu.1);
-        if at > 0 {
+        if at == 0 {
+            line += &format!(" {:.0} % |", spread(rounds.iter().map(|runs| runs[0].load * 100.0)).1);
+        } else {
             let faster = spread(rounds.iter().map(|runs| runs[0].per_second / runs[at].per_second));
             let cheaper = spread(rounds.iter().map(|runs| runs[at].cpu_us / runs[0].cpu_us));
             line += &format!(" {:.2}× | {:.2}× ({:.2}–{:.2}) |", faster.1, cheaper.1, cheaper.0, cheaper.2);
@@ -119,18 +131,24 @@ fn round(work: &Work, servers: &[Server], fill: bool, options: &Options) -> Outc
         }
     }
     let part = requests / turns;
-    let mut seconds = vec![(0.0, 0.0); servers.len()];
+    let mut spent = vec![Spent::default(); servers.len()];
     for turn in 0..turns as usize {
         // Each comes first once, lest one always gets what another left to be done.
         for at in (0..servers.len()).map(|at| (at + turn) % servers.len()) {
-            let (server, (elapsed, cpu)) = (&servers[at], &mut seconds[at]);
-            let before = server.cpu_seconds();
-            *elapsed += part as f64 / load(server, work.test, work.pipeline, work.clients, part)?;
-            *cpu += server.cpu_seconds() - before;
+            let (server, spent) = (&servers[at], &mut spent[at]);
+            let (server_before, load_before) = (server.cpu_seconds(), ended_cpu_seconds());
+            spent.elapsed += part as f64 / load(server, work.test, work.pipeline, work.clients, part)?;
+            spent.server += server.cpu_seconds() - server_before;
+            spent.load += ended_cpu_seconds() - load_before;
         }
     }
     let sent = (part * turns) as f64;
-    Ok(seconds.iter().map(|(elapsed, cpu)| Run { per_second: sent / elapsed, cpu_us: cpu / sent * 1e6 }).collect())
+    let run = |spent: &Spent| Run {
+        per_second: sent / spent.elapsed,
+        cpu_us: spent.server / sent * 1e6,
+        load: (spent.load / spent.elapsed).min(1.0),
+    };
+    Ok(spent.iter().map(run).collect())
 }
 
 /// Runs the benchmark program: requests per second.
@@ -162,7 +180,8 @@ fn report(options: &Options, machine: &str, servers: &[Server], lines: &[String]
     let mut body = format!(
         "`cargo xtask bench throughput --rounds {}{}`: thousand operations a second (k/s), and the server's processor time \
          for one (µs). Values of {VALUE_BYTES} bytes, {NAMES} random names, 50 connections unless said otherwise; \
-         server and load on a core each. A round is {TURNS} turns of each server. Ratios: above 1 ours is faster, or takes \
+         server and load on a core each. Load: how busy the load program was with ours; near 100 % its core is what limits the \
+         operations per second, not the server. A round is {TURNS} turns of each server. Ratios: above 1 ours is faster, or takes \
          less processor time; in brackets the least and the most of the rounds.\n\n\
          {machine}\n",
         options.rounds,
@@ -174,9 +193,9 @@ fn report(options: &Options, machine: &str, servers: &[Server], lines: &[String]
     body += "\n| |";
     for (at, server) in servers.iter().enumerate() {
         body += &format!(" {}, k/s | µs |", server.name);
-        body += if at > 0 { " ratio k/s | ratio µs |" } else { "" };
+        body += if at > 0 { " ratio k/s | ratio µs |" } else { " load |" };
     }
-    body += &format!("\n|---|---:|---:|{}\n", "---:|---:|---:|---:|".repeat(servers.len() - 1));
+    body += &format!("\n|---|---:|---:|---:|{}\n", "---:|---:|---:|---:|".repeat(servers.len() - 1));
     body + &lines.join("\n") + "\n"
 }
 
