@@ -42,7 +42,8 @@ pub(super) const SETBIT: DataRow = Row {
         .about("Sets or clears one bit of a string, which grows if need be; returns the old bit.", "O(1)")
         .acl(Categories::BITMAP)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::ACCESS).with(KeyAccess::UPDATE), 1, 0, 1)])
-        .usage("key:key#0 offset:integer value:integer"),
+        .usage("key:key#0 offset:integer value:integer")
+        .edits_string(),
     run: setbit as DataFn,
     subcommands: &[],
 };

@@ -57,6 +57,8 @@ pub struct Meta {
     pub keys: &'static [KeySpec],
     /// Which element of the collection of its first key it looks for, that can be said beforehand.
     pub reach: Reach,
+    /// It changes the string under its first key in place, which takes a copy of all of it where someone else needs it.
+    pub edits_string: bool,
     /// One line that says what it does.
     pub summary: &'static str,
     /// The first Redis version that had it.
@@ -82,6 +84,7 @@ impl Meta {
             extra_categories: Categories::NONE,
             keys: &[],
             reach: Reach::Unknown,
+            edits_string: false,
             summary: "",
             since,
             group,
@@ -114,6 +117,12 @@ impl Meta {
     /// Says that it looks for the member at an end of a sorted set, so that this can be fetched ahead.
     pub const fn end(mut self, reach: Reach) -> Meta {
         self.reach = reach;
+        self
+    }
+
+    /// Says that it changes the string under its first key in place.
+    pub const fn edits_string(mut self) -> Meta {
+        self.edits_string = true;
         self
     }
 

@@ -1,4 +1,5 @@
-//! Long strings are not copied: what was received is what is stored, and what a growing string does.
+//! Large values are not copied: what was received is what is stored, what a growing string does, and results that share
+//! the nodes of a large set.
 
 use std::sync::Arc;
 
@@ -103,11 +104,82 @@ fn a_long_string_grows_in_place_and_by_little() {
 #[test]
 fn a_copy_of_a_long_string_is_changed_without_another_copy() {
     let mut keyspace = keyspace();
-    let large = run_with_large(&mut keyspace, &["SET", "k"]);
+    line(&mut keyspace, "SETRANGE k 999999 x");
     line(&mut keyspace, "COPY k c");
-    drop(large);
     let (original, copy) = (place(&keyspace, "k").0, place(&keyspace, "c").0);
     line(&mut keyspace, "SETBIT k 7 1");
     line(&mut keyspace, "SETBIT c 7 1");
     assert_eq!((place(&keyspace, "k").0, place(&keyspace, "c").0), (original, copy));
+}
+
+// The first change of either copies it, which the program has done on the side.
+#[test]
+fn a_copy_of_a_large_string_shares_it() {
+    let mut keyspace = keyspace();
+    let large = run_with_large(&mut keyspace, &["SET", "k"]);
+    line(&mut keyspace, "COPY k c");
+    assert_eq!((place(&keyspace, "k").0, place(&keyspace, "c").0), (large.as_ptr(), large.as_ptr()));
+    assert!(keyspace.string_copied_by_change(0, b"k", LENGTH - 1).is_some());
+    assert!(keyspace.string_copied_by_change(0, b"k", LENGTH).is_none(), "it has no more bytes than that");
+}
+
+/// The members of a set in order, and its encoding.
+fn members(keyspace: &Keyspace, key: &str) -> (Vec<Vec<u8>>, &'static str) {
+    let set = set(keyspace, key);
+    let mut members: Vec<Vec<u8>> = set.iter().map(|member| member.to_vec()).collect();
+    members.sort();
+    (members, set.encoding())
+}
+
+fn set(keyspace: &Keyspace, key: &str) -> collections::Set {
+    match keyspace.value(0, keyspace.hash(0, key.as_bytes()), key.as_bytes()) {
+        Some(ValueRef::Set(set)) => set.clone(),
+        _ => panic!("a set"),
+    }
+}
+
+fn sorted(numbers: impl Iterator<Item = u32>, others: &[&str]) -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = numbers.map(|number| format!("m{number}").into_bytes()).collect();
+    all.extend(others.iter().map(|other| other.as_bytes().to_vec()));
+    all.sort();
+    all
+}
+
+#[test]
+fn what_is_stored_of_a_large_set_shares_its_nodes() {
+    let mut keyspace = keyspace();
+    let all: Vec<String> = (0..2000).map(|number| format!("m{number}")).collect();
+    line(&mut keyspace, &format!("SADD k {}", all.join(" ")));
+    line(&mut keyspace, "SADD few m1 m2 new");
+    for same in ["SUNIONSTORE d k", "SUNIONSTORE d none k k", "SDIFFSTORE d k", "SDIFFSTORE d k none"] {
+        line(&mut keyspace, same);
+        assert!(set(&keyspace, "d").is_clone_of(&set(&keyspace, "k")), "{same}");
+    }
+    line(&mut keyspace, "SUNIONSTORE d few k");
+    assert_eq!(members(&keyspace, "d"), (sorted(0..2000, &["new"]), "hashtable"));
+    line(&mut keyspace, "SDIFFSTORE e k few");
+    assert_eq!(
+        members(&keyspace, "e"),
+        (sorted((0..2000).filter(|number| ![1, 2].contains(number)), &[]), "hashtable")
+    );
+    // A destination that is a source, and the source after writes to what shares it.
+    line(&mut keyspace, "SUNIONSTORE few few k");
+    line(&mut keyspace, "SREM few m7");
+    line(&mut keyspace, "SADD d other");
+    assert_eq!(members(&keyspace, "k"), (sorted(0..2000, &[]), "hashtable"));
+    line(&mut keyspace, "SDIFFSTORE k k d");
+    assert!(!keyspace.contains(0, b"k"));
+}
+
+#[test]
+fn what_is_stored_of_a_set_that_shrank_takes_its_compact_form() {
+    let mut keyspace = keyspace();
+    let all: Vec<String> = (0..2000).map(|number| format!("m{number}")).collect();
+    line(&mut keyspace, &format!("SADD k {}", all.join(" ")));
+    line(&mut keyspace, &format!("SREM k {}", all[100..].join(" ")));
+    assert_eq!(members(&keyspace, "k").1, "hashtable");
+    for stored in ["SUNIONSTORE d k", "SDIFFSTORE d k"] {
+        line(&mut keyspace, stored);
+        assert_eq!(members(&keyspace, "d"), (sorted(0..100, &[]), "listpack"), "{stored}");
+    }
 }

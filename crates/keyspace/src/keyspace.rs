@@ -340,6 +340,36 @@ impl Keyspace {
         true
     }
 
+    /// The string under a key, if it has more bytes than `min` and a snapshot, a reply, the journal or another key needs it as
+    /// it is: its next change begins with a copy of all of it.
+    pub fn string_copied_by_change(&self, db: usize, key: &[u8], min: usize) -> Option<SharedString> {
+        let hash = self.hash(db, key);
+        let ValueRef::String(Str::Shared(string)) = self.value(db, hash, key)? else { return None };
+        if string.as_slice().len() <= min {
+            return None;
+        }
+        let is_needed = string.is_held_elsewhere() || self.tables[db].is_kept(&self.reclaim, hash, key);
+        is_needed.then(|| string.clone())
+    }
+
+    /// Puts a copy in the place of the string that it was made of, if that is still there: no change that anybody hears of.
+    /// Returns what is not needed here any more.
+    pub fn put_copy(&mut self, db: usize, key: &[u8], of: SharedString, copy: SharedString) -> SharedString {
+        let hash = self.hash(db, key);
+        let is_there = matches!(
+            self.value(db, hash, key), Some(ValueRef::String(Str::Shared(string))) if string.is(&of)
+        );
+        if !is_there {
+            return copy;
+        }
+        let entry = self.tables[db].edit(&mut self.reclaim, hash, key).expect("looked at above");
+        match entry.into_object_mut() {
+            Some(Object::String(string)) => *string = copy,
+            _ => unreachable!("a string outside the entry, as above"),
+        }
+        of
+    }
+
     pub(crate) fn edit_string<R>(
         &mut self,
         db: usize,

@@ -32,5 +32,6 @@ pub use load::{Builder, LoadBatch, Twice, new_string};
 pub use snapshot::{Item, Snapshot};
 pub use usage::{Tracking, UsageClock};
 pub use value::{
-    Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef, fill_with_zeros, reserve,
+    COSTLY_STRING_MIN, Collection, Kind, Object, SHARED_STRING_MIN, SharedString, Str, Value, ValueRef,
+    fill_with_zeros, reserve,
 };

@@ -33,8 +33,8 @@ pub enum Object {
 
 /// Collections of more elements than this are freed on the side.
 const CHEAP_ELEMENTS_MAX: usize = 64;
-/// So are longer strings.
-const CHEAP_STRING_MAX: usize = 1 << 20;
+/// So are strings of more bytes than this, and copied on the side where the program can wait for it.
+pub const COSTLY_STRING_MIN: usize = 1 << 20;
 
 impl crate::table::Value for Object {
     fn inner_deadline_ms(&self) -> Option<i64> {
@@ -58,7 +58,7 @@ impl crate::table::Value for Object {
     fn is_costly(&self) -> bool {
         // The compact forms are one block of memory.
         let (elements, encoding) = match self {
-            Object::String(string) => return string.as_slice().len() > CHEAP_STRING_MAX,
+            Object::String(string) => return string.as_slice().len() > COSTLY_STRING_MIN,
             Object::List(list) => (list.len(), list.encoding()),
             Object::Set(set) => (set.len(), set.encoding()),
             Object::Hash(hash) => (hash.len(), hash.encoding()),
@@ -136,11 +136,29 @@ impl SharedString {
         Arc::make_mut(&mut self.0)
     }
 
+    /// Whether this is the same string, not only the same bytes.
+    pub fn is(&self, other: &SharedString) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether someone else holds it, so that a change begins with a copy.
+    pub fn is_held_elsewhere(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// The same bytes once more. Most changes of a shared string keep its length, so that it gets no room beyond what the
     /// allocator gives in any case.
     pub fn copied(&self) -> SharedString {
+        self.copied_in_pieces(usize::MAX, || {})
+    }
+
+    /// As `copied`, so many bytes at a time with a call of `between` behind each piece.
+    pub fn copied_in_pieces(&self, bytes: usize, mut between: impl FnMut()) -> SharedString {
         let mut copy = Vec::with_capacity(base::size_class(self.0.len()));
-        copy.extend_from_slice(&self.0);
+        for piece in self.0.chunks(bytes) {
+            copy.extend_from_slice(piece);
+            between();
+        }
         SharedString::new(copy)
     }
 

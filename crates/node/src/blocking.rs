@@ -188,8 +188,8 @@ impl Node {
                 }
             }
             Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
-            Verdict::Queue(_) | Verdict::HoldBack | Verdict::Cut => {
-                unreachable!("a waiting client is in no transaction or pause")
+            Verdict::Queue(_) | Verdict::HoldBack | Verdict::AwaitCopy | Verdict::Cut => {
+                unreachable!("a waiting client is in no transaction or pause, and its command edits no string")
             }
         }
         self.release(conn);

@@ -86,6 +86,8 @@ pub enum Blocked {
     Shutdown,
     /// More replies than it should have wait for the disk.
     Held,
+    /// What its command changes is being copied.
+    Copy,
 }
 
 /// Whose acknowledgement is waited for.

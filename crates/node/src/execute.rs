@@ -27,6 +27,7 @@ impl Node {
                 self.pause.waiting.push(conn);
                 return false;
             }
+            Verdict::AwaitCopy => return false,
             Verdict::Cut => {
                 self.cut_http(conn);
                 return true;

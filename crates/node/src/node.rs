@@ -17,6 +17,7 @@ use crate::blocking::Waiters;
 use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
 use crate::client_memory::ClientMemory;
 use crate::clients::Clients;
+use crate::copies::Copies;
 use crate::eviction::Eviction;
 use crate::glance::Glance;
 use crate::host::{Host, LogLevel};
@@ -63,6 +64,7 @@ pub struct Node {
     pub(crate) started_at: Time,
     pub(crate) run_id: base::ReplId,
     pub(crate) pause: Pause,
+    pub(crate) copies: Copies,
     /// A shutdown that waits for replicas.
     pub(crate) shutdown: Option<Shutdown>,
     /// Who sees all commands.
@@ -139,6 +141,7 @@ impl Node {
             started_at: now,
             run_id,
             pause: Pause::default(),
+            copies: Copies::default(),
             shutdown: None,
             monitors: Vec::new(),
             over_soft_limit: Vec::new(),

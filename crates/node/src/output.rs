@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base::ReplId;
 
 use crate::client::ConnId;
+use crate::copies::StringCopy;
 use crate::host::SaveJob;
 
 /// One wish of the node.
@@ -72,6 +73,8 @@ pub enum Output {
     PublishFiles(PublishedFiles),
     /// A data set that is not needed any more: drop it where that disturbs nobody.
     Discard(Discarded),
+    /// Copy a large string beside the executor; answer with `Node::string_copied`.
+    CopyString(StringCopy),
     /// End the program.
     Exit {
         /// The exit code.

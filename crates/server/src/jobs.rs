@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use mio::Waker;
-use node::{ConnId, Discarded, Loaded};
+use node::{ConnId, CopiedString, Discarded, Loaded, StringCopy};
 
 use crate::memory;
 
@@ -83,6 +83,10 @@ pub enum Report {
     FilesPublished(Result<(), String>),
     /// The loading thread has caught up: more of the master's bytes may be read.
     LoadHasRoom,
+    /// A string is copied.
+    StringCopied(CopiedString),
+    /// A string could not be copied for this reason.
+    StringNotCopied(String),
     /// A data set is sent to a replica, or not.
     Sent {
         /// The replica.
@@ -130,6 +134,17 @@ fn try_beside(name: &str, job: impl FnOnce() + Send + 'static) -> Result<(), Str
 /// wait for the end of their time slice to go on. On a core of its own a thread goes on at once.
 fn let_others_run() {
     std::thread::yield_now();
+}
+
+/// Copies a string beside the executor.
+pub fn copy_beside(wanted: StringCopy, reporter: &Reporter) {
+    let sender = reporter.clone();
+    let copy = move || {
+        let copied = wanted.make(let_others_run);
+        memory::publish_balance();
+        sender.send(Report::StringCopied(copied));
+    };
+    beside_or_report("copy", reporter, copy, Report::StringNotCopied);
 }
 
 /// The thread that frees what is large.

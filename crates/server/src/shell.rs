@@ -578,6 +578,7 @@ impl Shell {
                 Output::PublishFiles(published) => self.aof.begin_publish(published, &self.reporter),
                 // If the thread is gone the program is ending, and so is what it would have freed.
                 Output::Discard(discarded) => drop(self.free.send(discarded)),
+                Output::CopyString(wanted) => jobs::copy_beside(wanted, &self.reporter),
                 Output::Exit { code } => self.exit = Some(code),
             }
         }
@@ -634,6 +635,14 @@ impl Shell {
                 Report::BaseWritten { name, result } => self.node.base_written(&name, result),
                 Report::FilesPublished(result) => self.node.files_published(result),
                 Report::LoadHasRoom => self.go_on_reading_link(),
+                Report::StringCopied(copied) => {
+                    self.node.string_copied(copied);
+                    self.go_on_reading_link();
+                }
+                Report::StringNotCopied(reason) => {
+                    self.node.string_copies_failed(&reason);
+                    self.go_on_reading_link();
+                }
                 Report::Sent { conn, result } => self.node.transfer_done(conn, result),
                 Report::Sending(conn) => self.node.transfer_progress(conn),
                 Report::Resolved { attempt, address } => {

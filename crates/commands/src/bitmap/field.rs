@@ -17,7 +17,8 @@ pub(super) const BITFIELD: DataRow = Row {
         .about("Reads and changes integers of any width inside a string.", "O(1) per operation")
         .acl(Categories::BITMAP)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::ACCESS).with(KeyAccess::UPDATE).with(KeyAccess::VARIABLE_FLAGS), 1, 0, 1).notes("Some operations read, others write.")])
-        .usage("key:key#0 [operation<GET=get-block{encoding:string offset:integer} | write{[OVERFLOW=overflow-block<WRAP | SAT | FAIL>] write-operation<SET=set-block{encoding:string offset:integer value:integer} | INCRBY=incrby-block{encoding:string offset:integer increment:integer}>}>...]"),
+        .usage("key:key#0 [operation<GET=get-block{encoding:string offset:integer} | write{[OVERFLOW=overflow-block<WRAP | SAT | FAIL>] write-operation<SET=set-block{encoding:string offset:integer value:integer} | INCRBY=incrby-block{encoding:string offset:integer increment:integer}>}>...]")
+        .edits_string(),
     run: bitfield as DataFn,
     subcommands: &[],
 };

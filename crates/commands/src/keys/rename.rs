@@ -2,7 +2,7 @@
 //! shares its nodes until one of the two changes them; only a string is copied at once.
 
 use keyspace::notify::{Class, Event};
-use keyspace::{Object, Value};
+use keyspace::{COSTLY_STRING_MIN, Object, Value};
 use resp::Args;
 
 use crate::context::{Context, DataFn, DataRow, int32, is};
@@ -90,7 +90,7 @@ pub(super) const COPY: DataRow = Row {
     meta: Meta::new("generic", "6.2.0", -3, Flags::DENYOOM.with(Flags::WRITE))
         .about(
             "Copies a key, to another database if asked for.",
-            "O(1): the copy shares the value; O(N) with N bytes for strings",
+            "O(1): the copy shares the value; O(N) with N bytes for strings of up to 1 MiB",
         )
         .acl(Categories::KEYSPACE)
         .keys(&[
@@ -124,10 +124,13 @@ fn copy(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// A string is one piece of memory, which the first change of either copy would copy: better now, when it is expected.
+/// A string is one piece of memory, which the first change of either copy would copy: better now, when it is expected. Of a
+/// large one that change waits for a copy made on the side.
 fn with_own_string(value: Value) -> Value {
     match value {
-        Value::Object(Object::String(shared)) => Value::Object(Object::String(shared.copied())),
+        Value::Object(Object::String(shared)) if shared.as_slice().len() <= COSTLY_STRING_MIN => {
+            Value::Object(Object::String(shared.copied()))
+        }
         value => value,
     }
 }

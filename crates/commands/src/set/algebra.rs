@@ -209,11 +209,25 @@ fn sunionstore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
 }
 
 fn union(sources: &Sources, limits: &Limits) -> Set {
-    let mut result = Set::new();
-    for member in sources.iter().flatten().flat_map(Set::iter) {
-        member.with_bytes(|member| result.add(member, limits));
+    // A large set is shared instead of built anew: only what the others have beside it is work.
+    let largest = sources.iter().flatten().max_by_key(|set| set.len());
+    let mut result = largest.filter(|set| is_as_if_built(set, limits)).cloned().unwrap_or_default();
+    for set in sources.iter().flatten() {
+        if set.is_clone_of(&result) {
+            continue;
+        }
+        for member in set.iter() {
+            member.with_bytes(|member| result.add(member, limits));
+        }
     }
     result
+}
+
+/// Whether a set has the form that its members would have if they were put into a new one: a compact form may have been left
+/// for good, a large set has no other.
+fn is_as_if_built(set: &Set, limits: &Limits) -> bool {
+    let compact_max = limits.set_max_intset_entries.max(limits.set_max_listpack_entries);
+    set.encoding() == "hashtable" && set.len() > compact_max
 }
 
 /// Returns the members of a set that are in none of several others.
@@ -232,7 +246,7 @@ fn sdiff(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let sources = sources(ctx, args.tail(1).iter())?;
     let mark = ctx.reply.deferred();
     let mut count = 0;
-    each_of_difference(&sources, |member| {
+    each_of_difference(&sources, take_out(&sources), |member| {
         reply_element(&mut ctx.reply, member);
         count += 1;
     });
@@ -257,34 +271,48 @@ pub(super) const SDIFFSTORE: DataRow = Row {
 fn sdiffstore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let sources = sources(ctx, args.tail(2).iter())?;
     let limits = ctx.db.limits();
-    let mut result = Set::new();
-    each_of_difference(&sources, |member| {
-        member.with_bytes(|member| result.add(member, limits));
-    });
+    let result = match take_out(&sources) {
+        Some(rest) if is_as_if_built(&rest, limits) => rest,
+        rest => {
+            let mut result = Set::new();
+            each_of_difference(&sources, rest, |member| {
+                member.with_bytes(|member| result.add(member, limits));
+            });
+            result
+        }
+    };
     store(ctx, &args[1], result, "sdiffstore");
     Ok(())
 }
 
-/// Calls `each` with the members of the first set that are in no other: either each member is looked up in the others,
-/// or, where the others are small in comparison, their members are taken out of a copy.
-fn each_of_difference(sources: &Sources, each: impl FnMut(collections::Element<'_>)) {
-    let Some((Some(first), others)) = sources.split_first() else { return };
+/// A copy of the first set without the members of the others, where these are so few that this costs less than to look each
+/// member up.
+fn take_out(sources: &Sources) -> Option<Set> {
+    let (Some(first), others) = sources.split_first()? else { return None };
     let others: SmallVec<[&Set; 4]> = others.iter().flatten().collect();
-    if others.iter().any(|set| set.is_clone_of(first)) {
-        return;
-    }
     let lookups = first.len().saturating_mul(others.len());
     let removals: usize = others.iter().map(|set| set.len()).sum();
-    if lookups <= removals.saturating_mul(2) {
-        let in_none = |member: &collections::Element<'_>| {
-            member.with_bytes(|member| !others.iter().any(|set| set.contains(member)))
-        };
-        first.iter().filter(in_none).for_each(each);
-        return;
+    if !others.is_empty() && lookups <= removals.saturating_mul(2) {
+        return None;
     }
     let mut rest = first.clone();
     for member in others.iter().flat_map(|set| set.iter()) {
         member.with_bytes(|member| rest.remove(member));
     }
-    rest.iter().for_each(each);
+    Some(rest)
+}
+
+/// Calls `each` with the members of the first set that are in no other, which may be known already.
+fn each_of_difference(sources: &Sources, known: Option<Set>, each: impl FnMut(collections::Element<'_>)) {
+    if let Some(known) = known {
+        return known.iter().for_each(each);
+    }
+    let Some((Some(first), others)) = sources.split_first() else { return };
+    let others: SmallVec<[&Set; 4]> = others.iter().flatten().collect();
+    if others.iter().any(|set| set.is_clone_of(first)) {
+        return;
+    }
+    let in_none =
+        |member: &collections::Element<'_>| member.with_bytes(|member| !others.iter().any(|set| set.contains(member)));
+    first.iter().filter(in_none).for_each(each);
 }

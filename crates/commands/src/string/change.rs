@@ -19,7 +19,8 @@ pub(super) const APPEND: DataRow = Row {
         .about("Appends bytes to a string; a missing key counts as an empty one.", "O(1) amortized")
         .acl(Categories::STRING)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::INSERT), 1, 0, 1)])
-        .usage("key:key#0 value:string"),
+        .usage("key:key#0 value:string")
+        .edits_string(),
     run: append as DataFn,
     subcommands: &[],
 };
@@ -65,7 +66,8 @@ pub(super) const SETRANGE: DataRow = Row {
         )
         .acl(Categories::STRING)
         .keys(&[KeySpec::range(KeyAccess::RW.with(KeyAccess::UPDATE), 1, 0, 1)])
-        .usage("key:key#0 offset:integer value:string"),
+        .usage("key:key#0 offset:integer value:string")
+        .edits_string(),
     run: setrange as DataFn,
     subcommands: &[],
 };

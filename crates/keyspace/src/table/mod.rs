@@ -301,6 +301,14 @@ impl<V: Value> Table<V> {
         }
     }
 
+    /// Whether a snapshot needs the entry of a key as it is, so that a change is made to a copy.
+    pub fn is_kept(&self, reclaim: &Reclaim<V>, hash: u64, key: &[u8]) -> bool {
+        self.place(hash, key).is_some_and(|place| {
+            let shared = place.shared || Tree::is_kept(reclaim, self.id, hash, place.block);
+            shared && reclaim.newest_ahead(self.id, hash) != 0
+        })
+    }
+
     /// Makes an entry writable.
     pub fn edit(&mut self, reclaim: &mut Reclaim<V>, hash: u64, key: &[u8]) -> Option<EntryMut<'_, V>> {
         self.begin(reclaim);

@@ -192,21 +192,26 @@ impl<V: Value> Tree<V> {
     #[inline]
     pub(super) fn writable(&mut self, reclaim: &mut Reclaim<V>, table: u32, hash: u64) -> Block {
         let block = self.block(hash);
-        if reclaim.is_unwatched() {
-            return block; // Without a look at the block's epoch, which stands in a line of its own.
+        if !Tree::is_kept(reclaim, table, hash, block) {
+            return block;
         }
         // SAFETY: the file's invariant; the old block leaves the tree before it is disposed of.
         unsafe {
             let last = last_of(hash, block.depth());
-            if reclaim.newest_ahead(table, last) <= block.epoch() {
-                return block;
-            }
             let copy = block.copy_shared(reclaim.current());
             self.chunk_and_block_bytes += copy.allocation();
             self.put_block(reclaim, table, hash, copy);
             self.drop_block(reclaim, table, block, last);
             copy
         }
+    }
+
+    /// Whether a snapshot keeps the block of a hash as it is, so that a change is made to a copy.
+    #[inline]
+    pub(super) fn is_kept(reclaim: &Reclaim<V>, table: u32, hash: u64, block: Block) -> bool {
+        // Without a snapshot not even the block's epoch is looked at, which stands in a line of its own.
+        // SAFETY: the file's invariant: a live block.
+        !reclaim.is_unwatched() && unsafe { reclaim.newest_ahead(table, last_of(hash, block.depth())) > block.epoch() }
     }
 
     /// Puts a block into the directory, which is copied first if a walker may still read these words.

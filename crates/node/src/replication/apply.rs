@@ -28,6 +28,8 @@ pub struct Apply {
     pub db: usize,
     /// The commands of the open transaction.
     transaction: Option<Vec<OwnedArgs>>,
+    /// The next command waits for a copy of what it changes.
+    awaits_copy: bool,
     /// When the log last said that what is applied does not get to disk.
     warned_at: Option<Time>,
 }
@@ -42,6 +44,12 @@ impl Apply {
         self.parsed = 0;
         self.parser = RequestParser::new();
         self.transaction = None;
+        self.awaits_copy = false;
+    }
+
+    /// Whether what comes is kept for later.
+    pub fn waits(&self) -> bool {
+        self.awaits_copy
     }
 }
 
@@ -72,6 +80,10 @@ impl Node {
                     sound = false;
                     break;
                 }
+                if self.awaits_copy(&apply, &args, id) {
+                    apply.awaits_copy = true;
+                    break;
+                }
                 at = end;
                 let finished = self.apply_request(&mut apply, &args, id);
                 if self.exiting {
@@ -84,9 +96,11 @@ impl Node {
                     unit = at;
                 }
             }
+            if self.exiting || apply.awaits_copy {
+                ahead.take_back(&mut apply.parser, at);
+            }
             apply.ahead = ahead;
-            if self.exiting {
-                apply.parser.restart();
+            if self.exiting || apply.awaits_copy {
                 break;
             }
             // A client may send a request as a line of words, a master never does: what stands there was sent as something
@@ -131,6 +145,25 @@ impl Node {
         self.replication.apply = apply;
         self.wake_replicas();
         sound
+    }
+
+    /// Whether a command has to wait for a copy of what it changes, or what it runs as EXEC does.
+    fn awaits_copy(&mut self, apply: &Apply, args: &Args<'_>, id: Option<CommandId>) -> bool {
+        match &apply.transaction {
+            None => self.link_awaits_copy(apply.db, std::iter::once((id, *args))),
+            Some(queued) if is(&args[0], "EXEC") => {
+                let ids: Vec<_> = queued.iter().map(|args| self.table.find_present(&args.as_args())).collect();
+                self.link_awaits_copy(apply.db, ids.into_iter().zip(queued.iter().map(OwnedArgs::as_args)))
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// Goes on with the master's stream where it waited for a copy.
+    pub(crate) fn go_on_applying(&mut self) {
+        if std::mem::take(&mut self.replication.apply.awaits_copy) {
+            self.take_stream(&[]);
+        }
     }
 
     /// Takes one command. True: a unit is finished and its bytes count; false inside a transaction.

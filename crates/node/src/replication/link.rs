@@ -44,11 +44,7 @@ impl Node {
             match self.replication.link.phase() {
                 Phase::Streaming => {
                     self.replication.link.note_received(self.now);
-                    if !self.apply_stream(rest) {
-                        self.outputs.push_back(Output::CloseLink);
-                        self.forget_history();
-                        self.link_closed("protocol error in the stream".to_owned());
-                    }
+                    self.take_stream(rest);
                     return;
                 }
                 // The snapshot is being loaded: what follows it is stream, kept until then.
@@ -70,6 +66,17 @@ impl Node {
         }
     }
 
+    /// Applies bytes of the master's stream, or keeps them until what is before them is applied.
+    pub(super) fn take_stream(&mut self, bytes: &[u8]) {
+        if self.replication.apply.waits() {
+            self.replication.apply.pending.extend_from_slice(bytes);
+        } else if !self.apply_stream(bytes) {
+            self.outputs.push_back(Output::CloseLink);
+            self.forget_history();
+            self.link_closed("protocol error in the stream".to_owned());
+        }
+    }
+
     /// The master's stream is not what our offset says: what was applied may be wrong already, and nobody is to go on from
     /// it, neither we nor our replicas. The master will send everything.
     fn forget_history(&mut self) {
@@ -80,10 +87,11 @@ impl Node {
         self.drop_replicas("the master's stream is broken");
     }
 
-    /// Whether bytes of the master may be read now. While a snapshot is loaded, what follows it is only taken up to
-    /// a bound; the rest waits in the socket.
+    /// Whether bytes of the master may be read now. While a snapshot is loaded, or a large string copied, what follows is only
+    /// taken up to a bound; the rest waits in the socket.
     pub fn link_may_read(&self) -> bool {
-        self.replication.link.phase() != Phase::Loading || self.replication.apply.pending.len() < PENDING_STREAM_MAX
+        let waits = self.replication.link.phase() == Phase::Loading || self.replication.apply.waits();
+        !waits || self.replication.apply.pending.len() < PENDING_STREAM_MAX
     }
 
     /// Writes what is on its way to the master. False: not all of it could be written.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use base::{Time, UnixMs};
 use config::{Config, ProtectedAction};
 use keyspace::Keyspace;
-use node::{ConnId, Loaded, Node, Output, PeerInfo, Rest, SaveJob, Setup, ShutdownSignal};
+use node::{ConnId, Loaded, Node, Output, PeerInfo, Rest, SaveJob, Setup, ShutdownSignal, StringCopy};
 
 use super::aof_disk::{AofDisk, FileTask};
 use super::host::{TestHost, UNIX_START};
@@ -28,6 +28,8 @@ pub struct Session {
     tick: Rc<Cell<Duration>>,
     uncounted: Rc<Cell<u64>>,
     saves: Saves,
+    /// Strings that are to be copied.
+    copies: Vec<StringCopy>,
     /// What a master sends.
     loading: Option<Box<Keyspace>>,
     /// Where the stream goes when it leaves the backlog.
@@ -91,6 +93,7 @@ impl Session {
             tick,
             uncounted,
             saves: Saves::Done,
+            copies: Vec::new(),
             loading: None,
             disk: SpillDisk::default(),
             aof,
@@ -114,6 +117,11 @@ impl Session {
         self.turn(Node::link_connected);
         self.master_sends(b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
         self.sent_to_master()
+    }
+
+    /// The link to the master is cut.
+    pub fn cut_link(&mut self) {
+        self.turn(|node| node.link_closed("cut".to_owned()));
     }
 
     /// Bytes come from the master.
@@ -245,6 +253,23 @@ impl Session {
         }
     }
 
+    /// Makes the copies that are wanted: how many.
+    pub fn finish_copies(&mut self) -> usize {
+        let wanted = std::mem::take(&mut self.copies);
+        let count = wanted.len();
+        for copy in wanted {
+            self.turn(|node| node.string_copied(copy.make(|| {})));
+        }
+        count
+    }
+
+    /// Has no copy made, now and later: how many were wanted.
+    pub fn refuse_copies(&mut self) -> usize {
+        let wanted = std::mem::take(&mut self.copies);
+        self.turn(|node| node.string_copies_failed("no thread could be started"));
+        wanted.len()
+    }
+
     /// The syncs under way end.
     pub fn finish_syncs(&mut self, result: Result<(), String>) {
         for ticket in self.aof.syncs.take() {
@@ -348,6 +373,7 @@ impl Session {
                     Saves::Held(jobs) => jobs.push(job),
                 },
                 Output::Discard(_) => {}
+                Output::CopyString(wanted) => self.copies.push(wanted),
                 Output::Exit { code } => self.exit = Some(code),
                 // Snapshots are sent in no time, and what is in them is no matter here.
                 Output::StartSync { replicas, .. } => {
