@@ -138,7 +138,7 @@ impl<L: Leaf> Tree<L> {
             *self = Tree::new(leaf);
             return;
         }
-        self.edit(|slots| slots.len() - 1, |_| ((), NewLeaves::<L>::from_iter([(bound, leaf)])));
+        self.edit(seek_end::<L>(End::Back), |_| ((), NewLeaves::<L>::from_iter([(bound, leaf)])));
     }
 
     /// Estimate of the bytes allocated, from a few leaves. They are chosen by their place among the leaves: a choice by rank

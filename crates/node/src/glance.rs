@@ -1,6 +1,6 @@
-//! What several connections have sent in one turn: as much of it as names a few dozen keys is looked at before the first of
-//! these requests runs, so that the keys are on their way from memory meanwhile; then the next requests are. What was
-//! parsed for that runs without being parsed again, if its client may still send it.
+//! What several connections have sent in one turn. Requests are taken in groups that name a few dozen keys; all of a group is
+//! looked at before its first request runs, so that the keys are on their way from memory meanwhile. What was parsed for that
+//! runs without being parsed again, if its client may still send it.
 
 use resp::{Args, ArgsBuf, ParseLimits, Parsed, RequestParser};
 
@@ -11,8 +11,8 @@ use crate::table::CommandId;
 /// An input longer than this is no single small request: its own requests are parsed ahead when its turn comes.
 const SINGLE_BYTES_MAX: usize = 1024;
 
-/// The requests that are looked at together end with the one that brings their keys to this number; none adds more than as
-/// many itself. More would push each other out of the cache.
+/// A group of requests is closed by the one with which it has this many keys. Of one request no more than this many are fetched,
+/// so a group has less than twice as many; more would push each other out of the cache.
 const KEYS_MAX: usize = 64;
 
 /// For a look at the inputs of several connections.
@@ -61,7 +61,7 @@ impl Node {
         self.glance = Some(glance);
     }
 
-    /// Looks at the next inputs, as many as have their keys fetched together: how many.
+    /// Looks at the next group of inputs and fetches its keys; returns how many inputs it has.
     fn look_at<'a>(
         &self,
         glance: &mut Glance,

@@ -18,7 +18,8 @@ const COUNT_MAX: u32 = 32;
 /// Gathering goes on while so many come together in a turn.
 const WORTH: u32 = 3;
 
-/// So many commands for each source are pipelines.
+/// So many commands for each source are pipelines. What a transaction runs counts, and what a master sends: such a turn has
+/// enough to do as well.
 const PIPELINED: u64 = 4;
 
 /// Observes turns, and decides.
@@ -96,7 +97,7 @@ mod tests {
 
     use base::Time;
 
-    use super::{COUNT_MAX, Gather};
+    use super::{COUNT_MAX, Gather, PIPELINED};
     use crate::ring::Wanted;
 
     const SPAN: Duration = Duration::from_micros(50);
@@ -156,11 +157,11 @@ mod tests {
     fn pipelines_are_not_waited_for() {
         let start = Time::default();
         let mut gather = Gather::new(start);
-        let now = run_pipelines(&mut gather, start, 20, [80, 20, 5], 16);
+        let now = run_pipelines(&mut gather, start, 20, [80, 20, 5], PIPELINED);
         assert_eq!(gather.wanted(SPAN), None);
-        let now = run(&mut gather, now, 20, [80, 20, 5]);
+        let now = run_pipelines(&mut gather, now, 20, [80, 20, 5], PIPELINED - 1);
         assert!(gather.wanted(SPAN).is_some());
-        run_pipelines(&mut gather, now, 20, [80, 20, 5], 16);
+        run_pipelines(&mut gather, now, 20, [80, 20, 5], 4);
         assert_eq!(gather.wanted(SPAN), None);
     }
 

@@ -6,12 +6,14 @@
 use super::servers::{Server, ended_cpu_seconds};
 use super::{Options, page};
 use crate::{Outcome, workspace};
+use std::time::Instant;
 
 /// The keys, fields or members that are chosen from at random.
 const NAMES: &str = "1000000";
 const VALUE_BYTES: &str = "64";
-/// Turns that a server takes in a round, with a part of the requests each.
-const TURNS: u64 = 5;
+/// Turns that a server takes in a round, with a part of the requests each, and the order of the servers in each: every one
+/// is first once, and behind each of the others once, lest one always gets what another left to be done.
+const TURNS: [[usize; 4]; 4] = [[0, 1, 2, 3], [1, 3, 0, 2], [2, 0, 3, 1], [3, 2, 1, 0]];
 /// With `--quick` this part of the requests is sent.
 const QUICK_PART: u64 = 10;
 
@@ -70,11 +72,16 @@ struct Run {
     load: f64,
 }
 
-/// What the turns of one server have taken, in seconds: by the clock, of its processor time, and of the load program's.
+/// What the turns of one server have taken, in seconds.
 #[derive(Clone, Default)]
 struct Spent {
+    /// As the load program says.
     elapsed: f64,
+    /// From the start of the load program to its end.
+    run: f64,
+    /// The server's processor time.
     server: f64,
+    /// The load program's.
     load: f64,
 }
 
@@ -122,7 +129,7 @@ fn measure(work: &Work, servers: &[Server], options: &Options) -> Outcome<String
 
 /// What each of the servers does in one round.
 fn round(work: &Work, servers: &[Server], fill: bool, options: &Options) -> Outcome<Vec<Run>> {
-    let (requests, turns) = if options.quick { (work.requests / QUICK_PART, 1) } else { (work.requests, TURNS) };
+    let (requests, turns) = if options.quick { (work.requests / QUICK_PART, 1) } else { (work.requests, TURNS.len()) };
     if fill {
         // Names are drawn at random: three times as many draws as names leave few of them out.
         let draws = if options.quick { requests } else { requests.max(3_000_000) };
@@ -130,23 +137,24 @@ fn round(work: &Work, servers: &[Server], fill: bool, options: &Options) -> Outc
             load(server, work.before, 64, 50, draws)?;
         }
     }
-    let part = requests / turns;
+    let part = requests / turns as u64;
     let mut spent = vec![Spent::default(); servers.len()];
-    for turn in 0..turns as usize {
-        // Each comes first once, lest one always gets what another left to be done.
-        for at in (0..servers.len()).map(|at| (at + turn) % servers.len()) {
+    for order in &TURNS[..turns] {
+        for &at in order {
             let (server, spent) = (&servers[at], &mut spent[at]);
             let (server_before, load_before) = (server.cpu_seconds(), ended_cpu_seconds());
+            let began = Instant::now();
             spent.elapsed += part as f64 / load(server, work.test, work.pipeline, work.clients, part)?;
+            spent.run += began.elapsed().as_secs_f64();
             spent.server += server.cpu_seconds() - server_before;
             spent.load += ended_cpu_seconds() - load_before;
         }
     }
-    let sent = (part * turns) as f64;
+    let sent = (part * turns as u64) as f64;
     let run = |spent: &Spent| Run {
         per_second: sent / spent.elapsed,
         cpu_us: spent.server / sent * 1e6,
-        load: (spent.load / spent.elapsed).min(1.0),
+        load: spent.load / spent.run,
     };
     Ok(spent.iter().map(run).collect())
 }
@@ -181,11 +189,12 @@ fn report(options: &Options, machine: &str, servers: &[Server], lines: &[String]
         "`cargo xtask bench throughput --rounds {}{}`: thousand operations a second (k/s), and the server's processor time \
          for one (µs). Values of {VALUE_BYTES} bytes, {NAMES} random names, 50 connections unless said otherwise; \
          server and load on a core each. Load: how busy the load program was with ours; near 100 % its core is what limits the \
-         operations per second, not the server. A round is {TURNS} turns of each server. Ratios: above 1 ours is faster, or takes \
+         operations per second, not the server. A round is {} turns of each server. Ratios: above 1 ours is faster, or takes \
          less processor time; in brackets the least and the most of the rounds.\n\n\
          {machine}\n",
         options.rounds,
         if options.quick { " --quick" } else { "" },
+        TURNS.len(),
     );
     if let Some(note) = &options.note {
         body += &format!("\n{note}\n");

@@ -54,7 +54,7 @@ impl<'a> Approach<'a> {
                     fetch(address.wrapping_add(LINE));
                 }
                 if self.removes {
-                    // The last byte of the entry that ends the leaf, and the first one of most that are short.
+                    // The entry that ends the leaf: the first byte of most that are short, and the last one of all.
                     let end = leaf.end_address();
                     fetch(end.wrapping_sub(LINE / 2));
                     fetch(end.wrapping_sub(1));
@@ -83,5 +83,44 @@ impl<'a> At<'a> {
             }
             Child::Moved => At::Entry,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the way to a key asks for the line with the end of its leaf.
+    fn fetched(table: &Table, key: &[u8], removes: bool) -> bool {
+        let mut lines = Vec::new();
+        let mut end = None;
+        let mut way = Approach::new(table, key, |address| lines.push(address.addr() / LINE));
+        if removes {
+            way = way.for_removal();
+        }
+        loop {
+            if let At::Leaf(leaf) = way.at {
+                end = Some((leaf.end_address().addr() - 1) / LINE);
+            }
+            if !way.step(|address| lines.push(address.addr() / LINE)) {
+                break;
+            }
+        }
+        lines.contains(&end.expect("a leaf stands before every entry"))
+    }
+
+    #[test]
+    fn who_removes_asks_for_the_entry_that_ends_the_leaf_as_well() {
+        let mut table = Table::new();
+        let keys: Vec<Vec<u8>> = (0..2000).map(|number| format!("element {number:06}").into_bytes()).collect();
+        for key in &keys {
+            table.set(key, b"value");
+        }
+        let mut others = 0;
+        for key in &keys {
+            assert!(fetched(&table, key, true));
+            others += usize::from(!fetched(&table, key, false));
+        }
+        assert!(others > 1000, "most entries are not near the end of their leaf: {others}");
     }
 }

@@ -81,12 +81,15 @@ fn slots_with(words: &[u64; LINE_SLOTS], tag: u64) -> u32 {
     }
 }
 
-/// Which slots of a line have this tag: one bit each.
-#[cfg(not(target_arch = "x86_64"))]
+/// As `slots_with`, for any processor.
+#[cfg(any(test, not(target_arch = "x86_64")))]
 #[inline]
-fn slots_with(words: &[u64; LINE_SLOTS], tag: u64) -> u32 {
+fn slots_with_any(words: &[u64; LINE_SLOTS], tag: u64) -> u32 {
     words.iter().enumerate().map(|(at, word)| u32::from(word >> 48 == tag) << at).sum()
 }
+
+#[cfg(not(target_arch = "x86_64"))]
+use slots_with_any as slots_with;
 
 /// Entries at which a block of so many lines grows or splits.
 #[inline]
@@ -378,14 +381,16 @@ mod tests {
     #[test]
     fn slots_are_found_by_their_tags_and_by_nothing_else() {
         for tag in [1, 2, 0x7fff, 0x8000, 0x8001, 0xffff] {
-            for wanted in 0..1u32 << LINE_SLOTS {
+            for (wanted, bit) in (0..1u32 << LINE_SLOTS).flat_map(|wanted| (0..16).map(move |bit| (wanted, bit))) {
                 // All others differ in one bit of the tag; the addresses are full of what might be taken for it.
                 let word = |at: usize| {
                     let has_it = wanted >> at & 1 != 0;
-                    let own = if has_it { tag } else { tag ^ 1 << (at * 2) };
+                    let own = if has_it { tag } else { tag ^ 1 << ((bit + at) % 16) };
                     own << 48 | tag << 32 | tag << 16 | tag
                 };
-                assert_eq!(slots_with(&std::array::from_fn(word), tag), wanted, "tag {tag:#x}");
+                let words = std::array::from_fn(word);
+                assert_eq!(slots_with(&words, tag), wanted, "tag {tag:#x}, bit {bit}");
+                assert_eq!(slots_with_any(&words, tag), wanted, "tag {tag:#x}, bit {bit}");
             }
         }
     }
