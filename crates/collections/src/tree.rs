@@ -121,15 +121,23 @@ impl<L: Leaf> Tree<L> {
         }
     }
 
-    /// How many inner nodes there are; walks over all of them.
+    /// How many inner nodes there are; looks at those only that are two levels above the leaves, which are all equally deep.
     pub(crate) fn inner_count(&self) -> usize {
-        fn below<L: Leaf>(node: &Node<L>) -> usize {
+        fn count<L: Leaf>(node: &Node<L>, height: usize) -> usize {
             match node {
+                Node::Inner(slots) if height > 2 => {
+                    1 + slots.iter().map(|slot| count(&slot.node, height - 1)).sum::<usize>()
+                }
+                Node::Inner(slots) if height == 2 => 1 + slots.len(),
+                Node::Inner(_) => 1,
                 Node::Leaf(_) => 0,
-                Node::Inner(slots) => 1 + slots.iter().map(|slot| below(&slot.node)).sum::<usize>(),
             }
         }
-        below(&self.root)
+        let (mut node, mut height) = (&self.root, 0);
+        while let Node::Inner(slots) = node {
+            (node, height) = (&slots[0].node, height + 1);
+        }
+        count(&self.root, height)
     }
 
     /// Appends a leaf; none of the tree's elements may be greater than its bound.

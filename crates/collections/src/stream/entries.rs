@@ -55,8 +55,8 @@ impl Entries {
         self.block_count
     }
 
-    /// How many nodes the index of blocks has, the blocks included; one for a stream without entries. Looks at every
-    /// 20th or so.
+    /// How many nodes the index of blocks has, the blocks included; one for a stream without entries. Looks at few
+    /// of them.
     pub fn node_count(&self) -> usize {
         1 + self.block_count + self.blocks.inner_count()
     }

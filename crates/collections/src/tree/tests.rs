@@ -56,6 +56,13 @@ fn content(tree: &Tree<Numbers>) -> Vec<u32> {
     all
 }
 
+fn inner_nodes(node: &Node<Numbers>) -> usize {
+    match node {
+        Node::Leaf(_) => 0,
+        Node::Inner(slots) => 1 + slots.iter().map(|slot| inner_nodes(&slot.node)).sum::<usize>(),
+    }
+}
+
 /// Checks counts and bounds; returns the depth.
 fn check(node: &Node<Numbers>, low: u32, high: u32) -> usize {
     match node {
@@ -110,6 +117,7 @@ proptest! {
             }
         }
         check(&tree.root, 0, u32::MAX);
+        prop_assert_eq!(tree.inner_count(), inner_nodes(&tree.root));
         prop_assert_eq!(content(&tree), model);
         for (tree, model) in &kept {
             check(&tree.root, 0, u32::MAX);
@@ -120,6 +128,7 @@ proptest! {
         let leaves = leaves.chunks(LEAF_MAX).map(|part| (part[0], Numbers(part.to_vec())));
         let mut built = Tree::from_leaves(leaves);
         check(&built.root, 0, u32::MAX);
+        prop_assert_eq!(built.inner_count(), inner_nodes(&built.root));
         prop_assert_eq!(content(&built), content(&tree));
         prop_assert_eq!(&tree.end_leaf(End::Front).0, &tree.leaf_at(0).0.0);
         prop_assert_eq!(&tree.end_leaf(End::Back).0, &tree.leaf_at(tree.len().saturating_sub(1)).0.0);
