@@ -7,6 +7,7 @@ use super::masked::{Masked, is_word};
 /// Where `unsafe` may stand, and why. A path that ends in `/` is a folder.
 const UNSAFE: &[(&str, &str)] = &[
     ("crates/keyspace/src/table/", "the table, read by snapshots on other threads while it is written"),
+    ("crates/commands/src/bitmap/bits.rs", "a function for wider registers, called where the processor has them"),
     ("crates/server/src/ring.rs", "requests to the kernel that point to memory"),
     ("crates/server/src/system.rs", "calls of the operating system that the standard library lacks"),
     ("fuzz/src/memory.rs", "the allocator that counts what a fuzz target holds"),
