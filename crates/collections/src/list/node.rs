@@ -11,6 +11,8 @@ use crate::{Element, Limits};
 const CLASS_BYTES: [usize; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
 /// Bytes a node may have when its limit is a number of elements.
 const COUNTED_BYTES_MAX: usize = 8 << 10;
+/// So many times as long as it may be, a node that grew by replaced elements is split.
+const OUTGROWN: usize = 4;
 /// What the peers reckon an entry to take beside its bytes.
 const ENTRY_OVERHEAD: usize = 8;
 
@@ -167,8 +169,9 @@ impl Node {
         {
             let at = listpack.offset_of(index).expect("the caller checked the index");
             listpack.replace_at(at, crate::listpack::canonical(element));
+            // It may outgrow its limit so, as with the peers; but not without bound, as there.
             let count = listpack.len();
-            if limit.is_exceeded_by(listpack.byte_len(), count) && count > 1 {
+            if listpack.byte_len() > OUTGROWN * limit.bytes && count > 1 {
                 let right = listpack.split_off(count / 2);
                 return smallvec![((), Node::Packed(right))];
             }

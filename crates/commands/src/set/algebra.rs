@@ -271,18 +271,40 @@ pub(super) const SDIFFSTORE: DataRow = Row {
 fn sdiffstore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let sources = sources(ctx, args.tail(2).iter())?;
     let limits = ctx.db.limits();
-    let result = match take_out(&sources) {
-        Some(rest) if is_as_if_built(&rest, limits) => rest,
-        rest => {
-            let mut result = Set::new();
-            each_of_difference(&sources, rest, |member| {
-                member.with_bytes(|member| result.add(member, limits));
-            });
-            result
-        }
-    };
+    let result = if keeps_form(&sources) { taken_out_of_new(&sources, limits) } else { difference(&sources, limits) };
     store(ctx, &args[1], result, "sdiffstore");
     Ok(())
+}
+
+/// Whether the peers store a difference in the form that the first set would have in a new key: they put all of it in and take
+/// the others' members out where that looks like less work to them.
+fn keeps_form(sources: &Sources) -> bool {
+    let sizes = sources.iter().flatten().map(Set::len);
+    let first = sources.first().and_then(Option::as_ref).map_or(0, Set::len);
+    first.saturating_mul(sizes.clone().count()) / 2 > sizes.sum()
+}
+
+/// The members of the first set in a new one, without those of the others.
+fn taken_out_of_new(sources: &Sources, limits: &Limits) -> Set {
+    let first = sources.first().and_then(Option::as_ref);
+    let mut result = union(&SmallVec::from_iter([first.cloned()]), limits);
+    for member in sources[1..].iter().flatten().flat_map(Set::iter) {
+        member.with_bytes(|member| result.remove(member));
+    }
+    result
+}
+
+/// The members of the first set that are in no other, in the form that they have in a new set.
+fn difference(sources: &Sources, limits: &Limits) -> Set {
+    let rest = take_out(sources);
+    if let Some(rest) = rest.as_ref().filter(|rest| is_as_if_built(rest, limits)) {
+        return rest.clone();
+    }
+    let mut result = Set::new();
+    each_of_difference(sources, rest, |member| {
+        member.with_bytes(|member| result.add(member, limits));
+    });
+    result
 }
 
 /// A copy of the first set without the members of the others, where these are so few that this costs less than to look each
