@@ -5,6 +5,8 @@ server has no scripts yet, so a worker as it is ends with the error that `needs_
 WATCH instead; all else is as it is. Later versions (kombu 5.7, Celery 5.7) use further scripts, for bindings and for chords.
 """
 
+import faulthandler
+import gc
 import sys
 import time
 
@@ -40,7 +42,14 @@ def fail_twice(self):
     return self.request.retries
 
 
+# A script that does not end says where it stands.
+STUCK_AFTER_S = 300
+
+
 def main(port):
+    # The collector may end an AsyncResult in the middle of a SUBSCRIBE, whose lock its unsubscribe then waits for, for ever.
+    gc.disable()
+    faulthandler.dump_traceback_later(STUCK_AFTER_S, exit=True)
     url = f"redis://127.0.0.1:{port}"
     connection = redis.Redis(port=port)
     connection.flushall()
