@@ -162,6 +162,9 @@ fn what_is_stored_of_a_large_set_shares_its_nodes() {
         members(&keyspace, "e"),
         (sorted((0..2000).filter(|number| ![1, 2].contains(number)), &[]), "hashtable")
     );
+    // The first set once more among several: nothing is left.
+    line(&mut keyspace, "SDIFFSTORE none k k few few few few");
+    assert!(!keyspace.contains(0, b"none"));
     // A destination that is a source, and the source after writes to what shares it.
     line(&mut keyspace, "SUNIONSTORE few few k");
     line(&mut keyspace, "SREM few m7");

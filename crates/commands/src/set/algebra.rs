@@ -271,7 +271,11 @@ pub(super) const SDIFFSTORE: DataRow = Row {
 fn sdiffstore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let sources = sources(ctx, args.tail(2).iter())?;
     let limits = ctx.db.limits();
-    let result = if keeps_form(&sources) { taken_out_of_new(&sources, limits) } else { difference(&sources, limits) };
+    let result = if !repeats_first(&sources) && keeps_form(&sources) {
+        taken_out_of_new(&sources, limits)
+    } else {
+        difference(&sources, limits)
+    };
     store(ctx, &args[1], result, "sdiffstore");
     Ok(())
 }
@@ -307,9 +311,18 @@ fn difference(sources: &Sources, limits: &Limits) -> Set {
     result
 }
 
+/// Whether another set is the first one once more, so that nothing is left of it.
+fn repeats_first(sources: &Sources) -> bool {
+    let Some((Some(first), others)) = sources.split_first() else { return false };
+    others.iter().flatten().any(|set| set.is_clone_of(first))
+}
+
 /// A copy of the first set without the members of the others, where these are so few that this costs less than to look each
 /// member up.
 fn take_out(sources: &Sources) -> Option<Set> {
+    if repeats_first(sources) {
+        return Some(Set::new());
+    }
     let (Some(first), others) = sources.split_first()? else { return None };
     let others: SmallVec<[&Set; 4]> = others.iter().flatten().collect();
     let lookups = first.len().saturating_mul(others.len());
@@ -331,9 +344,6 @@ fn each_of_difference(sources: &Sources, known: Option<Set>, each: impl FnMut(co
     }
     let Some((Some(first), others)) = sources.split_first() else { return };
     let others: SmallVec<[&Set; 4]> = others.iter().flatten().collect();
-    if others.iter().any(|set| set.is_clone_of(first)) {
-        return;
-    }
     let in_none =
         |member: &collections::Element<'_>| member.with_bytes(|member| !others.iter().any(|set| set.contains(member)));
     first.iter().filter(in_none).for_each(each);
