@@ -211,14 +211,14 @@ impl Hash {
         LiveHash::new(self, now)
     }
 
-    /// Sets out for a field, if the hash is large; `fetch` as in [`Approach::step`].
-    pub fn approach(&self, field: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+    /// Sets out for a field, if the hash is large.
+    pub fn approach(&self, field: &[u8]) -> Option<Approach<'_>> {
         let table = match &self.0 {
             Repr::Packed(_) | Repr::PackedTimed(_) => return None,
             Repr::Table(table) => table,
             Repr::TableTimed(timed) => &timed.table,
         };
-        Some(Approach::new(table, field, fetch))
+        Some(Approach::new(table, field))
     }
 
     /// A command is about to set `fields` pairs: converts now if that alone is above the limit, as the peers do.

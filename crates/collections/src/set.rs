@@ -206,11 +206,11 @@ impl Set {
         }
     }
 
-    /// Sets out for a member, if the set is large; `fetch` as in [`Approach::step`].
-    pub fn approach(&self, member: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+    /// Sets out for a member, if the set is large.
+    pub fn approach(&self, member: &[u8]) -> Option<Approach<'_>> {
         match self.0.form() {
             Form::Intset(_) | Form::Packed(_) => None,
-            Form::Table(table) => Some(Approach::new(table, member, fetch)),
+            Form::Table(table) => Some(Approach::new(table, member)),
         }
     }
 

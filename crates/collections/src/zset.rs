@@ -82,19 +82,19 @@ impl ZSet {
         }
     }
 
-    /// Sets out for a member, if the set is large; `fetch` as in [`Approach::step`].
-    pub fn approach(&self, member: &[u8], fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+    /// Sets out for a member, if the set is large.
+    pub fn approach(&self, member: &[u8]) -> Option<Approach<'_>> {
         match &self.0 {
             Repr::Packed(_) => None,
-            Repr::Large(large) => Some(Approach::new(&large.table, member, fetch)),
+            Repr::Large(large) => Some(Approach::new(&large.table, member)),
         }
     }
 
     /// Sets out for the member at a rank, which will be removed, as it is found by its name.
-    pub fn approach_rank(&self, rank: usize, fetch: impl FnMut(*const u8)) -> Option<Approach<'_>> {
+    pub fn approach_rank(&self, rank: usize) -> Option<Approach<'_>> {
         match &self.0 {
             Repr::Large(large) if rank < large.len() => {
-                Some(Approach::new(&large.table, large.get(rank).0, fetch).for_removal())
+                Some(Approach::new(&large.table, large.get(rank).0).for_removal())
             }
             Repr::Packed(_) | Repr::Large(_) => None,
         }

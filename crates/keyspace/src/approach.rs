@@ -1,6 +1,5 @@
 //! Ways to elements of collections, so that what commands will look up is on its way from memory before they run.
 
-use crate::table::prefetch_address;
 use crate::value::ValueRef;
 
 /// The way to an element of a large collection, which several can go in turns so that none waits for memory alone.
@@ -11,9 +10,9 @@ impl<'a> Approach<'a> {
     #[inline]
     pub fn named(value: ValueRef<'a>, name: &[u8]) -> Option<Approach<'a>> {
         match value {
-            ValueRef::Set(set) => set.approach(name, prefetch_address),
-            ValueRef::Hash(hash) => hash.approach(name, prefetch_address),
-            ValueRef::ZSet(zset) => zset.approach(name, prefetch_address),
+            ValueRef::Set(set) => set.approach(name),
+            ValueRef::Hash(hash) => hash.approach(name),
+            ValueRef::ZSet(zset) => zset.approach(name),
             ValueRef::String(_) | ValueRef::List(_) | ValueRef::Stream(_) => None,
         }
         .map(Approach)
@@ -25,12 +24,12 @@ impl<'a> Approach<'a> {
         let ValueRef::ZSet(zset) = value else { return None };
         let last = zset.len().checked_sub(1)?;
         let rank = if lowest { before } else { last.checked_sub(before)? };
-        zset.approach_rank(rank, prefetch_address).map(Approach)
+        zset.approach_rank(rank).map(Approach)
     }
 
     /// Goes one step on: the processor is asked for what the next one reads. True if that was not the last step.
     #[inline]
     pub fn step(&mut self) -> bool {
-        self.0.step(prefetch_address)
+        self.0.step()
     }
 }

@@ -6,6 +6,7 @@ use super::masked::{Masked, is_word};
 
 /// Where `unsafe` may stand, and why. A path that ends in `/` is a folder.
 const UNSAFE: &[(&str, &str)] = &[
+    ("crates/base/src/prefetch.rs", "a hint to the processor"),
     ("crates/keyspace/src/table/", "the table, read by snapshots on other threads while it is written"),
     ("crates/commands/src/bitmap/bits.rs", "a function for wider registers, called where the processor has them"),
     ("crates/server/src/ring.rs", "requests to the kernel that point to memory"),

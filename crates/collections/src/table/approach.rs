@@ -5,6 +5,7 @@ use super::Table;
 use super::inner::{Child, Inner, LEVEL_BITS};
 use super::leaf::Leaf;
 use crate::hashing::hash_bytes;
+use base::prefetch;
 
 /// The distance from a leaf's first line to that with its offsets, and from an entry's first line to the next.
 const LINE: usize = 64;
@@ -24,10 +25,15 @@ enum At<'a> {
 }
 
 impl<'a> Approach<'a> {
-    /// Sets out for `key`. `fetch` is called with addresses of memory that will be read.
+    /// Sets out for `key`.
     #[inline]
-    pub(crate) fn new(table: &'a Table, key: &[u8], mut fetch: impl FnMut(*const u8)) -> Approach<'a> {
-        let hash = hash_bytes(key);
+    pub(crate) fn new(table: &'a Table, key: &[u8]) -> Approach<'a> {
+        Approach::to(table, hash_bytes(key), prefetch)
+    }
+
+    /// Sets out for the key with this hash. `fetch` is called with addresses of memory that will be read.
+    #[inline]
+    pub(super) fn to(table: &'a Table, hash: u64, mut fetch: impl FnMut(*const u8)) -> Approach<'a> {
         let at = match &*table.root {
             // The root is near if anything of the table is.
             Child::Inner { inner, .. } => At::before(inner.child(hash), hash << LEVEL_BITS, &mut fetch),
@@ -42,10 +48,16 @@ impl<'a> Approach<'a> {
         Approach { removes: true, ..self }
     }
 
-    /// Goes one step on: calls `fetch` with addresses that the next step, or the search itself, will read. True if that was
-    /// not the last step.
+    /// Goes one step on: the processor is asked for what the next one, or the search itself, reads. True if that was not the
+    /// last step.
     #[inline]
-    pub fn step(&mut self, mut fetch: impl FnMut(*const u8)) -> bool {
+    pub fn step(&mut self) -> bool {
+        self.step_with(prefetch)
+    }
+
+    /// As `step`; `fetch` is called with the addresses.
+    #[inline]
+    fn step_with(&mut self, mut fetch: impl FnMut(*const u8)) -> bool {
         self.at = match self.at {
             At::Inner(inner, rest) => At::before(inner.child(rest), rest << LEVEL_BITS, &mut fetch),
             At::Leaf(leaf) => {
@@ -94,7 +106,7 @@ mod tests {
     fn fetched(table: &Table, key: &[u8], removes: bool) -> bool {
         let mut lines = Vec::new();
         let mut end = None;
-        let mut way = Approach::new(table, key, |address| lines.push(address.addr() / LINE));
+        let mut way = Approach::to(table, hash_bytes(key), |address| lines.push(address.addr() / LINE));
         if removes {
             way = way.for_removal();
         }
@@ -102,7 +114,7 @@ mod tests {
             if let At::Leaf(leaf) = way.at {
                 end = Some((leaf.end_address().addr() - 1) / LINE);
             }
-            if !way.step(|address| lines.push(address.addr() / LINE)) {
+            if !way.step_with(|address| lines.push(address.addr() / LINE)) {
                 break;
             }
         }

@@ -14,6 +14,7 @@
 //! Invariant: a `Block` word holds line count and address of one live, 64-aligned allocation of that many lines. Blocks
 //! do not own entries. Who may write or free a block is decided by the table's rule (see `reclaim.rs`).
 
+use base::prefetch;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr;
 
@@ -197,13 +198,13 @@ impl Block {
     #[inline]
     pub(super) fn prefetch(self, hash: u64) {
         let line = self.home(tag_of(hash)) * LINE_SLOTS;
-        prefetch_address(self.slots().wrapping_add(line).cast());
+        prefetch(self.slots().wrapping_add(line).cast());
     }
 
     /// Asks the processor for the header, which every change needs.
     #[inline]
     pub(super) fn prefetch_header(self) {
-        prefetch_address(self.slots().cast());
+        prefetch(self.slots().cast());
     }
 
     /// The index and word of the first slot with this tag that `is_it` accepts.
@@ -360,18 +361,6 @@ impl Block {
         // SAFETY: allocated with this layout.
         unsafe { dealloc(self.slots().cast(), Block::layout(self.lines())) }
     }
-}
-
-/// Asks the processor to load a cache line.
-#[inline]
-pub(crate) fn prefetch_address(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint; it reads nothing and faults on no address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 #[cfg(test)]

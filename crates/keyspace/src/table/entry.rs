@@ -13,9 +13,9 @@
 //! describe it. It is a plain pointer: who may read, write or free it is decided by the table's rule (see `reclaim.rs`).
 //! After an entry is reachable by a snapshot nothing of it changes but the LRU word, which is atomic.
 
-use super::block::prefetch_address;
 use super::shape::{KIND, KIND_BYTES, KIND_INT, KIND_OBJECT, LONG, Shape, TTL};
 use super::sync::{AtomicU32, Ordering};
+use base::prefetch;
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
@@ -183,8 +183,8 @@ impl<V> Entry<V> {
     /// Asks the processor for the entry's first two lines: header, key, and the value if that is small.
     #[inline]
     pub(super) fn prefetch(self) {
-        prefetch_address(self.base.as_ptr());
-        prefetch_address(self.base.as_ptr().wrapping_add(64));
+        prefetch(self.base.as_ptr());
+        prefetch(self.base.as_ptr().wrapping_add(64));
     }
 
     /// The inverse of `address`.

@@ -27,7 +27,6 @@ pub use prepared::{KeyHasher, Prepared};
 pub use reclaim::{Garbage, Reclaim};
 pub use snapshot::TableSnapshots;
 
-pub(crate) use block::prefetch_address;
 use block::{fill_max, slot_word, tag_of};
 use entry::Entry;
 use expires::Expires;

@@ -4,7 +4,7 @@
 //! unchanged (but LRU words) while the snapshot is alive; see the rule in `reclaim.rs`. After publishing, nothing before
 //! the new progress is touched again.
 
-use super::block::{address_of, prefetch_address};
+use super::block::address_of;
 use super::chunk::{Chunk, bits_at};
 use super::entry::{Entry, EntryRef};
 use super::reclaim::{Domain, Live};
@@ -85,7 +85,7 @@ impl<V: Value> TableSnapshots<V> {
         let depth = unsafe {
             let block = chunk.block(self.hash);
             for word in block.words() {
-                prefetch_address(std::ptr::with_exposed_provenance(address_of(word) as usize));
+                base::prefetch(std::ptr::with_exposed_provenance(address_of(word) as usize));
             }
             for word in block.words() {
                 visit(self.table, EntryRef::new(Entry::from_address(address_of(word))));

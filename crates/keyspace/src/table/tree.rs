@@ -9,7 +9,7 @@
 //! and in no others. The tree owns its chunks, blocks and the entries in their slots.
 
 use super::Value;
-use super::block::{Block, LINES_MAX, SHARED, address_of, fill_max, lines_for, prefetch_address, tag_of};
+use super::block::{Block, LINES_MAX, SHARED, address_of, fill_max, lines_for, tag_of};
 use super::chunk::{BITS_MAX, Chunk, bits_at, first_of, last_of};
 use super::entry::Entry;
 use super::reclaim::Reclaim;
@@ -298,7 +298,7 @@ impl<V: Value> Tree<V> {
             let last = last_of(hash, depth);
             let mark = shared_mark(block, reclaim.newest_ahead(table, last));
             for word in block.words() {
-                prefetch_address(std::ptr::with_exposed_provenance(address_of(word) as usize));
+                base::prefetch(std::ptr::with_exposed_provenance(address_of(word) as usize));
             }
             let mut halves = [Vec::with_capacity(block.count()), Vec::with_capacity(block.count())];
             for word in block.words() {
