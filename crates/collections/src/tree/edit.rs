@@ -29,28 +29,22 @@ impl<L: Leaf> Tree<L> {
         slots.pop().map_or_else(|| Tree::new(L::default()), |slot| Tree { len: slot.count, root: slot.node })
     }
 
+    /// Removes `count` elements, which are not all there are, from `start` on. What is below a node goes with it; `cut` takes
+    /// so many elements from an index on, and not all, out of a leaf.
+    pub(crate) fn remove_range(&mut self, start: usize, count: usize, mut cut: impl FnMut(&mut L, usize, usize)) {
+        if count > 0 {
+            remove_range(&mut self.root, start, count, &mut cut);
+            self.len -= count;
+            self.lower_root();
+        }
+    }
+
     /// Lets `act` change the leaf that `seek` leads to and name new leaves to put behind it. A leaf left empty is
     /// removed, unless it is the only one.
     pub(crate) fn edit<R>(
         &mut self,
-        seek: impl FnMut(&[Slot<L>]) -> usize,
-        act: impl FnOnce(&mut L) -> (R, NewLeaves<L>),
-    ) -> R {
-        self.change(seek, |leaf| act(Arc::make_mut(leaf)))
-    }
-
-    /// Removes the leaf that `seek` leads to, with all that it holds: one that a clone shares is not copied for that.
-    pub(crate) fn remove_leaf(&mut self, seek: impl FnMut(&[Slot<L>]) -> usize) {
-        self.change(seek, |leaf| {
-            *leaf = Arc::new(L::default());
-            ((), NewLeaves::<L>::new())
-        });
-    }
-
-    fn change<R>(
-        &mut self,
         mut seek: impl FnMut(&[Slot<L>]) -> usize,
-        act: impl FnOnce(&mut Arc<L>) -> (R, NewLeaves<L>),
+        act: impl FnOnce(&mut L) -> (R, NewLeaves<L>),
     ) -> R {
         let Outcome { result, change, siblings } = edit_node(&mut self.root, &mut seek, act);
         let root_len = self.len.strict_add_signed(change);
@@ -64,6 +58,12 @@ impl<L: Leaf> Tree<L> {
             slots.extend(siblings);
             self.root = Node::Inner(Arc::new(slots));
         }
+        self.lower_root();
+        result
+    }
+
+    /// A root with one child gives way to it, one without any to an empty leaf.
+    fn lower_root(&mut self) {
         while let Node::Inner(slots) = &self.root
             && slots.len() < 2
         {
@@ -72,7 +72,6 @@ impl<L: Leaf> Tree<L> {
                 None => Node::Leaf(Arc::new(L::default())),
             };
         }
-        result
     }
 
     /// The leaf that holds `rank` (the last one for ranks beyond), to be changed by the caller, whose number of elements
@@ -111,12 +110,12 @@ impl<L: Leaf> Tree<L> {
 fn edit_node<L: Leaf, R>(
     node: &mut Node<L>,
     seek: &mut impl FnMut(&[Slot<L>]) -> usize,
-    act: impl FnOnce(&mut Arc<L>) -> (R, NewLeaves<L>),
+    act: impl FnOnce(&mut L) -> (R, NewLeaves<L>),
 ) -> Outcome<L, R> {
     match node {
         Node::Leaf(leaf) => {
             let before = leaf.len();
-            let (result, new) = act(leaf);
+            let (result, new) = act(Arc::make_mut(leaf));
             let siblings = new.into_iter().map(|(bound, leaf)| Slot::from_leaf(bound, leaf)).collect();
             Outcome { result, change: leaf.len() as isize - before as isize, siblings }
         }
@@ -138,6 +137,41 @@ fn edit_node<L: Leaf, R>(
             let siblings = split_if_full(slots, index + 1);
             let moved = siblings.iter().map(|slot| slot.count).sum::<usize>();
             Outcome { result: below.result, change: change - moved as isize, siblings }
+        }
+    }
+}
+
+/// Removes a range that is not all that the node holds.
+fn remove_range<L: Leaf>(node: &mut Node<L>, start: usize, count: usize, cut: &mut impl FnMut(&mut L, usize, usize)) {
+    let slots = match node {
+        Node::Leaf(leaf) => return cut(Arc::make_mut(leaf), start, count),
+        Node::Inner(slots) => Arc::make_mut(slots),
+    };
+    let (end, mut before) = (start + count, 0);
+    let (mut first, mut whole) = (slots.len(), 0..0);
+    for (index, slot) in slots.iter_mut().enumerate() {
+        let (from, to) = (start.max(before), end.min(before + slot.count));
+        if from < to {
+            first = first.min(index);
+            if to - from == slot.count {
+                whole = if whole.is_empty() { index } else { whole.start }..index + 1;
+            } else {
+                remove_range(&mut slot.node, from - before, to - from, cut);
+            }
+        }
+        before += slot.count;
+        if from < to && to - from < slot.count {
+            slot.count -= to - from;
+        }
+        if before >= end {
+            break;
+        }
+    }
+    slots.drain(whole);
+    // What was cut stands here, and perhaps behind it.
+    for index in [first + 1, first] {
+        if index < slots.len() {
+            join_neighbours(slots, index);
         }
     }
 }

@@ -99,7 +99,13 @@ proptest! {
         let (mut tree, mut model, mut kept) = (Tree::new(Numbers::default()), Vec::new(), Vec::new());
         let half = steps.len() / 2;
         for (number, (action, value)) in steps.into_iter().enumerate() {
-            if number > half && action < removing && !model.is_empty() {
+            if number > half && action == 9 && model.len() > 1 {
+                let count = 1 + value as usize * (model.len() - 1) / 5000;
+                let start = (value as usize * 7) % (model.len() - count + 1);
+                tree.remove_range(start, count, |leaf, index, count| drop(leaf.0.drain(index..index + count)));
+                model.drain(start..start + count);
+                check(&tree.root, 0, u32::MAX);
+            } else if number > half && action < removing && !model.is_empty() {
                 let rank = value as usize % model.len();
                 let (_, start) = tree.leaf_at(rank);
                 let removed = tree.edit(seek_rank::<Numbers>(rank), |leaf| {

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::leaf::{JOIN_MEMBERS_MAX, MEMBERS_MAX, ZLeaf, compare};
 use crate::Element;
 use crate::table::Table;
-use crate::tree::{Leaf, NewLeaves, Slot, Tree, seek_rank};
+use crate::tree::{Leaf, NewLeaves, Slot, Tree};
 
 /// Ranges of at least this part of all members are removed in one pass over the table.
 const MANY: usize = 8;
@@ -95,27 +95,22 @@ impl Large {
         if many {
             self.remove_rank_range_from_table(start, count);
         }
-        let mut left = count;
-        while left > 0 {
-            let (leaf, first) = self.tree.leaf_at(start);
-            let (leaf_len, here) = (leaf.len(), left.min(first + leaf.len() - start));
-            if !many {
-                for index in start - first..start - first + here {
-                    self.table.remove(leaf.get(index).0);
-                }
-            }
-            if leaf_len == here {
-                self.tree.remove_leaf(seek_rank::<ZLeaf>(start));
-            } else if leaf_len - here > JOIN_MEMBERS_MAX {
-                self.tree.leaf_mut_at(start, -(here as isize)).remove(start - first, here);
-            } else {
-                self.tree.edit(seek_rank::<ZLeaf>(start), |leaf| {
-                    leaf.remove(start - first, here);
-                    ((), NewLeaves::<ZLeaf>::new())
-                });
-            }
-            left -= here;
+        let end = start + count;
+        let (leaf, first) = self.tree.leaf_at(start);
+        if count == 1 && leaf.len() > JOIN_MEMBERS_MAX + 1 {
+            let at = start - first;
+            self.table.remove(leaf.get(at).0);
+            self.tree.leaf_mut_at(start, -1).remove(at, 1);
+            return;
         }
+        let mut rank = start;
+        while !many && rank < end {
+            let (leaf, first) = self.tree.leaf_at(rank);
+            let behind = end.min(first + leaf.len());
+            self.table.remove_all((rank - first..behind - first).map(|index| leaf.get(index).0));
+            rank = behind;
+        }
+        self.tree.remove_range(start, count, ZLeaf::remove);
     }
 
     /// Removes a large range from the table alone: one pass over it costs less than looking for each member.
