@@ -169,20 +169,7 @@ impl List {
             }
             Repr::Nodes(tree) if count == tree.len() => *self = List::new(),
             Repr::Nodes(tree) => {
-                let tree = Arc::make_mut(tree);
-                let mut left = count;
-                while left > 0 {
-                    let (node, first) = tree.leaf_at(start);
-                    let here = left.min(first + node.len() - start);
-                    if here == node.len() {
-                        tree.remove_leaf(seek_rank::<Node>(start));
-                    } else {
-                        tree.edit(seek_rank::<Node>(start), |node| {
-                            (node.remove(start - first, here), NewLeaves::<Node>::new())
-                        });
-                    }
-                    left -= here;
-                }
+                Arc::make_mut(tree).remove_range(start, count, Node::remove);
                 self.shrink(limits);
             }
         }

@@ -4,7 +4,7 @@
 //! The key is looked for once, when the edit is opened: from then on the guard holds its place in the table.
 
 use base::UnixMs;
-use collections::Limits;
+use collections::{Limits, List};
 
 use crate::db::{Db, WrongType};
 use crate::effects::Effects;
@@ -163,6 +163,24 @@ impl<'e, T: Collection> Edit<'e, T> {
 }
 
 const OPENED: &str = "the edit was opened for a collection of this type";
+
+/// Of more elements than this the nodes are freed on the side.
+const CHEAP_REMOVAL_MAX: usize = 1024;
+
+impl Edit<'_, List> {
+    /// To be called before `count` elements are removed: if they are many, the list as it is now is held until it is dropped
+    /// on the side, and with it the nodes that are not in the list any more.
+    pub fn will_remove(&mut self, count: usize) {
+        if let At::Key(found, _) = &self.at
+            && count > CHEAP_REMOVAL_MAX
+        {
+            let list = peeled::<List>(found);
+            let bytes = (list.memory_bytes() as u128 * count as u128 / list.len() as u128) as usize;
+            let held = Object::List(list.clone());
+            self.reclaim.drop_elsewhere(held, bytes);
+        }
+    }
+}
 
 #[inline]
 fn peeled<'f, T: Collection>(found: &'f Found<'_, Object>) -> &'f T {

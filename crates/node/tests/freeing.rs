@@ -43,3 +43,26 @@ fn large_values_are_freed_on_the_side_however_they_go() {
     send(&mut session, "CONFIG RESETSTAT");
     assert_eq!(counters(&mut session), ["0", "0"]);
 }
+
+#[test]
+fn the_nodes_of_many_elements_that_go_at_once_are_freed_on_the_side() {
+    let mut session = Session::new();
+    for _ in 0..10 {
+        let elements: String = (0..1000).map(|number| format!(" element-{number}")).collect();
+        send(&mut session, &format!("RPUSH l{elements}"));
+    }
+    for (line, freed) in [
+        ("LTRIM l 0 9989", "0"),
+        ("LTRIM l 3000 -1", "1"),
+        ("LPOP l 10", "1"),
+        ("LPOP l 2000", "2"),
+        ("RPOP l 2000", "3"),
+    ] {
+        send(&mut session, line);
+        send(&mut session, "PING");
+        assert_eq!(counters(&mut session), ["0".to_owned(), freed.to_owned()], "{line}");
+    }
+    assert_eq!(send(&mut session, "LRANGE l 0 0"), ["*1", "$10", "element-10"]);
+    assert_eq!(send(&mut session, "LINDEX l -1"), ["$11", "element-989"]);
+    assert_eq!(send(&mut session, "LLEN l"), [":2980"]);
+}

@@ -1,5 +1,7 @@
 //! Walking a list, by elements or by nodes.
 
+use std::ops::ControlFlow;
+
 use super::node::Node;
 use super::{List, Repr};
 use crate::listpack::{ListpackIn, Store};
@@ -72,27 +74,27 @@ impl<'a> Iterator for ListIter<'a> {
     }
 }
 
-impl List {
-    /// Hands over `count` elements from `index` on, or as many as there are, node by node: fewer steps for each than
-    /// [`List::iter_from`] takes.
-    pub fn for_each_in<'a>(&'a self, index: usize, count: usize, mut take: impl FnMut(Element<'a>)) {
-        let mut iter = self.iter_from(index);
+impl<'a> ListIter<'a> {
+    /// Hands over `count` elements, if there are so many and `take` does not break off: node by node, which takes fewer
+    /// steps for each than `next` does. `count` is not 0.
+    pub fn visit(mut self, count: usize, mut take: impl FnMut(Element<'a>) -> ControlFlow<()>) -> ControlFlow<()> {
         let mut left = count;
-        while left > 0
-            && let Some(rank) = iter.next
-        {
-            iter.enter(rank);
-            match &mut iter.current {
-                Current::Packed(elements) => {
-                    for element in elements.take(left) {
-                        left -= 1;
-                        take(element);
-                    }
-                }
+        loop {
+            let room = left;
+            let mut take_one = |element| {
+                left -= 1;
+                take(element)
+            };
+            match &mut self.current {
+                Current::Packed(elements) if self.backwards => elements.rev().take(room).try_for_each(&mut take_one)?,
+                Current::Packed(elements) => elements.take(room).try_for_each(&mut take_one)?,
                 Current::Plain(element) => {
-                    left -= 1;
-                    element.iter().for_each(|bytes| take(Element::Bytes(bytes)));
+                    element.take().into_iter().try_for_each(|bytes| take_one(Element::Bytes(bytes)))?
                 }
+            }
+            match self.next {
+                Some(rank) if left > 0 => self.enter(rank),
+                _ => return ControlFlow::Continue(()),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The list against a vector, with clones kept alive, and its encodings against those of a peer.
 
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -101,7 +103,11 @@ proptest! {
         prop_assert!(list.iter_back().map(|e| e.to_vec()).eq(model.iter().rev().cloned()));
         for index in 0..=model.len() {
             let mut seen = Vec::new();
-            list.for_each_in(index, 3, |element| seen.push(element.to_vec()));
+            let flow = list.iter_from(index).visit(3, |element| {
+                seen.push(element.to_vec());
+                ControlFlow::Continue(())
+            });
+            prop_assert!(flow.is_continue());
             prop_assert!(seen.iter().eq(model.iter().skip(index).take(3)));
             prop_assert!(list.iter_from(index).take(3).map(|e| e.to_vec()).eq(model.iter().skip(index).take(3).cloned()));
             let behind = if index < model.len() { index + 1 } else { 0 };

@@ -1,5 +1,7 @@
 //! Changes inside a list: LSET, LINSERT, LREM, LTRIM.
 
+use std::ops::ControlFlow;
+
 use collections::List;
 use keyspace::notify::{Class, Event};
 use resp::Args;
@@ -78,12 +80,19 @@ fn linsert(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     // The peers change the encoding before they look for the place, so a list may have another from then on.
     let (list, limits) = edit.get_mut();
     list.prepare(&args[4], limits);
-    let found = edit.get().iter().position(|element| pivot.is(element));
-    let Some(at) = found else {
+    let mut at = 0;
+    let found = edit.get().iter().visit(usize::MAX, |element| {
+        if pivot.is(element) {
+            return ControlFlow::Break(());
+        }
+        at += 1;
+        ControlFlow::Continue(())
+    });
+    if found.is_continue() {
         edit.unchanged();
         ctx.reply.int(-1);
         return Ok(());
-    };
+    }
     let (list, limits) = edit.get_mut();
     list.insert(at + usize::from(behind), &args[4], limits);
     let len = list.len();
@@ -141,6 +150,7 @@ fn ltrim(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         let len = edit.get().len();
         let (first, kept) = clip_range(start, end, len).unwrap_or((0, 0));
         if kept < len {
+            edit.will_remove(len - kept);
             let (list, limits) = edit.get_mut();
             list.remove_range(first + kept, len - first - kept, limits);
             list.remove_range(0, first, limits);

@@ -105,6 +105,7 @@ pub(super) fn pop_some(
         edit.unchanged();
         return Ok(Some(0));
     }
+    edit.will_remove(count);
     let (list, limits) = edit.get_mut();
     let start = if end == End::Left { 0 } else { list.len() - count };
     list.remove_range(start, count, limits);

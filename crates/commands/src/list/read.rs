@@ -1,5 +1,7 @@
 //! LLEN, LINDEX, LRANGE, LPOS.
 
+use std::ops::ControlFlow;
+
 use collections::List;
 use resp::Args;
 
@@ -76,7 +78,10 @@ fn lrange(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         return Ok(());
     };
     ctx.reply.array(count);
-    list.for_each_in(first, count, |element| reply_element(&mut ctx.reply, element));
+    let _ = list.iter_from(first).visit(count, |element| {
+        reply_element(&mut ctx.reply, element);
+        ControlFlow::Continue(())
+    });
     Ok(())
 }
 
@@ -158,12 +163,20 @@ impl Search {
         let last = list.len() - 1;
         let backwards = self.rank < 0;
         let elements = if backwards { list.iter_back() } else { list.iter() };
-        let matches = elements.take(look_max).enumerate().filter(|(_, element)| needle.is(*element));
-        let mut count = 0;
-        for (at, _) in matches.skip(skip).take(most) {
-            found(if backwards { last - at } else { at });
-            count += 1;
-        }
-        count
+        let (mut at, mut matches) = (0, 0);
+        let _ = elements.visit(look_max, |element| {
+            if needle.is(element) {
+                matches += 1;
+                if matches > skip {
+                    found(if backwards { last - at } else { at });
+                }
+                if matches - skip.min(matches) == most {
+                    return ControlFlow::Break(());
+                }
+            }
+            at += 1;
+            ControlFlow::Continue(())
+        });
+        matches.saturating_sub(skip)
     }
 }

@@ -370,9 +370,14 @@ impl<V: Value> Reclaim<V> {
         if let Payload::Object(object) = unsafe { entry.payload() }
             && object.is_costly()
         {
-            self.costly_bytes += object.memory_bytes();
-            self.costly.push(object.clone());
+            self.drop_elsewhere(object.clone(), object.memory_bytes());
         }
+    }
+
+    /// Hands an object out to be dropped on the side, which frees so many bytes.
+    pub(crate) fn drop_elsewhere(&mut self, object: V, bytes: usize) {
+        self.costly_bytes += bytes;
+        self.costly.push(object);
     }
 
     /// Whether no snapshot is known to be unfinished.
