@@ -8,6 +8,8 @@
 //!
 //! with the high bits of o first. A reference may reach into the bytes that it produces.
 
+use std::ops::Range;
+
 use collections::Corrupt;
 
 const LITERALS_MAX: usize = 32;
@@ -54,8 +56,8 @@ impl Compressor {
         let limit = out.len().saturating_add(max);
         let mut literals_from = 0;
         let mut at = 0;
-        while at + MATCH_MIN <= input.len() {
-            let Some(from) = self.find(input, at) else {
+        while let Some(word) = word_at(input, at) {
+            let Some(from) = self.find(input, at, word) else {
                 // Where nothing has matched for long, look less often.
                 at += 1 + (at - literals_from) / 64;
                 if out.len() + at - literals_from > limit {
@@ -63,13 +65,16 @@ impl Compressor {
                 }
                 continue;
             };
-            let length = common_length(&input[from..], &input[at..]);
-            put_literals(out, &input[literals_from..at]);
+            let length = MATCH_MIN + common_length(input, from + MATCH_MIN, at + MATCH_MIN);
+            put_literals(out, input, literals_from..at);
             put_reference(out, at - from - 1, length);
             at += length;
             literals_from = at;
-            self.note(input, at - 2);
-            self.note(input, at - 1);
+            for noted in [at - 2, at - 1] {
+                if let Some(word) = word_at(input, noted) {
+                    self.note(noted, word);
+                }
+            }
             if out.len() > limit {
                 break;
             }
@@ -78,38 +83,72 @@ impl Compressor {
         if out.len() + (input.len() - literals_from) > limit {
             return false;
         }
-        put_literals(out, &input[literals_from..]);
+        put_literals(out, input, literals_from..input.len());
         out.len() <= limit
     }
 
     /// An earlier place in the window that starts with the same three bytes; remembers this one.
-    fn find(&mut self, input: &[u8], at: usize) -> Option<usize> {
-        let seen = self.note(input, at)?;
-        let from = seen.checked_sub(self.base)? as usize;
-        (at - from <= WINDOW && input[from..from + MATCH_MIN] == input[at..at + MATCH_MIN]).then_some(from)
+    #[inline]
+    fn find(&mut self, input: &[u8], at: usize, word: u32) -> Option<usize> {
+        let from = self.note(at, word).checked_sub(self.base)? as usize;
+        (at - from <= WINDOW && word_at(input, from)? == word).then_some(from)
     }
 
-    /// Remembers a place; returns what was remembered for the same hash before.
-    fn note(&mut self, input: &[u8], at: usize) -> Option<u32> {
-        let &[a, b, c] = input.get(at..)?.first_chunk::<3>()?;
-        let hash = u32::from_le_bytes([a, b, c, 0]).wrapping_mul(0x9E37_79B1) >> (32 - TABLE_BITS);
-        let place = self.base + at as u32;
-        Some(std::mem::replace(&mut self.table[hash as usize], place))
+    /// Remembers where these three bytes stand; returns what was remembered for the same hash before.
+    #[inline]
+    fn note(&mut self, at: usize, word: u32) -> u32 {
+        let hash = word.wrapping_mul(0x9E37_79B1) >> (32 - TABLE_BITS);
+        std::mem::replace(&mut self.table[hash as usize], self.base + at as u32)
     }
 }
 
-fn common_length(earlier: &[u8], here: &[u8]) -> usize {
-    earlier.iter().zip(here).take(MATCH_MAX).take_while(|(a, b)| a == b).count()
+/// Three bytes as a number. None at the end of the input, also where there are three left but no fourth.
+#[inline]
+fn word_at(input: &[u8], at: usize) -> Option<u32> {
+    let bytes = input.get(at..)?.first_chunk()?;
+    Some(u32::from_le_bytes(*bytes) & 0xFF_FFFF)
 }
 
-fn put_literals(out: &mut Vec<u8>, literals: &[u8]) {
-    for run in literals.chunks(LITERALS_MAX) {
-        out.push(run.len() as u8 - 1);
-        out.extend_from_slice(run);
+/// How many bytes from two places on are the same, the first place being the earlier one: as many at most as a reference
+/// can stand for behind the three that are known to be.
+#[inline]
+fn common_length(input: &[u8], earlier: usize, here: usize) -> usize {
+    const STEP: usize = size_of::<u64>();
+    let max = (input.len() - here).min(MATCH_MAX - MATCH_MIN);
+    let (earlier, here) = (&input[earlier..earlier + max], &input[here..here + max]);
+    let (mut earlier_words, mut here_words) = (earlier.as_chunks::<STEP>().0.iter(), here.as_chunks::<STEP>().0.iter());
+    let mut length = 0;
+    while let (Some(a), Some(b)) = (earlier_words.next(), here_words.next()) {
+        let differs = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differs != 0 {
+            return length + differs.trailing_zeros() as usize / 8;
+        }
+        length += STEP;
+    }
+    length + earlier[length..].iter().zip(&here[length..]).take_while(|(a, b)| a == b).count()
+}
+
+#[inline]
+fn put_literals(out: &mut Vec<u8>, input: &[u8], range: Range<usize>) {
+    let mut from = range.start;
+    while from < range.end {
+        let len = (range.end - from).min(LITERALS_MAX);
+        out.push(len as u8 - 1);
+        match input[from..].first_chunk::<LITERALS_MAX>() {
+            // A copy of a fixed size, of which the rest is given up again, takes less time than one of so many bytes.
+            Some(more) => {
+                let end = out.len() + len;
+                out.extend_from_slice(more);
+                out.truncate(end);
+            }
+            None => out.extend_from_slice(&input[from..from + len]),
+        }
+        from += len;
     }
 }
 
 /// `back` is the distance less one.
+#[inline]
 fn put_reference(out: &mut Vec<u8>, back: usize, length: usize) {
     let (high, low) = ((back >> 8) as u8, back as u8);
     match length {
