@@ -77,9 +77,6 @@ fn whole_ones(bytes: &[u8]) -> u64 {
 
 /// Sixteen rows.
 type Block = [[u8; ROW_BYTES]; 16];
-/// So many parts of the bytes are read in turns: what fetches memory ahead of a reader does so for each, and a large string is
-/// counted as fast as memory delivers it.
-const STREAMS: usize = 4;
 
 fn ones_of_blocks(blocks: &[Block]) -> u64 {
     #[cfg(target_arch = "x86_64")]
@@ -100,13 +97,7 @@ fn ones_of_blocks_in_wide_registers(blocks: &[Block]) -> u64 {
 #[inline(always)]
 fn add_up(blocks: &[Block]) -> u64 {
     let mut columns = Columns::default();
-    let mut count = |block| ones_of_row(columns.add_sixteen(block));
-    let stream_len = blocks.len() / STREAMS;
-    let (streams, rest) = blocks.split_at(STREAMS * stream_len);
-    let mut sixteens: u64 = rest.iter().map(&mut count).sum();
-    for index in 0..stream_len {
-        sixteens += streams[index..].iter().step_by(stream_len).map(&mut count).sum::<u64>();
-    }
+    let sixteens: u64 = blocks.iter().map(|block| ones_of_row(columns.add_sixteen(block))).sum();
     16 * sixteens + columns.count_ones()
 }
 
