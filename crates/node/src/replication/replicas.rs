@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::output::{Output, SyncTarget};
 
 /// The most that one write hands to the system, in bytes and in pieces.
-const WRITE_BYTES_MAX: usize = 256 * 1024;
+const WRITE_BYTES_MAX: usize = 1024 * 1024;
 /// Whoever reads as fast as we write gets no more than this in a turn, so that others need not wait for the end of it.
 const SHARE_BYTES: usize = 1024 * 1024;
 const WRITE_SLICES_MAX: usize = 64;
