@@ -44,6 +44,18 @@ impl Node {
         self.check_received(conn);
     }
 
+    /// The long argument that a connection is sending, and how many bytes it lacks: these may be read right into it, which
+    /// is to be told by [`Node::arrived`].
+    pub fn arriving(&mut self, conn: ConnId) -> Option<(&mut Vec<u8>, usize)> {
+        self.clients.get_mut(conn)?.parser.arriving()
+    }
+
+    /// So many bytes were read into what [`Node::arriving`] has returned.
+    pub fn arrived(&mut self, conn: ConnId, count: usize) {
+        self.count_received(conn, count);
+        self.check_received(conn);
+    }
+
     /// So many bytes arrived on a connection.
     pub(crate) fn count_received(&mut self, conn: ConnId, bytes: usize) {
         let Some(client) = self.clients.get_mut(conn) else { return };

@@ -38,6 +38,44 @@ fn a_client_that_reads_late(server: &Server) {
     }
 }
 
+/// Long arguments arrive from several clients at once, with requests before, between and behind them.
+fn long_arguments_from_many(server: &Server) {
+    let noise = |seed: usize, len: usize| -> Vec<u8> {
+        let mut rng = fastrand::Rng::with_seed(seed as u64);
+        std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
+    };
+    std::thread::scope(|scope| {
+        for at in 0..6 {
+            let mut client = server.client();
+            scope.spawn(move || {
+                let key = format!("long:{at}");
+                for round in 0..3 {
+                    let first = noise(at, (3 << 20) + (64 << 10) * round + at);
+                    let second = noise(at + 100, (5 << 20) + round);
+                    client.send(&[b"PING"]).expect("room");
+                    client.send(&[b"SET", key.as_bytes(), &first]).expect("room");
+                    client.send(&[b"APPEND", key.as_bytes(), &second]).expect("room");
+                    client.send(&[b"MSET", b"a", &second, key.as_bytes(), &first, b"b", b"short"]).expect("room");
+                    client.send(&[b"GET", key.as_bytes()]).expect("room");
+                    assert_eq!(client.reply().expect("a reply").as_str(), Some("PONG"));
+                    assert_eq!(client.reply().expect("a reply").as_str(), Some("OK"));
+                    let length = (first.len() + second.len()) as i64;
+                    assert_eq!(client.reply().expect("a reply").as_int(), Some(length));
+                    assert_eq!(client.reply().expect("a reply").as_str(), Some("OK"));
+                    assert!(client.reply().expect("a reply").as_bytes() == Some(first.as_slice()), "{key} differs");
+                }
+            });
+        }
+    });
+    // One that goes in the middle leaves nothing behind.
+    let mut short = server.client();
+    short.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$9000000\r\n").expect("room");
+    short.send_raw(&noise(7, 4 << 20)).expect("room");
+    drop(short);
+    wait_until("the half argument to be gone", SHORT, || server.info().number("connected_clients") == 1);
+    assert_eq!(server.client().line("EXISTS c").expect("a reply").as_int(), Some(0));
+}
+
 /// Connections come and go, and whoever is closed by the server hears of it.
 fn clients_that_go(server: &Server) {
     for _ in 0..30 {
@@ -75,6 +113,7 @@ fn serves(setting: &str, api: &str) {
     assert_eq!(master.info().text("multiplexing_api"), api);
     many_clients_at_once(&master);
     a_client_that_reads_late(&master);
+    long_arguments_from_many(&master);
     one_goes_while_another_comes(&master);
     clients_that_go(&master);
     replica.replicate(master.port());

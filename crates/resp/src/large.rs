@@ -38,6 +38,12 @@ impl Arriving {
         taken + end
     }
 
+    /// Where the bytes that it lacks go, in memory that is there for them, and how many these are.
+    pub(crate) fn rest(&mut self) -> (&mut Vec<u8>, usize) {
+        let lacks = self.len - self.bytes.len();
+        (&mut self.bytes, lacks)
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         self.end_taken == LINE_END.len()
     }

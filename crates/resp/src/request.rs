@@ -200,6 +200,12 @@ impl RequestParser {
         self.arriving.is_some()
     }
 
+    /// The long argument that is being received on its own and how many bytes it lacks: so many at most may be appended
+    /// without [`RequestParser::receive`], for which there is room. What follows them goes the usual way.
+    pub fn arriving(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        self.arriving.as_mut().map(Arriving::rest)
+    }
+
     /// Bytes that were taken off the input and belong to no whole request yet, and the memory that they hold.
     pub fn bytes_and_memory(&self) -> (usize, usize) {
         let whole = self.large.iter().map(|large| (large.len(), large.capacity()));

@@ -25,6 +25,7 @@ use crate::reads::Reads;
 use crate::ring::{Ring, SENDS_MAX};
 use crate::signals::Signals;
 use crate::sockets::Connection;
+use crate::system;
 
 use link::Link;
 
@@ -37,6 +38,8 @@ const CONNECTIONS: usize = 1000;
 
 /// What is read from the link to the master at a time, in bytes.
 const LINK_BYTES_MAX: usize = 64 * 1024;
+/// What a connection may send of a long argument in one turn, in bytes.
+const REST_BYTES_MAX: usize = 1024 * 1024;
 
 /// Connections taken in one turn; more of them wait for the next.
 const ACCEPT_PER_TURN_MAX: usize = 1000;
@@ -97,6 +100,8 @@ struct Socket {
     unread: bool,
     /// It stands among those whose replies are sent together.
     together: bool,
+    /// It sends more than a read takes: perhaps a long argument, which is read to where it is to stay.
+    sends_much: bool,
 }
 
 impl Socket {
@@ -111,6 +116,7 @@ impl Socket {
             heard_in: 0,
             unread: false,
             together: false,
+            sends_much: false,
         }
     }
 }
@@ -387,28 +393,41 @@ impl Shell {
 
     /// Reads what a connection has sent; the node gets it with what others have sent, in [`Shell::handle_reads`].
     fn read(&mut self, conn: ConnId) {
-        if !self.reads.has_room() {
+        let sends_much = self.socket(conn).is_some_and(|socket| socket.sends_much);
+        if sends_much || !self.reads.has_room() {
             self.handle_reads();
         }
-        let Shell { connections, reads, gather, turn, .. } = self;
+        let Shell { connections, reads, gather, turn, node, .. } = self;
         let Some(Some(socket)) = connections.get_mut(conn.slot as usize) else { return };
         if socket.conn != conn {
             return;
         }
         gather.note_sender(&mut socket.heard_in);
         let space = reads.space();
-        let (length, outcome) = (space.len(), socket.connection.read(space));
+        let arriving = if sends_much { node.arriving(conn) } else { None };
+        let (length, outcome, is_rest) = match arriving {
+            Some((argument, lacks)) if lacks >= space.len() => {
+                let length = lacks.min(REST_BYTES_MAX);
+                (length, system::read_behind(&socket.connection, argument, length), true)
+            }
+            _ => (space.len(), socket.connection.read(space), false),
+        };
         let goes_on = match outcome {
             Ok(count @ 1..) => {
                 socket.read_in = *turn;
-                reads.add(conn, count);
+                if is_rest {
+                    node.arrived(conn, count);
+                } else {
+                    reads.add(conn, count);
+                    socket.sends_much = count == length;
+                }
                 socket.ended || count == length
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => false,
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
             // It ends, but what it sent in this turn has not run yet, or the reply has not gone out.
             _ if socket.read_in == *turn => true,
-            Ok(_) if !self.node.input_ended(conn) => false,
+            Ok(_) if !node.input_ended(conn) => false,
             _ => return self.lost(conn),
         };
         if goes_on && !std::mem::replace(&mut socket.unread, true) {

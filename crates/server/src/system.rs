@@ -157,6 +157,18 @@ pub fn daemonize() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Reads what is there behind the bytes that are in `into`, no more than fits without moving them and no more than `max`.
+pub fn read_behind(connection: &Connection, into: &mut Vec<u8>, max: usize) -> std::io::Result<usize> {
+    let room = into.spare_capacity_mut();
+    let max = room.len().min(max);
+    // SAFETY: so many bytes may be written there; the descriptor is open while its connection is borrowed.
+    let count = unsafe { libc::read(connection.as_raw_fd(), room.as_mut_ptr().cast(), max) };
+    let count = usize::try_from(count).map_err(|_| std::io::Error::last_os_error())?;
+    // SAFETY: the system has written so many bytes behind those that were there, within the capacity.
+    unsafe { into.set_len(into.len() + count) };
+    Ok(count)
+}
+
 /// Waits until a connection takes more bytes: false when the time is up first.
 pub fn wait_writable(connection: &Connection, at_most: std::time::Duration) -> bool {
     wait_any_writable(&[connection], at_most)

@@ -30,6 +30,8 @@ pub struct Session {
     saves: Saves,
     /// Strings that are to be copied.
     copies: Vec<StringCopy>,
+    /// Whether the last input was read right into a long argument, if one was arriving.
+    reads_directly: bool,
     /// What a master sends.
     loading: Option<Box<Keyspace>>,
     /// Where the stream goes when it leaves the backlog.
@@ -94,6 +96,7 @@ impl Session {
             uncounted,
             saves: Saves::Done,
             copies: Vec::new(),
+            reads_directly: false,
             loading: None,
             disk: SpillDisk::default(),
             aof,
@@ -145,7 +148,19 @@ impl Session {
         match action {
             Action::Send(name, bytes) => {
                 let id = self.connection(*name);
-                self.turn(|node| node.handle_input(id, bytes));
+                self.reads_directly = !self.reads_directly;
+                let directly = self.reads_directly;
+                self.turn(|node| {
+                    let mut bytes = bytes.as_slice();
+                    // A long argument comes by either way.
+                    if directly && let Some((argument, lacks)) = node.arriving(id) {
+                        let (first, rest) = bytes.split_at(lacks.min(bytes.len()));
+                        argument.extend_from_slice(first);
+                        node.arrived(id, first.len());
+                        bytes = rest;
+                    }
+                    node.handle_input(id, bytes);
+                });
             }
             Action::Sleep(ms) => self.pass(*ms),
             Action::Close(name) => {
