@@ -164,20 +164,22 @@ impl<'e, T: Collection> Edit<'e, T> {
 
 const OPENED: &str = "the edit was opened for a collection of this type";
 
-/// Of more elements than this the nodes are freed on the side.
-const CHEAP_REMOVAL_MAX: usize = 1024;
+/// Fewer elements are freed at once, however large they are.
+const CHEAP_ELEMENTS_MAX: usize = 64;
+/// So are those that take no more bytes than this together: they are in a few nodes.
+const CHEAP_BYTES_MAX: usize = 512 << 10;
 
 impl Edit<'_, List> {
-    /// To be called before `count` elements are removed: if they are many, the list as it is now is held until it is dropped
-    /// on the side, and with it the nodes that are not in the list any more.
+    /// To be called before `count` elements are removed: if they take much memory, the list as it is now is held until it is
+    /// dropped on the side, and with it the nodes that are not in the list any more.
     pub fn will_remove(&mut self, count: usize) {
-        if let At::Key(found, _) = &self.at
-            && count > CHEAP_REMOVAL_MAX
-        {
+        let At::Key(found, _) = &self.at else { return };
+        if count > CHEAP_ELEMENTS_MAX {
             let list = peeled::<List>(found);
             let bytes = (list.memory_bytes() as u128 * count as u128 / list.len() as u128) as usize;
-            let held = Object::List(list.clone());
-            self.reclaim.drop_elsewhere(held, bytes);
+            if bytes > CHEAP_BYTES_MAX {
+                self.reclaim.spare_parts(Object::List(list.clone()), bytes);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use collections::Limits;
 use crate::db::WrongType;
 use crate::own_deadlines::OwnDeadlines;
 use crate::snapshot::Snapshot;
-use crate::table::{Garbage, KeyHasher, NewValue, OwnedValue, Reclaim, Table, TableMemory};
+use crate::table::{Costly, Garbage, KeyHasher, NewValue, OwnedValue, Reclaim, Table, TableMemory};
 use crate::usage::UsageClock;
 use crate::value::{Kind, Object, SharedString, Str, Value, ValueRef};
 
@@ -176,9 +176,9 @@ impl Keyspace {
         self.reclaim.take_garbage()
     }
 
-    /// Large values that were deleted or overwritten, to be dropped on the free thread.
-    /// With the bytes that they take.
-    pub fn take_costly(&mut self) -> (Vec<Object>, usize) {
+    /// Large values that were deleted or overwritten, and large parts of others, to be dropped on the free thread. Whoever
+    /// changes a keyspace calls this now and then.
+    pub fn take_costly(&mut self) -> Costly<Object> {
         self.reclaim.take_costly()
     }
 

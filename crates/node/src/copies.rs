@@ -5,6 +5,7 @@
 //!   a change of such a string ──▶ Output::CopyString ──▶ (thread) ──▶ Node::string_copied ──▶ judged again
 //! ```
 
+use keyspace::table::Costly;
 use keyspace::{COSTLY_STRING_MIN, Object, SharedString};
 use resp::Args;
 
@@ -110,7 +111,8 @@ impl Node {
         let at = self.copies.under_way.iter().position(|copy| copy.db == db && copy.key == key);
         let spare = self.keyspace.put_copy(db, &key, string, copy);
         let bytes = spare.memory_bytes();
-        self.discard(Waste::Values(vec![Object::String(spare)], bytes));
+        let parts = vec![Object::String(spare)];
+        self.discard(Waste::Values(Costly { objects: Vec::new(), parts, bytes }));
         if let Some(at) = at {
             let waited = self.copies.under_way.swap_remove(at);
             self.end_copy(waited);

@@ -98,8 +98,8 @@ pub(crate) enum Waste {
     Keyspace(Box<keyspace::Keyspace>),
     /// A flushed table.
     Table(keyspace::table::Garbage<keyspace::Object>),
-    /// Large values that were deleted or overwritten, and the bytes that they take.
-    Values(Vec<keyspace::Object>, usize),
+    /// Large values that were deleted or overwritten, and large parts of others.
+    Values(keyspace::table::Costly<keyspace::Object>),
 }
 
 impl Discarded {
@@ -107,7 +107,7 @@ impl Discarded {
         let (objects, bytes) = match &waste {
             Waste::Keyspace(keyspace) => (0, keyspace.memory_bytes()),
             Waste::Table(garbage) => (0, garbage.memory_bytes()),
-            Waste::Values(values, bytes) => (values.len(), *bytes),
+            Waste::Values(costly) => (costly.objects.len(), costly.bytes),
         };
         counters.pending.fetch_add(objects, Ordering::Relaxed);
         counters.pending_bytes.fetch_add(bytes, Ordering::Relaxed);

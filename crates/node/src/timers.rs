@@ -89,9 +89,9 @@ impl Node {
 
     /// Hands over what this turn deleted: large values, whole tables.
     fn discard_deleted(&mut self) {
-        let (values, bytes) = self.keyspace.take_costly();
-        if !values.is_empty() {
-            self.discard(Waste::Values(values, bytes));
+        let costly = self.keyspace.take_costly();
+        if !costly.is_empty() {
+            self.discard(Waste::Values(costly));
         }
         while let Some(garbage) = self.keyspace.take_garbage() {
             self.discard(Waste::Table(garbage));

@@ -45,24 +45,35 @@ fn large_values_are_freed_on_the_side_however_they_go() {
 }
 
 #[test]
-fn the_nodes_of_many_elements_that_go_at_once_are_freed_on_the_side() {
+fn the_nodes_of_much_that_goes_at_once_are_freed_on_the_side() {
     let mut session = Session::new();
+    let filler = "x".repeat(500);
     for _ in 0..10 {
-        let elements: String = (0..1000).map(|number| format!(" element-{number}")).collect();
+        let elements: String = (0..1000).map(|number| format!(" {number}-{filler}")).collect();
         send(&mut session, &format!("RPUSH l{elements}"));
     }
-    for (line, freed) in [
-        ("LTRIM l 0 9989", "0"),
-        ("LTRIM l 3000 -1", "1"),
-        ("LPOP l 10", "1"),
-        ("LPOP l 2000", "2"),
-        ("RPOP l 2000", "3"),
+    for (line, discards) in [
+        ("LTRIM l 0 9989", 0),
+        ("LTRIM l 3000 -1", 1),
+        ("LPOP l 100", 1),
+        ("LPOP l 1900", 2),
+        ("RPOP l 2000", 3),
+        ("LMPOP 1 l LEFT COUNT 2000", 4),
     ] {
         send(&mut session, line);
         send(&mut session, "PING");
-        assert_eq!(counters(&mut session), ["0".to_owned(), freed.to_owned()], "{line}");
+        assert_eq!(session.discards, discards, "{line}");
     }
-    assert_eq!(send(&mut session, "LRANGE l 0 0"), ["*1", "$10", "element-10"]);
-    assert_eq!(send(&mut session, "LINDEX l -1"), ["$11", "element-989"]);
-    assert_eq!(send(&mut session, "LLEN l"), [":2980"]);
+    assert_eq!(counters(&mut session), ["0", "0"], "no object was deleted");
+    assert_eq!(send(&mut session, "LPOS l 0-x"), ["$-1"]);
+    assert_eq!(send(&mut session, &format!("LPOS l 0-{filler}")), [":0"]);
+    assert_eq!(send(&mut session, &format!("LPOS l 989-{filler} RANK -1")), [":989"]);
+    assert_eq!(send(&mut session, "LLEN l"), [":990"]);
+    // A compact list is one block of memory, however many elements it has.
+    send(&mut session, "CONFIG SET list-max-listpack-size -5");
+    let small: String = (0..20_000).map(|number| format!(" {}", number % 10)).collect();
+    send(&mut session, &format!("RPUSH s{small}"));
+    send(&mut session, "LTRIM s 0 9");
+    send(&mut session, "PING");
+    assert_eq!(session.discards, 4);
 }

@@ -10,14 +10,17 @@ use peertest::{Peer, SHORT, Server};
 
 fn answered_and_closed(peer: Peer) {
     let server = Server::start(peer, &[]);
-    for _ in 0..20 {
+    let mut long = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3000000\r\n".to_vec();
+    long.resize(long.len() + 3_000_000, b'x');
+    long.extend_from_slice(b"\r\n");
+    for (request, reply) in [(&b"PING\r\n"[..], &b"+PONG\r\n"[..]), (&long, b"+OK\r\n")].repeat(20) {
         let mut stream = TcpStream::connect(server.address()).expect("the server runs");
         stream.set_read_timeout(Some(SHORT)).expect("a time-out");
-        stream.write_all(b"PING\r\n").expect("room in the socket");
+        stream.write_all(request).expect("room in the socket");
         stream.shutdown(Shutdown::Write).expect("an open connection");
         let mut got = Vec::new();
         stream.read_to_end(&mut got).expect("the server closes the connection");
-        assert_eq!(got, b"+PONG\r\n");
+        assert_eq!(got, reply);
     }
     assert_eq!(server.info().number("connected_clients"), 1);
 }

@@ -167,7 +167,7 @@ impl RequestParser {
 
     /// To be called when [`RequestParser::parse`] has left a request incomplete, with what is there of it. If it waits for
     /// a long argument, what is there of that is taken off, and the rest is to be given to
-    /// [`RequestParser::receive`].
+    /// [`RequestParser::receive`] or appended to [`RequestParser::arriving`].
     pub fn set_apart(&mut self, input: &mut Vec<u8>) {
         let Progress::Arguments { at, len: Some(len), .. } = self.progress else { return };
         if len < LARGE_ARG_MIN || self.arriving.is_some() || input.len() < at {

@@ -3,7 +3,7 @@
 
 use node::ConnId;
 
-/// What one connection may send in one turn, in bytes.
+/// What is read of one connection at a time, in bytes, but for long arguments.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// A connection is read when there is room for so many bytes.

@@ -38,7 +38,7 @@ const CONNECTIONS: usize = 1000;
 
 /// What is read from the link to the master at a time, in bytes.
 const LINK_BYTES_MAX: usize = 64 * 1024;
-/// What a connection may send of a long argument in one turn, in bytes.
+/// What is read of a long argument at a time, in bytes.
 const REST_BYTES_MAX: usize = 1024 * 1024;
 
 /// Connections taken in one turn; more of them wait for the next.
@@ -100,7 +100,7 @@ struct Socket {
     unread: bool,
     /// It stands among those whose replies are sent together.
     together: bool,
-    /// It sends more than a read takes: perhaps a long argument, which is read to where it is to stay.
+    /// The last read took all that there was room for: perhaps it sends a long argument.
     sends_much: bool,
 }
 
@@ -391,10 +391,13 @@ impl Shell {
         self.node.disconnected(conn);
     }
 
-    /// Reads what a connection has sent; the node gets it with what others have sent, in [`Shell::handle_reads`].
+    /// Reads what a connection has sent; the node gets it with what others have sent, in [`Shell::handle_reads`]. The rest of
+    /// a long argument is read to where it is to stay.
     fn read(&mut self, conn: ConnId) {
         let sends_much = self.socket(conn).is_some_and(|socket| socket.sends_much);
-        if sends_much || !self.reads.has_room() {
+        let is_arriving = sends_much && self.node.arriving(conn).is_some();
+        // What was read before may belong to that argument too.
+        if is_arriving || !self.reads.has_room() {
             self.handle_reads();
         }
         let Shell { connections, reads, gather, turn, node, .. } = self;
@@ -404,7 +407,7 @@ impl Shell {
         }
         gather.note_sender(&mut socket.heard_in);
         let space = reads.space();
-        let arriving = if sends_much { node.arriving(conn) } else { None };
+        let arriving = if is_arriving { node.arriving(conn) } else { None };
         let (length, outcome, is_rest) = match arriving {
             Some((argument, lacks)) if lacks >= space.len() => {
                 let length = lacks.min(REST_BYTES_MAX);

@@ -76,7 +76,7 @@ impl<'a> Iterator for ListIter<'a> {
 
 impl<'a> ListIter<'a> {
     /// Hands over `count` elements, if there are so many and `take` does not break off: node by node, which takes fewer
-    /// steps for each than `next` does. `count` is not 0.
+    /// steps for each than `next` does.
     pub fn visit(mut self, count: usize, mut take: impl FnMut(Element<'a>) -> ControlFlow<()>) -> ControlFlow<()> {
         let mut left = count;
         loop {

@@ -108,6 +108,17 @@ proptest! {
                 ControlFlow::Continue(())
             });
             prop_assert!(flow.is_continue());
+            let (mut back, count) = (Vec::new(), index * 7 % 40);
+            let flow = list.iter_back_from(index).visit(usize::MAX, |element| {
+                if back.len() == count {
+                    return ControlFlow::Break(());
+                }
+                back.push(element.to_vec());
+                ControlFlow::Continue(())
+            });
+            let before = if index < model.len() { &model[..=index] } else { &[] };
+            prop_assert!(back.iter().eq(before.iter().rev().take(count)));
+            prop_assert_eq!(flow.is_break(), before.len() > count);
             prop_assert!(seen.iter().eq(model.iter().skip(index).take(3)));
             prop_assert!(list.iter_from(index).take(3).map(|e| e.to_vec()).eq(model.iter().skip(index).take(3).cloned()));
             let behind = if index < model.len() { index + 1 } else { 0 };

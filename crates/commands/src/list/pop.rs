@@ -1,5 +1,7 @@
 //! LPOP, RPOP and LMPOP: elements leave at an end.
 
+use std::ops::ControlFlow;
+
 use collections::List;
 use resp::Args;
 
@@ -96,11 +98,11 @@ pub(super) fn pop_some(
     let count = count.min(list.len());
     before(&mut ctx.reply);
     ctx.reply.array(count);
-    let reply = &mut ctx.reply;
-    match end {
-        End::Left => list.iter().take(count).for_each(|element| reply_element(reply, element)),
-        End::Right => list.iter_back().take(count).for_each(|element| reply_element(reply, element)),
-    }
+    let elements = if end == End::Left { list.iter() } else { list.iter_back() };
+    let _ = elements.visit(count, |element| {
+        reply_element(&mut ctx.reply, element);
+        ControlFlow::Continue(())
+    });
     if count == 0 {
         edit.unchanged();
         return Ok(Some(0));

@@ -24,7 +24,7 @@ mod tree;
 pub use edit::{EntryMut, Found};
 pub use entry::{EntryRef, NewValue, OwnedValue, Payload};
 pub use prepared::{KeyHasher, Prepared};
-pub use reclaim::{Garbage, Reclaim};
+pub use reclaim::{Costly, Garbage, Reclaim};
 pub use snapshot::TableSnapshots;
 
 use block::{fill_max, slot_word, tag_of};

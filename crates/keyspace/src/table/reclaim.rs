@@ -205,6 +205,27 @@ impl<V> Garbage<V> {
     }
 }
 
+/// What takes long to drop, so that it is to be dropped where that disturbs nobody.
+pub struct Costly<V> {
+    /// References to objects whose entries are gone.
+    pub objects: Vec<V>,
+    /// References to objects that hold, among what may be in use, what is used nowhere else any more.
+    pub parts: Vec<V>,
+    /// How much memory all this holds that nothing else does, in bytes.
+    pub bytes: usize,
+}
+
+impl<V> Costly<V> {
+    fn none() -> Costly<V> {
+        Costly { objects: Vec::new(), parts: Vec::new(), bytes: 0 }
+    }
+
+    /// Whether there is nothing to drop.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.parts.is_empty()
+    }
+}
+
 /// Counts snapshots and holds what they still need: one for all tables of a keyspace.
 pub struct Reclaim<V> {
     domain: Arc<Domain<V>>,
@@ -214,10 +235,7 @@ pub struct Reclaim<V> {
     /// Passed by the snapshot they waited for; perhaps another is ahead of them.
     ready: Vec<Vec<Retired>>,
     dead: Vec<DeadTable<V>>,
-    /// References to costly objects whose entries are gone, so that they are not dropped here.
-    costly: Vec<V>,
-    /// What those point to, in bytes.
-    costly_bytes: usize,
+    costly: Costly<V>,
     /// Anything of `watched`, `ready` and `dead`: `FREED_PER_WRITE` has work.
     busy: bool,
     retired_bytes: usize,
@@ -247,8 +265,7 @@ impl<V: Value> Reclaim<V> {
             watched: Vec::new(),
             ready: Vec::new(),
             dead: Vec::new(),
-            costly: Vec::new(),
-            costly_bytes: 0,
+            costly: Costly::none(),
             busy: false,
             retired_bytes: 0,
         }
@@ -290,10 +307,9 @@ impl<V: Value> Reclaim<V> {
         Some(Garbage { _tree: dead.tree, bytes: dead.bytes })
     }
 
-    /// Costly objects whose entries were freed since the last call: to be dropped where that disturbs nobody. With the
-    /// bytes that they point to.
-    pub fn take_costly(&mut self) -> (Vec<V>, usize) {
-        (std::mem::take(&mut self.costly), std::mem::take(&mut self.costly_bytes))
+    /// What took too long to be dropped since the last call.
+    pub fn take_costly(&mut self) -> Costly<V> {
+        std::mem::replace(&mut self.costly, Costly::none())
     }
 
     /// Bytes of replaced entries and nodes held only for snapshots (whole retired tables not counted).
@@ -334,7 +350,7 @@ impl<V: Value> Reclaim<V> {
     /// counted; objects that share count once each.
     pub fn dead_bytes(&self) -> usize {
         let tables: usize = self.dead.iter().map(|dead| dead.bytes).sum();
-        self.retired_bytes + self.costly_bytes + tables
+        self.retired_bytes + self.costly.bytes + tables
     }
 
     pub(super) fn domain(&self) -> &Arc<Domain<V>> {
@@ -370,14 +386,15 @@ impl<V: Value> Reclaim<V> {
         if let Payload::Object(object) = unsafe { entry.payload() }
             && object.is_costly()
         {
-            self.drop_elsewhere(object.clone(), object.memory_bytes());
+            self.costly.bytes += object.memory_bytes();
+            self.costly.objects.push(object.clone());
         }
     }
 
-    /// Hands an object out to be dropped on the side, which frees so many bytes.
-    pub(crate) fn drop_elsewhere(&mut self, object: V, bytes: usize) {
-        self.costly_bytes += bytes;
-        self.costly.push(object);
+    /// Takes a reference to an object of which parts go: with its drop so many bytes are free.
+    pub(crate) fn spare_parts(&mut self, object: V, bytes: usize) {
+        self.costly.bytes += bytes;
+        self.costly.parts.push(object);
     }
 
     /// Whether no snapshot is known to be unfinished.

@@ -584,16 +584,16 @@ fn a_costly_object_leaves_its_entry_and_is_handed_out_to_be_dropped() {
     let hash = put(&mut table, &mut reclaim);
     table.remove(&mut reclaim, hash, b"key");
     assert_eq!(Arc::strong_count(&object), 2, "removed");
-    assert_eq!(reclaim.take_costly().0.len(), 1);
+    assert_eq!(reclaim.take_costly().objects.len(), 1);
     put(&mut table, &mut reclaim);
     table.upsert(&mut reclaim, hash, b"key", NewValue::Int(1), None, 0);
-    assert_eq!(reclaim.take_costly().0.len(), 1, "overwritten");
+    assert_eq!(reclaim.take_costly().objects.len(), 1, "overwritten");
     put(&mut table, &mut reclaim);
     let snapshot = reclaim.snapshot(&[&table]);
     table.remove(&mut reclaim, hash, b"key");
-    assert_eq!(reclaim.take_costly().0.len(), 0, "the snapshot needs it");
+    assert_eq!(reclaim.take_costly().objects.len(), 0, "the snapshot needs it");
     drop(snapshot);
     while reclaim.sweep(100) {}
-    assert_eq!(reclaim.take_costly().0.len(), 1, "swept");
+    assert_eq!(reclaim.take_costly().objects.len(), 1, "swept");
     assert_eq!(Arc::strong_count(&object), 1);
 }

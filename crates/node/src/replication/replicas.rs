@@ -16,10 +16,9 @@ use crate::host::{LogLevel, SaveJob, StreamPosition};
 use crate::node::Node;
 use crate::output::{Output, SyncTarget};
 
-/// The most that one write hands to the system, in bytes and in pieces.
-const WRITE_BYTES_MAX: usize = 1024 * 1024;
-/// Whoever reads as fast as we write gets no more than this in a turn, so that others need not wait for the end of it.
+/// Whoever reads as fast as we write gets no more bytes than this in a turn, so that others need not wait for the end of it.
 const SHARE_BYTES: usize = 1024 * 1024;
+/// The most pieces that one write hands to the system.
 const WRITE_SLICES_MAX: usize = 64;
 /// A reply of more bytes is worth a call of its own.
 const SHORT_BYTES_MAX: usize = 16 * 1024;
@@ -268,7 +267,7 @@ impl Node {
             if share == 0 {
                 return Ok(Rest::Later);
             }
-            let free = (free_output - client.outbox.start()).min(WRITE_BYTES_MAX.min(share) as u64) as usize;
+            let free = (free_output - client.outbox.start()).min(share as u64) as usize;
             let (written, all) = match client.outbox.only_chunk() {
                 Some(chunk) => write_slices(write, &[IoSlice::new(&chunk[..chunk.len().min(free)])])?,
                 None => write_slices(write, &client.outbox.io_slices(WRITE_SLICES_MAX, free))?,
@@ -310,7 +309,7 @@ impl Node {
             if share == 0 {
                 return Ok(Rest::Later);
             }
-            let wanted = (free - cursor.at).min(WRITE_BYTES_MAX.min(share) as u64) as usize;
+            let wanted = (free - cursor.at).min(share as u64) as usize;
             let step = cursor.supply.step(cursor.at, until, &replication.journal, archive);
             let (written, all) = match step {
                 Step::Memory => {

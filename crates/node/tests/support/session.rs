@@ -30,6 +30,8 @@ pub struct Session {
     saves: Saves,
     /// Strings that are to be copied.
     copies: Vec<StringCopy>,
+    /// How often something was handed over to be dropped.
+    pub discards: usize,
     /// Whether the last input was read right into a long argument, if one was arriving.
     reads_directly: bool,
     /// What a master sends.
@@ -96,6 +98,7 @@ impl Session {
             uncounted,
             saves: Saves::Done,
             copies: Vec::new(),
+            discards: 0,
             reads_directly: false,
             loading: None,
             disk: SpillDisk::default(),
@@ -387,7 +390,7 @@ impl Session {
                     Saves::Done => self.node.save_done(Ok(0)),
                     Saves::Held(jobs) => jobs.push(job),
                 },
-                Output::Discard(_) => {}
+                Output::Discard(_) => self.discards += 1,
                 Output::CopyString(wanted) => self.copies.push(wanted),
                 Output::Exit { code } => self.exit = Some(code),
                 // Snapshots are sent in no time, and what is in them is no matter here.

@@ -267,11 +267,16 @@ mod tests {
     #[test]
     fn a_distance_of_the_whole_window_is_used_and_no_more() {
         let mut compressor = Compressor::new();
-        for gap in [WINDOW - 4, WINDOW - 3, WINDOW - 2] {
-            let mut input = b"qwe".to_vec();
-            input.extend((0..gap).map(|i| (i % 251) as u8));
-            input.extend_from_slice(b"qwe");
-            round_trip(&mut compressor, &input).unwrap();
+        let size_with = |compressor: &mut Compressor, gap: usize, end: &[u8]| {
+            let mut input = b"QWE".to_vec();
+            input.extend(std::iter::repeat_n(b"abcdefgh", WINDOW / 8).flatten().take(gap));
+            input.extend_from_slice(end);
+            round_trip(compressor, &input).unwrap()
+        };
+        for (distance, is_used) in [(WINDOW - 1, true), (WINDOW, true), (WINDOW + 1, false)] {
+            let gap = distance - 3;
+            let [repeated, new] = [b"QWE.", b"XYZ."].map(|end| size_with(&mut compressor, gap, end));
+            assert_eq!(repeated < new, is_used, "{distance} back");
         }
     }
 
