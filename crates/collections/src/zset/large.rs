@@ -97,7 +97,9 @@ impl Large {
         }
         let end = start + count;
         let (leaf, first) = self.tree.leaf_at(start);
-        if count == 1 && leaf.len() > JOIN_MEMBERS_MAX + 1 {
+        // The leaf at an end need not be joined when it becomes small: it is what pops empty next.
+        let is_end = start == 0 || end == self.tree.len();
+        if count == 1 && leaf.len() > if is_end { 1 } else { JOIN_MEMBERS_MAX + 1 } {
             let at = start - first;
             self.table.remove(leaf.get(at).0);
             self.tree.leaf_mut_at(start, -1).remove(at, 1);
