@@ -167,6 +167,8 @@ pub struct Client {
     pub monitor: bool,
     /// Input is held back for this reason.
     pub blocked: Option<Blocked>,
+    /// Close when what it has sent has run: nothing more comes.
+    pub has_ended: bool,
     /// Close once the outbox is empty.
     pub close_after_reply: bool,
     /// A full synchronisation is being sent on it by another thread: nothing else may be written.
@@ -260,6 +262,7 @@ impl Client {
             no_evict: false,
             monitor: false,
             blocked: None,
+            has_ended: false,
             close_after_reply: false,
             transferring: false,
             is_dirty: false,

@@ -72,18 +72,31 @@ impl Node {
         self.evict_clients();
     }
 
-    /// A connection sends no more. True: it is to be closed now; else when the replies that wait for the disk are written.
+    /// A connection sends no more. True: it is to be closed now; else when what it sent has run, where that waits for nothing
+    /// but the disk or a copy, and its replies are written.
     pub fn input_ended(&mut self, conn: ConnId) -> bool {
-        let waits = |client: &Client| client.waits_for_disk && matches!(client.blocked, None | Some(Blocked::Held));
-        let stays = self.clients.get(conn).is_some_and(waits);
-        if stays {
-            self.close_after_reply(conn);
+        let Some(client) = self.clients.get_mut(conn) else { return true };
+        match client.blocked {
+            Some(Blocked::Held | Blocked::Copy) => client.has_ended = true,
+            None if client.waits_for_disk => self.close_after_reply(conn),
+            _ => return true,
         }
-        !stays
+        false
     }
 
     /// Runs what waits in the inbox of a connection: it was held back, or more of it has arrived.
     pub(crate) fn resume(&mut self, conn: ConnId) {
+        self.run_inbox(conn);
+        let Some(client) = self.clients.get(conn).filter(|client| client.has_ended) else { return };
+        match client.blocked {
+            None => self.close_after_reply(conn),
+            Some(Blocked::Held | Blocked::Copy) => {}
+            // As if it had ended only now.
+            Some(_) => self.close_now(conn),
+        }
+    }
+
+    fn run_inbox(&mut self, conn: ConnId) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         if client.blocked.is_some() || client.inbox.is_empty() {
             return;

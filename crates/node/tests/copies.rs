@@ -68,6 +68,26 @@ fn all_who_change_the_same_string_wait_for_one_copy() {
 }
 
 #[test]
+fn who_sends_no_more_is_waited_for_and_has_everything_run() {
+    let mut session = saving();
+    assert!(session.send('a', &["APPEND k y", "SET behind 1", "STRLEN k"]).is_empty());
+    assert!(!session.end_input('a'));
+    assert_eq!(session.finish_copies(), 1);
+    assert_eq!(session.taken(), ["a: :2000002 +OK :2000002 ! closed"]);
+    assert_eq!(session.send('b', &["GET behind"]), ["b: $1 1"]);
+    assert!(session.end_input('b'));
+    session.send('b', &["COPY k another"]);
+    assert!(session.send('c', &["APPEND k y", "BLPOP l 0", "SET far 1"]).is_empty());
+    assert!(!session.end_input('c'));
+    session.finish_copies();
+    session.taken();
+    assert_eq!(
+        session.send('b', &["STRLEN k", "EXISTS far", "INFO clients"])[0].matches("blocked_clients:0").count(),
+        1
+    );
+}
+
+#[test]
 fn a_string_that_was_replaced_meanwhile_stays_replaced() {
     let mut session = saving();
     assert!(session.send('a', &["APPEND k y"]).is_empty());

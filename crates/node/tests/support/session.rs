@@ -214,6 +214,13 @@ impl Session {
         digits.parse().expect("a number")
     }
 
+    /// A connection sends no more: whether it is closed at once.
+    pub fn end_input(&mut self, name: char) -> bool {
+        let (id, mut closes) = (self.connection(name), false);
+        self.turn(|node| closes = node.input_ended(id));
+        closes
+    }
+
     /// Lets time pass until a connection got something.
     pub fn wait_for(&mut self, name: char) {
         const STEP_MS: u64 = 10;

@@ -118,10 +118,8 @@ const REASONS: &[(&str, &str)] = &[
     ("XINFO: elements instead of elements", CONSUMERS),
     ("BITCOUNT: \"ERR ", "7.2 looks at the arguments before it looks for the key; only Valkey 8.0 takes one bound"),
     ("OBJECT: a number instead of a number", "in 7.0 keys share small numbers, and with them their idle time"),
-    (
-        "SORT: elements instead of \"ERR One or more scores",
-        "the peers' SORT takes the overflow of an earlier command for one of its own",
-    ),
+    ("SORT: elements instead of \"ERR One or more scores", OVERFLOW),
+    ("SORT: a number instead of \"ERR One or more scores", OVERFLOW),
     ("LREM: \"ERR value is out of range, value must", "7.2 refuses the lowest count"),
     ("LPOS: \"ERR value is out of range, value must", "7.2 refuses the lowest RANK"),
     ("BITPOS: \"ERR ", "7.2 looks at the arguments before it looks for the key"),
@@ -135,6 +133,8 @@ const REASONS: &[(&str, &str)] = &[
 pub const SET_OVER: &str = ", after a SET of a watched key whose deadline is over";
 
 const CONSUMERS: &str = "since 7.2 a consumer exists from its first XREADGROUP on, even if it got nothing";
+
+const OVERFLOW: &str = "the peers' SORT takes the overflow of an earlier command for one of its own";
 
 fn reason(kind: &str) -> Option<&'static str> {
     REASONS.iter().find(|(part, _)| kind.contains(part)).map(|(_, reason)| *reason)
