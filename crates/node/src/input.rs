@@ -4,7 +4,7 @@
 use resp::ParseLimits;
 
 use crate::ahead::{Ahead, Stop};
-use crate::client::{Blocked, Client, ConnId, Kind, ReplyMode};
+use crate::client::{Blocked, ConnId, Kind, ReplyMode};
 use crate::host::LogLevel;
 use crate::node::Node;
 use crate::table::CommandRow;
