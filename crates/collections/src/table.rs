@@ -106,13 +106,20 @@ impl Table {
 
     /// True if there was an entry under `key`. A missing key copies no shared node.
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
-        self.remove_hashed(hash_bytes(key), key)
+        self.remove_hashed(hash_bytes(key), key, |_| ()).is_some()
     }
 
-    fn remove_hashed(&mut self, hash: u64, key: &[u8]) -> bool {
-        let Some(index) = self.root.leaf(hash).find(hash, key) else { return false };
+    /// Shows the value under `key` to `f` and removes the entry. A missing key copies no shared node.
+    pub(crate) fn remove_with<R>(&mut self, key: &[u8], f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.remove_hashed(hash_bytes(key), key, f)
+    }
+
+    fn remove_hashed<R>(&mut self, hash: u64, key: &[u8], f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let leaf = self.root.leaf(hash);
+        let index = leaf.find(hash, key)?;
+        let shown = f(leaf.entry(index).1);
         Arc::make_mut(&mut self.root).remove(hash, 0, index);
-        true
+        Some(shown)
     }
 
     /// Removes the entries under all these keys, faster than one by one: their ways through memory overlap.
@@ -126,7 +133,7 @@ impl Table {
             let set_out = |(hash, _): &(u64, _)| Approach::to(self, *hash, prefetch).for_removal();
             go_all(batch.iter().map(set_out).collect());
             for (hash, key) in batch {
-                self.remove_hashed(hash, key);
+                self.remove_hashed(hash, key, |_| ());
             }
         }
     }

@@ -66,8 +66,7 @@ impl Large {
     }
 
     pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let score = self.score(member)?;
-        self.table.remove(member);
+        let score = self.table.remove_with(member, decode_score)?;
         self.remove_from_tree(member, score);
         Some(score)
     }
