@@ -114,6 +114,11 @@ impl Discarded {
         Discarded { waste: Some(waste), objects, bytes, counters: Arc::clone(counters) }
     }
 
+    /// Whether it is a whole table or more, after which there may be much free memory that nobody needs soon.
+    pub fn is_table(&self) -> bool {
+        matches!(self.waste, Some(Waste::Keyspace(_) | Waste::Table(_)))
+    }
+
     /// Drops it. `freed` is called when its memory is free and the counters do not say so yet.
     pub fn free(mut self, freed: impl FnOnce()) {
         drop(self.waste.take());

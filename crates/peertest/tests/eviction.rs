@@ -113,3 +113,14 @@ fn a_table_grows_up_to_the_limit_without_a_wave_of_evictions() {
     }
     assert!(number(&server, "evicted_keys") > 0, "{most} keys fit");
 }
+
+#[test]
+fn what_flushall_frees_goes_back_to_the_system() {
+    // By itself the allocator gives nothing back here.
+    let server = Server::start_with(Peer::Ours, &[], &[("_RJEM_MALLOC_CONF", "dirty_decay_ms:-1")]);
+    assert_eq!(fill(&mut server.client(), 0, 50_000, 4000), 0);
+    let full = number(&server, "used_memory_rss");
+    assert!(full > 200_000_000, "{full}");
+    server.run("FLUSHALL");
+    wait_until("the memory to be given back", SHORT, || number(&server, "used_memory_rss") < full / 2);
+}
