@@ -11,7 +11,7 @@ use crate::effects::Effects;
 use crate::keyspace::Keyspace;
 use crate::notify::{Class, Event};
 use crate::table::{Found, NewValue, Payload, Reclaim, Table};
-use crate::value::{Collection, Object};
+use crate::value::{CHEAP_ELEMENTS_MAX, Collection, Object};
 
 /// A collection being changed. Ends with [`Edit::changed`] or [`Edit::unchanged`].
 #[must_use = "say what changed"]
@@ -164,9 +164,7 @@ impl<'e, T: Collection> Edit<'e, T> {
 
 const OPENED: &str = "the edit was opened for a collection of this type";
 
-/// Fewer elements are freed at once, however large they are.
-const CHEAP_ELEMENTS_MAX: usize = 64;
-/// So are those that take no more bytes than this together: they are in a few nodes.
+/// Elements of a list that take no more bytes than this together are freed at once: they are in a few nodes.
 const CHEAP_BYTES_MAX: usize = 512 << 10;
 
 impl Edit<'_, List> {

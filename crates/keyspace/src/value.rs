@@ -32,7 +32,7 @@ pub enum Object {
 }
 
 /// Collections of more elements than this are freed on the side.
-const CHEAP_ELEMENTS_MAX: usize = 64;
+pub(crate) const CHEAP_ELEMENTS_MAX: usize = 64;
 /// So are strings of more bytes than this, and copied on the side where the program can wait for it.
 pub const COSTLY_STRING_MIN: usize = 1 << 20;
 

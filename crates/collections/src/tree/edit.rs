@@ -150,19 +150,18 @@ fn remove_range<L: Leaf>(node: &mut Node<L>, start: usize, count: usize, cut: &m
     let (end, mut before) = (start + count, 0);
     let (mut first, mut whole) = (slots.len(), 0..0);
     for (index, slot) in slots.iter_mut().enumerate() {
-        let (from, to) = (start.max(before), end.min(before + slot.count));
+        let behind = before + slot.count;
+        let (from, to) = (start.max(before), end.min(behind));
         if from < to {
             first = first.min(index);
             if to - from == slot.count {
                 whole = if whole.is_empty() { index } else { whole.start }..index + 1;
             } else {
                 remove_range(&mut slot.node, from - before, to - from, cut);
+                slot.count -= to - from;
             }
         }
-        before += slot.count;
-        if from < to && to - from < slot.count {
-            slot.count -= to - from;
-        }
+        before = behind;
         if before >= end {
             break;
         }

@@ -1,7 +1,5 @@
 //! LPOP, RPOP and LMPOP: elements leave at an end.
 
-use std::ops::ControlFlow;
-
 use collections::List;
 use resp::Args;
 
@@ -13,6 +11,7 @@ use crate::keyspec::{KeyAccess, KeySpec};
 use crate::row::{Meta, Row};
 
 use super::End;
+use super::read::reply_elements;
 
 /// Removes and returns the first element of a list, or several.
 pub(super) const LPOP: DataRow = Row {
@@ -99,10 +98,7 @@ pub(super) fn pop_some(
     before(&mut ctx.reply);
     ctx.reply.array(count);
     let elements = if end == End::Left { list.iter() } else { list.iter_back() };
-    let _ = elements.visit(count, |element| {
-        reply_element(&mut ctx.reply, element);
-        ControlFlow::Continue(())
-    });
+    reply_elements(&mut ctx.reply, elements, count);
     if count == 0 {
         edit.unchanged();
         return Ok(Some(0));

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use collections::List;
-use resp::Args;
+use collections::{List, ListIter};
+use resp::{Args, Reply};
 
 use crate::collection::{Needle, int_from, reply_element, symmetric_int};
 use crate::context::{Context, DataFn, DataRow, clip_range, int, is};
@@ -78,11 +78,16 @@ fn lrange(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         return Ok(());
     };
     ctx.reply.array(count);
-    let _ = list.iter_from(first).visit(count, |element| {
-        reply_element(&mut ctx.reply, element);
+    reply_elements(&mut ctx.reply, list.iter_from(first), count);
+    Ok(())
+}
+
+/// Replies so many elements, below the array's header.
+pub(super) fn reply_elements(reply: &mut Reply<'_>, elements: ListIter<'_>, count: usize) {
+    let _ = elements.visit(count, |element| {
+        reply_element(reply, element);
         ControlFlow::Continue(())
     });
-    Ok(())
 }
 
 /// Returns where elements with a given content stand in a list.
