@@ -1,9 +1,11 @@
-//! What commands that wait for a key ask for: BLPOP and its like run as any command does, and if there is nothing for
-//! them yet they leave a [`Wait`]. Whoever runs commands for clients runs them again when a key has changed.
+//! What commands ask for that can't be answered at once. BLPOP and its like run as any command does, and if there is nothing
+//! for them yet they leave a [`Wait`]: whoever runs commands for clients runs them again when a key has changed. DUMP of a
+//! large value leaves that value, to be laid out beside the executor.
 
 use std::time::Duration;
 
 use base::UnixMs;
+use keyspace::Object;
 use resp::OwnedArgs;
 
 use crate::context::Context;
@@ -18,18 +20,29 @@ pub enum Blocking {
     /// It may wait.
     Allowed,
     /// It was not answered and waits for this.
-    Asked(Box<Wait>),
+    Asked(Awaited),
 }
 
 impl Blocking {
     /// What the command asked for, if it did.
-    pub fn into_wait(self) -> Option<Box<Wait>> {
+    pub fn into_awaited(self) -> Option<Awaited> {
         match self {
-            Blocking::Asked(wait) => Some(wait),
+            Blocking::Asked(awaited) => Some(awaited),
             Blocking::Refused | Blocking::Allowed => None,
         }
     }
 }
+
+/// What a command waits for that was not answered.
+pub enum Awaited {
+    /// A key that can serve it.
+    Key(Box<Wait>),
+    /// The payload that DUMP replies of this value.
+    Dump(Object),
+}
+
+/// To lay out a value of this many bytes takes half a millisecond or more. It is done beside the executor.
+pub const DUMP_BESIDE_MIN: usize = 256 * 1024;
 
 /// What a command waits for.
 pub struct Wait {
@@ -50,7 +63,9 @@ impl Context<'_> {
     pub(crate) fn wait_or(&mut self, wait: Wait, refused: impl FnOnce(&mut resp::Reply<'_>)) -> Outcome {
         match self.blocking {
             Blocking::Refused => refused(&mut self.reply),
-            Blocking::Allowed | Blocking::Asked(_) => self.blocking = Blocking::Asked(Box::new(wait)),
+            Blocking::Allowed | Blocking::Asked(_) => {
+                self.blocking = Blocking::Asked(Awaited::Key(Box::new(wait)));
+            }
         }
         Ok(())
     }

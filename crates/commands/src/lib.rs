@@ -24,7 +24,7 @@ mod stream;
 mod string;
 mod zset;
 
-pub use blocking::{Blocking, Wait};
+pub use blocking::{Awaited, Blocking, DUMP_BESIDE_MIN, Wait};
 pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, int32, is};
 pub use error::{Error, Outcome, quotable};
 pub use flags::{Categories, Flags};

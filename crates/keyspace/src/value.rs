@@ -252,6 +252,15 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The object, shared, if it takes at least so many bytes.
+    pub fn to_large_object(&self, min_bytes: usize) -> Option<Object> {
+        let is_inside_entry = matches!(self, ValueRef::String(Str::Int(_) | Str::Bytes(_)));
+        match (!is_inside_entry).then(|| self.to_value())? {
+            Value::Object(object) if crate::table::Value::memory_bytes(&object) >= min_bytes => Some(object),
+            _ => None,
+        }
+    }
+
     /// A value of its own with the same content; collections and long strings are shared, not copied.
     pub fn to_value(&self) -> Value {
         match *self {

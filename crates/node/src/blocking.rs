@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base::Time;
-use commands::Wait;
+use commands::{Awaited, Wait};
 use keyspace::{Keyspace, Kind};
 use resp::{Args, OwnedArgs};
 
@@ -199,9 +199,12 @@ impl Node {
         self.begin_unit();
         self.clients[conn].executing = true;
         self.call(conn, id, args);
-        let wait = self.asked_wait.take();
+        let awaited = self.awaited.take();
         self.end_unit(conn);
-        wait
+        match awaited? {
+            Awaited::Key(wait) => Some(wait),
+            Awaited::Dump(_) => unreachable!("DUMP waits for no key"),
+        }
     }
 
     /// A wait ended and the client has its reply.

@@ -88,6 +88,8 @@ pub enum Blocked {
     Held,
     /// What its command changes is being copied.
     Copy,
+    /// The value that it asked for is laid out beside the executor.
+    Dump,
 }
 
 /// Whose acknowledgement is waited for.

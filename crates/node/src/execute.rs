@@ -1,10 +1,11 @@
 //! Hop 3: runs one request of a client as one unit: freeze the time, call the handler, count, commit.
 
-use commands::{Blocking, Context, Error, Outcome};
+use commands::{Awaited, Blocking, Context, Error, Outcome};
 use keyspace::{Db, Effects, ExpiryMode, Keyspace};
 use resp::Args;
 
 use crate::client::{Blocked, ConnId, Kind, ReplyMode};
+use crate::dumps::DumpReply;
 use crate::gate::Verdict;
 use crate::node::{Node, reply_to};
 use crate::table::{CommandId, CommandRow};
@@ -93,8 +94,10 @@ impl Node {
         self.clients[conn].executing = true;
         self.call(conn, id, args);
         self.feed_monitors(conn, id, args);
-        if let Some(wait) = self.asked_wait.take() {
-            self.block(conn, args, *wait);
+        match self.awaited.take() {
+            None => {}
+            Some(Awaited::Key(wait)) => self.block(conn, args, *wait),
+            Some(Awaited::Dump(value)) => self.dump_beside(conn, value, DumpReply::Payload),
         }
         self.end_unit(conn);
         self.serve_waiters();
@@ -147,7 +150,7 @@ impl Node {
             }
         };
         self.running = outer;
-        if self.asked_wait.is_some() {
+        if let Some(Awaited::Key(_)) = self.awaited {
             return; // It counts when it has been served.
         }
         let failed = outcome.is_err();
@@ -178,7 +181,7 @@ impl Node {
         }
         let mut context = Context { db, reply, rng: &mut self.rng, blocking };
         let outcome = run(&mut context, args);
-        self.asked_wait = context.blocking.into_wait();
+        self.awaited = context.blocking.into_awaited();
         self.effects.end_command_as_sent(db_index, args.iter(), || args.as_encoded());
         outcome
     }

@@ -18,6 +18,7 @@ use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
 use crate::client_memory::ClientMemory;
 use crate::clients::Clients;
 use crate::copies::Copies;
+use crate::dumps::Dumps;
 use crate::eviction::Eviction;
 use crate::glance::Glance;
 use crate::host::{Host, LogLevel};
@@ -47,7 +48,7 @@ pub struct Node {
     pub(crate) waiters: Waiters,
     pub(crate) aof: Aof,
     /// What the command that just ran waits for.
-    pub(crate) asked_wait: Option<Box<commands::Wait>>,
+    pub(crate) awaited: Option<commands::Awaited>,
     pub(crate) replication: Replication,
     pub(crate) persistence: Persistence,
     pub(crate) stats: Stats,
@@ -65,6 +66,7 @@ pub struct Node {
     pub(crate) run_id: base::ReplId,
     pub(crate) pause: Pause,
     pub(crate) copies: Copies,
+    pub(crate) dumps: Dumps,
     /// A shutdown that waits for replicas.
     pub(crate) shutdown: Option<Shutdown>,
     /// Who sees all commands.
@@ -126,7 +128,7 @@ impl Node {
             watches: Watches::default(),
             waiters: Waiters::default(),
             aof: Aof::off(now),
-            asked_wait: None,
+            awaited: None,
             replication: Replication::new(&config, replid, now, seeds[2]),
             persistence: Persistence::new(unix),
             stats: Stats::default(),
@@ -142,6 +144,7 @@ impl Node {
             run_id,
             pause: Pause::default(),
             copies: Copies::default(),
+            dumps: Dumps::default(),
             shutdown: None,
             monitors: Vec::new(),
             over_soft_limit: Vec::new(),

@@ -7,6 +7,7 @@ use base::ReplId;
 
 use crate::client::ConnId;
 use crate::copies::StringCopy;
+use crate::dumps::ValueDump;
 use crate::host::SaveJob;
 
 /// One wish of the node.
@@ -75,6 +76,8 @@ pub enum Output {
     Discard(Discarded),
     /// Copy a large string beside the executor; answer with `Node::string_copied`.
     CopyString(StringCopy),
+    /// Lay out a value beside the executor; answer with `Node::value_dumped`.
+    DumpValue(ValueDump),
     /// End the program.
     Exit {
         /// The exit code.

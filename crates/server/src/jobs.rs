@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use mio::Waker;
-use node::{ConnId, CopiedString, Discarded, Loaded, StringCopy};
+use node::{ConnId, CopiedString, Discarded, DumpedValue, Loaded, StringCopy, ValueDump};
 
 use crate::memory;
 
@@ -87,6 +87,8 @@ pub enum Report {
     StringCopied(CopiedString),
     /// A string could not be copied for this reason.
     StringNotCopied(String),
+    /// A value is laid out, or not.
+    ValueDumped(DumpedValue),
     /// A data set is sent to a replica, or not.
     Sent {
         /// The replica.
@@ -145,6 +147,19 @@ pub fn copy_beside(wanted: StringCopy, reporter: &Reporter) {
         sender.send(Report::StringCopied(copied));
     };
     beside_or_report("copy", reporter, copy, Report::StringNotCopied);
+}
+
+/// Lays a value out beside the executor.
+pub fn dump_beside(wanted: ValueDump, reporter: &Reporter) {
+    let sender = reporter.clone();
+    let conn = wanted.conn();
+    let dump = move || {
+        let dumped = wanted.make(let_others_run);
+        memory::publish_balance();
+        sender.send(Report::ValueDumped(dumped));
+    };
+    let failed = |reason| Report::ValueDumped(DumpedValue::failed(conn, reason));
+    beside_or_report("dump", reporter, dump, failed);
 }
 
 /// The thread that frees what is large.

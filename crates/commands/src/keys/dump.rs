@@ -5,6 +5,7 @@ use keyspace::notify::{Class, Event};
 use persist::rdb;
 use resp::Args;
 
+use crate::blocking::{Awaited, Blocking, DUMP_BESIDE_MIN};
 use crate::context::{Context, DataFn, DataRow, int_in, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
@@ -30,9 +31,13 @@ pub(super) const DUMP: DataRow = Row {
 
 fn dump(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let compress = ctx.db.settings().compress_dumps;
-    match ctx.db.get(&args[1]) {
-        Some(value) => ctx.reply.bulk(&rdb::dump(value, compress)),
-        None => ctx.reply.null(),
+    let Some(value) = ctx.db.get(&args[1]) else {
+        ctx.reply.null();
+        return Ok(());
+    };
+    match (&ctx.blocking, value.to_large_object(DUMP_BESIDE_MIN)) {
+        (Blocking::Allowed, Some(object)) => ctx.blocking = Blocking::Asked(Awaited::Dump(object)),
+        _ => ctx.reply.bulk_shared(&rdb::dump(value, compress).into()),
     }
     Ok(())
 }

@@ -1,15 +1,13 @@
 //! DEBUG OBJECT, HTSTATS, LISTPACK, QUICKLIST: how values and tables are stored.
 
-use commands::{Error, Outcome, is};
-use keyspace::{Str, ValueRef};
+use commands::{DUMP_BESIDE_MIN, Error, Outcome, is};
+use keyspace::{Object, Str, ValueRef};
 use resp::Args;
 
 use crate::client::ConnId;
+use crate::dumps::DumpReply;
 use crate::host::LogLevel;
 use crate::node::Node;
-
-/// The version and checksum behind a dumped value, and the type before it, are not counted to its length.
-const DUMP_FRAME_BYTES: usize = 11;
 
 /// How many elements of one value are written to the log at most.
 const ELEMENTS_LOGGED_MAX: usize = 1000;
@@ -19,7 +17,8 @@ pub(super) fn object(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome 
     let fast = args.get(3).is_some_and(|word| is(word, "FAST"));
     let compress = node.config.rdbcompression;
     let limit = node.config.list_max_listpack_size;
-    let line = node.with_db(conn, |db| {
+    let may_wait = !node.in_exec;
+    let described = node.with_db(conn, |db| {
         let clock = db.usage_clock();
         let idle = clock.idle_seconds(db.entry(key)?.lru());
         // The peers keep the clock in 24 bits.
@@ -27,24 +26,39 @@ pub(super) fn object(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome 
         let value = db.peek(key)?;
         let shared = matches!(value, ValueRef::String(Str::Int(0..10_000)));
         let refcount = if shared { i32::MAX } else { 1 };
-        let mut line = format!("Value at:0x0 refcount:{refcount} encoding:{}", value.encoding());
-        if !fast {
-            let length = persist::rdb::dump(value, compress).len() - DUMP_FRAME_BYTES;
-            line.push_str(&format!(" serializedlength:{length}"));
-        }
-        line.push_str(&format!(" lru:{last_use} lru_seconds_idle:{idle}"));
+        let before = format!("Value at:0x0 refcount:{refcount} encoding:{}", value.encoding());
+        let mut behind = format!(" lru:{last_use} lru_seconds_idle:{idle}");
         if let ValueRef::List(list) = value
             && value.encoding() == "quicklist"
         {
             let nodes = list.nodes().count();
             let mean = list.len() as f64 / nodes.max(1) as f64;
-            line.push_str(&format!(" ql_nodes:{nodes} ql_avg_node:{mean:.2} ql_listpack_max:{limit}"));
+            behind.push_str(&format!(" ql_nodes:{nodes} ql_avg_node:{mean:.2} ql_listpack_max:{limit}"));
         }
-        Some(line)
+        Some(match value.to_large_object(DUMP_BESIDE_MIN) {
+            _ if fast => Described::Whole(before + &behind),
+            Some(object) if may_wait => {
+                Described::WithoutLength(object, DumpReply::Length { before: before + " serializedlength:", behind })
+            }
+            _ => {
+                let length = persist::rdb::dumped_len(value, compress, || {});
+                Described::Whole(format!("{before} serializedlength:{length}{behind}"))
+            }
+        })
     });
-    let line = line.ok_or(Error::NoSuchKey)?;
-    node.reply(conn).simple(&line);
+    match described.ok_or(Error::NoSuchKey)? {
+        Described::Whole(line) => node.reply(conn).simple(&line),
+        Described::WithoutLength(object, reply) => node.dump_beside(conn, object, reply),
+    }
     Ok(())
+}
+
+/// What DEBUG OBJECT knows at once.
+enum Described {
+    /// All of it.
+    Whole(String),
+    /// All but how long this is when it is laid out.
+    WithoutLength(Object, DumpReply),
 }
 
 pub(super) fn table_stats(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {

@@ -1,6 +1,7 @@
 //! DUMP payloads: one value with its type byte before it, a version and a checksum behind it. RESTORE takes them from
 //! clients, so nothing in them is trusted.
 
+use std::convert::Infallible;
 use std::{error, fmt};
 
 use collections::Limits;
@@ -11,7 +12,7 @@ use super::decode::source::Source;
 use super::decode::value::read_value;
 use super::encode::value::{has_field_deadlines, put_value, type_of};
 use super::error::{DecodeError, Fault};
-use super::sink::Output;
+use super::sink::{Output, Sink};
 use super::target::{Contents, Family, REDIS_MAX, Target, VALKEY_VERSION, required};
 use super::types;
 
@@ -23,16 +24,63 @@ const FOOTER_BYTES: usize = 10;
 
 /// Writes a value as DUMP replies it.
 pub fn dump(value: ValueRef<'_>, compression: bool) -> Vec<u8> {
-    let contents = Contents { field_deadlines: has_field_deadlines(value), ..Contents::default() };
-    let version = DUMP_VERSION.max(required(contents));
-    let target = Target::new(Family::Redis, version).expect("a version that we write");
-    let mut output = Output::new(Vec::new(), false);
+    dump_in_pieces(value, compression, || {})
+}
+
+/// As [`dump`]. `between` is called behind each piece of the payload.
+pub fn dump_in_pieces(value: ValueRef<'_>, compression: bool, between: impl FnMut()) -> Vec<u8> {
+    let target = target_for(value);
+    let mut output = Output::new(Pieces { bytes: Vec::new(), between }, true);
     let Ok(()) = output.put_byte(type_of(value, target));
     let Ok(()) = put_value(&mut output, value, target, compression);
-    let Ok(mut payload) = output.into_sink();
-    payload.extend_from_slice(&version.to_le_bytes());
-    payload.extend_from_slice(&crc64(&payload).to_le_bytes());
+    let Ok(()) = output.put(&target.version().to_le_bytes());
+    let Ok(sum) = output.checksum();
+    let Ok(Pieces { bytes: mut payload, .. }) = output.into_sink();
+    payload.extend_from_slice(&sum.to_le_bytes());
     payload
+}
+
+/// How many bytes of a payload are the value itself, as DEBUG OBJECT counts them. `between` is called as by
+/// [`dump_in_pieces`].
+pub fn dumped_len(value: ValueRef<'_>, compression: bool, between: impl FnMut()) -> u64 {
+    let mut output = Output::new(Uncollected { between }, false);
+    let Ok(()) = put_value(&mut output, value, target_for(value), compression);
+    output.written()
+}
+
+/// The version in the payload of a value.
+fn target_for(value: ValueRef<'_>) -> Target {
+    let contents = Contents { field_deadlines: has_field_deadlines(value), ..Contents::default() };
+    let version = DUMP_VERSION.max(required(contents));
+    Target::new(Family::Redis, version).expect("a version that we write")
+}
+
+/// Collects a payload.
+struct Pieces<F> {
+    bytes: Vec<u8>,
+    between: F,
+}
+
+impl<F: FnMut()> Sink for Pieces<F> {
+    type Error = Infallible;
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        self.bytes.extend_from_slice(bytes);
+        (self.between)();
+        Ok(())
+    }
+}
+
+/// Forgets what it is given.
+struct Uncollected<F> {
+    between: F,
+}
+
+impl<F: FnMut()> Sink for Uncollected<F> {
+    type Error = Infallible;
+    fn write(&mut self, _: &[u8]) -> Result<(), Infallible> {
+        (self.between)();
+        Ok(())
+    }
 }
 
 /// Why a payload is refused. Its text is the reply's, behind `ERR `.
