@@ -16,7 +16,7 @@ pub use live::LiveHash;
 use packed::{PAIR, TRIPLE};
 use timed::Timed;
 
-use crate::table::{Table, TimedTableIter};
+use crate::table::{Table, TableBuilder, TimedTableIter};
 use crate::{Approach, Corrupt, Element, Limits, Listpack, ListpackIter};
 
 /// Fields with values, some of them with a deadline. A clone keeps what it was cloned from; it is O(1), or a copy of a
@@ -45,6 +45,26 @@ pub struct HashEntry<'a> {
     pub value: Element<'a>,
     /// When it expires.
     pub deadline: Option<UnixMs>,
+}
+
+/// Builds a hash with the encoding of large ones, of fields that come one after the other: faster than setting each.
+pub struct HashBuilder(TableBuilder);
+
+impl HashBuilder {
+    /// For a hash of so many fields. None if it may have another encoding.
+    pub fn for_fields(fields: usize, limits: &Limits) -> Option<HashBuilder> {
+        (fields > limits.hash_max_listpack_entries).then(|| HashBuilder(TableBuilder::new()))
+    }
+
+    /// Adds a field.
+    pub fn push(&mut self, field: &[u8], value: &[u8]) {
+        self.0.push(field, value);
+    }
+
+    /// The hash. None if a field came twice.
+    pub fn finish(self) -> Option<Hash> {
+        self.0.finish().map(|table| Hash(Repr::Table(table)))
+    }
 }
 
 impl Default for Hash {
@@ -414,15 +434,13 @@ fn fits(listpack: &Listpack, stride: usize, limits: &Limits) -> bool {
 }
 
 fn table_of(listpack: &Listpack) -> Result<Table, Corrupt> {
-    let mut table = Table::new();
+    let mut table = TableBuilder::new();
     let mut elements = listpack.iter();
     while let Some(field) = elements.next() {
         let value = elements.next().ok_or(Corrupt("hash listpack has a field without a value"))?;
-        if !field.with_bytes(|field| value.with_bytes(|value| table.set(field, value))) {
-            return Err(Corrupt("hash listpack has a field twice"));
-        }
+        field.with_bytes(|field| value.with_bytes(|value| table.push(field, value)));
     }
-    Ok(table)
+    table.finish().ok_or(Corrupt("hash listpack has a field twice"))
 }
 
 fn as_entry<'a>((field, value, deadline): (&'a [u8], &'a [u8], Option<i64>)) -> HashEntry<'a> {

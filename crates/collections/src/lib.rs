@@ -27,16 +27,16 @@ mod zset;
 
 pub use corrupt::Corrupt;
 pub use element::Element;
-pub use hash::{Hash, HashEntries, HashEntry, HashIter, LiveHash};
+pub use hash::{Hash, HashBuilder, HashEntries, HashEntry, HashIter, LiveHash};
 pub use hashing::set_hash_seed;
 pub use intset::Intset;
 pub use limits::Limits;
 pub use list::{List, ListIter, ListNode, ListNodes};
 pub use listpack::{Listpack, ListpackIter};
-pub use set::{PoppedMembers, Set, SetIter};
+pub use set::{PoppedMembers, Set, SetBuilder, SetIter};
 pub use stream::{
     Consumer, ENTRIES_READ_UNKNOWN, Entries, Group, GroupBuilder, Pending, Stream, StreamEntry, StreamId, StreamRange,
     Trim,
 };
 pub use table::Approach;
-pub use zset::{LexBound, ZSet, ZSetIter};
+pub use zset::{LexBound, ZSet, ZSetBuilder, ZSetIter};

@@ -1,7 +1,7 @@
 //! A set: an intset while all members are integers, a listpack while small, a table when large.
 
 use crate::listpack::canonical;
-use crate::table::{Table, TableIter};
+use crate::table::{Table, TableBuilder, TableIter};
 use crate::{Approach, Corrupt, Element, Intset, Limits, Listpack, ListpackIter};
 
 /// The peers keep no intset above this, whatever the setting.
@@ -124,13 +124,6 @@ impl Set {
     /// Without members.
     pub fn new() -> Set {
         Set(Repr::intset(Intset::new()))
-    }
-
-    /// An empty set that a plain list of so many members is read into, in the form with which the peers begin: if an intset
-    /// could not hold that many it is a table, whatever they are.
-    pub fn for_plain_list(members: usize, limits: &Limits) -> Set {
-        let table = members > intset_entries_max(limits);
-        if table { Set(Repr::table(Table::new())) } else { Set::new() }
     }
 
     /// Takes an intset, converting it if it exceeds the limits.
@@ -394,13 +387,8 @@ impl Set {
 
     fn convert(&mut self) -> &mut Table {
         let table = match self.0.form() {
-            Form::Intset(intset) => Some(Table::from_distinct(intset.len(), |number| {
-                (Element::Int(intset.get(number).expect("within the length")), b"")
-            })),
-            Form::Packed(listpack) => {
-                let members: Vec<Element<'_>> = listpack.iter().collect();
-                Some(Table::from_distinct(members.len(), |number| (members[number], b"")))
-            }
+            Form::Intset(intset) => Some(table_of(intset.iter().map(Element::Int))),
+            Form::Packed(listpack) => Some(table_of(listpack.iter())),
             Form::Table(_) => None,
         };
         if let Some(table) = table {
@@ -410,6 +398,34 @@ impl Set {
             FormMut::Table(table) => table,
             _ => unreachable!("converted above"),
         }
+    }
+}
+
+/// A table of members that all differ.
+fn table_of<'a>(members: impl Iterator<Item = Element<'a>>) -> Table {
+    let mut table = TableBuilder::new();
+    members.for_each(|member| member.with_bytes(|member| table.push(member, b"")));
+    table.finish().expect("a set holds no member twice")
+}
+
+/// Builds a set with the encoding of large ones, of members that come one after the other: faster than adding each.
+pub struct SetBuilder(TableBuilder);
+
+impl SetBuilder {
+    /// For a set that a plain list of so many members is read into. With the peers it has this encoding, whatever they are, if
+    /// an intset could not hold that many; None if it may have another.
+    pub fn for_plain_list(members: usize, limits: &Limits) -> Option<SetBuilder> {
+        (members > intset_entries_max(limits)).then(|| SetBuilder(TableBuilder::new()))
+    }
+
+    /// Adds a member.
+    pub fn push(&mut self, member: &[u8]) {
+        self.0.push(member, b"");
+    }
+
+    /// The set. None if a member came twice.
+    pub fn finish(self) -> Option<Set> {
+        self.0.finish().map(|table| Set(Repr::table(table)))
     }
 }
 

@@ -21,6 +21,7 @@ mod leaf;
 mod tests;
 
 pub use approach::Approach;
+pub(crate) use build::TableBuilder;
 use inner::Child;
 use leaf::{Entry, Leaf};
 use smallvec::SmallVec;

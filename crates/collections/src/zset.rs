@@ -1,5 +1,6 @@
 //! A sorted set: a listpack while small, a counted B+ tree with a member table when large.
 
+mod build;
 mod large;
 mod leaf;
 mod packed;
@@ -9,6 +10,7 @@ mod tests;
 
 use triomphe::Arc;
 
+pub use build::ZSetBuilder;
 use large::{Large, decode_score};
 use leaf::ZLeaf;
 use packed::Pairs;

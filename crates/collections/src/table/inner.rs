@@ -10,7 +10,7 @@ pub(super) const LEVEL_BITS: u32 = 6;
 /// Slots of a directory node.
 pub(super) const SLOTS: u32 = 1 << LEVEL_BITS;
 /// Hash bits that can be used in all; a leaf that deep is not split any more, however many keys collide.
-const USED_BITS_MAX: u32 = 60;
+pub(super) const USED_BITS_MAX: u32 = 60;
 
 /// A node and the number of entries below it.
 #[derive(Clone)]

@@ -585,7 +585,7 @@ impl Leaf {
 
 /// A value in 7-bit groups, low ones first, and its size.
 #[inline]
-fn read_varint(bytes: &[u8], at: usize) -> (usize, usize) {
+pub(super) fn read_varint(bytes: &[u8], at: usize) -> (usize, usize) {
     let first = usize::from(bytes[at]);
     if first < 0x80 {
         return (first, 1);
@@ -603,6 +603,19 @@ fn read_varint(bytes: &[u8], at: usize) -> (usize, usize) {
 
 fn varint_len(value: usize) -> usize {
     value.checked_ilog2().unwrap_or(0) as usize / 7 + 1
+}
+
+/// Appends a number.
+#[inline]
+pub(super) fn push_varint(out: &mut Vec<u8>, value: usize) {
+    match u8::try_from(value) {
+        Ok(byte @ ..0x80) => out.push(byte),
+        _ => {
+            let start = out.len();
+            out.resize(start + varint_len(value), 0);
+            write_varint(&mut out[start..], value);
+        }
+    }
 }
 
 fn write_varint(out: &mut [u8], mut value: usize) {

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Element;
 
 type Model = HashMap<Vec<u8>, Vec<u8>>;
 
@@ -68,10 +67,9 @@ proptest! {
 
 /// A table of these entries, made at once.
 fn built(entries: &[(Vec<u8>, Vec<u8>)]) -> Table {
-    Table::from_distinct(entries.len(), |number| {
-        let (key, value) = &entries[number];
-        (Element::Bytes(key), value)
-    })
+    let mut builder = TableBuilder::new();
+    entries.iter().for_each(|(key, value)| builder.push(key, value));
+    builder.finish().expect("keys that all differ")
 }
 
 proptest! {
@@ -98,6 +96,53 @@ proptest! {
         }
         prop_assert_eq!(table.len(), 0);
     }
+}
+
+/// Entries `from..to` of a table whose every value is so long.
+fn numbered(range: std::ops::Range<u32>, value_len: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    range.map(|number| (number.to_string().into_bytes(), vec![number as u8; value_len])).collect()
+}
+
+#[test]
+fn what_is_divided_on_its_way_is_built_and_changed_as_any_other() {
+    // Far more bytes than stay in one vector, in short entries and in ones that fill leaves early.
+    for (count, value_len) in [(200_000, 5), (20_000, 300), (2000, 3000)] {
+        let entries = numbered(0..count, value_len);
+        let mut table = built(&entries);
+        let mut model: HashMap<Vec<u8>, Vec<u8>> = entries.iter().cloned().collect();
+        assert!(same(&table, &model));
+        for (key, value) in numbered(count / 2..count * 2, 7) {
+            assert_eq!(table.set(&key, &value), model.insert(key, value).is_none());
+        }
+        for (key, _) in numbered(0..count, 0).into_iter().step_by(3) {
+            assert_eq!(table.remove(&key), model.remove(&key).is_some());
+        }
+        assert!(same(&table, &model));
+        for key in model.keys() {
+            assert!(table.remove(key));
+        }
+        assert!(matches!(&*table.root, Child::Leaf { count: 0, .. }));
+    }
+}
+
+#[test]
+fn a_key_that_comes_twice_is_found() {
+    for (count, value_len) in [(2, 1), (100, 1), (100_000, 20), (90, 4 << 20)] {
+        for twice in [0, count / 2, count - 1] {
+            let mut builder = TableBuilder::new();
+            let push = |builder: &mut TableBuilder, (key, value): &(Vec<u8>, Vec<u8>)| builder.push(key, value);
+            numbered(0..count, value_len).iter().for_each(|entry| push(&mut builder, entry));
+            numbered(twice..twice + 1, 1).iter().for_each(|entry| push(&mut builder, entry));
+            assert!(builder.finish().is_none(), "{twice} of {count}");
+        }
+    }
+}
+
+#[test]
+fn more_than_is_set_aside_finds_its_place() {
+    let entries = numbered(0..90, 4 << 20);
+    let table = built(&entries);
+    assert!(same(&table, &entries.into_iter().collect()));
 }
 
 #[test]

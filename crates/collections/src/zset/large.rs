@@ -3,8 +3,7 @@
 use std::cell::Cell;
 use std::cmp::Ordering;
 
-use smallvec::SmallVec;
-
+use super::build::Ordered;
 use super::leaf::{JOIN_MEMBERS_MAX, MEMBERS_MAX, ZLeaf, compare};
 use crate::Element;
 use crate::table::Table;
@@ -26,22 +25,13 @@ impl Large {
     }
 
     /// Of elements in order, under members that all differ.
-    pub(super) fn from_ascending<'a>(mut elements: impl Iterator<Item = (Element<'a>, f64)>) -> Large {
-        let mut leaves = Vec::new();
-        loop {
-            let part: SmallVec<[(Element<'a>, f64); MEMBERS_MAX]> = elements.by_ref().take(MEMBERS_MAX).collect();
-            if part.is_empty() {
-                break;
-            }
-            leaves.push(ZLeaf::from_ascending(&part));
+    pub(super) fn from_ascending<'a>(elements: impl Iterator<Item = (Element<'a>, f64)>) -> Large {
+        let mut ordered = Ordered::new();
+        for (member, score) in elements {
+            let is_behind = member.with_bytes(|member| ordered.push(member, score));
+            assert!(is_behind, "elements in order");
         }
-        // All leaves but the last are full, so the number of an element says where it is.
-        let table = Table::from_distinct(leaves.iter().map(ZLeaf::len).sum(), |number| {
-            let (member, score) = leaves[number / MEMBERS_MAX].get(number % MEMBERS_MAX);
-            (Element::Bytes(member), encode_score(score))
-        });
-        let tree = Tree::from_leaves(leaves.into_iter().map(|leaf| (leaf.first_bound(), leaf)));
-        Large { table, tree }
+        ordered.finish().expect("members that all differ")
     }
 
     pub(super) fn len(&self) -> usize {
@@ -173,7 +163,7 @@ fn seek_key(slots: &[Slot<ZLeaf>], key: (f64, &[u8])) -> usize {
 }
 
 /// A score as the table stores it.
-fn encode_score(score: f64) -> [u8; 8] {
+pub(super) fn encode_score(score: f64) -> [u8; 8] {
     score.to_bits().to_le_bytes()
 }
 

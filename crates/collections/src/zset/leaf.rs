@@ -7,7 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::growth;
-use crate::{Element, tree};
+use crate::tree;
 
 /// Members above which a leaf is split.
 pub(super) const MEMBERS_MAX: usize = 64;
@@ -80,14 +80,14 @@ impl tree::Leaf for ZLeaf {
 
 impl ZLeaf {
     /// Of elements in order, no more than fit.
-    pub(super) fn from_ascending(elements: &[(Element<'_>, f64)]) -> ZLeaf {
+    pub(super) fn from_ascending<'a>(elements: impl ExactSizeIterator<Item = (&'a [u8], f64)> + Clone) -> ZLeaf {
         let mut leaf = ZLeaf::default();
         leaf.scores.reserve_exact(elements.len());
         leaf.places.reserve_exact(elements.len());
-        let inline = elements.iter().map(|(member, _)| member.len()).filter(|len| *len <= INLINE_MAX);
+        let inline = elements.clone().map(|(member, _)| member.len()).filter(|len| *len <= INLINE_MAX);
         growth::reserve(&mut leaf.bytes, inline.sum());
-        for (index, (member, score)) in elements.iter().enumerate() {
-            member.with_bytes(|member| leaf.insert(index, member, *score));
+        for (index, (member, score)) in elements.enumerate() {
+            leaf.insert(index, member, score);
         }
         leaf
     }

@@ -216,3 +216,50 @@ fn ascending_members_fill_their_leaves() {
     assert!(each < 85, "{each} bytes for a member of 16 bytes");
     assert_eq!(size_of::<ZSet>(), 16);
 }
+
+/// A sorted set with the encoding of large ones, of elements that come in this order.
+fn built(elements: &[(Vec<u8>, f64)]) -> Option<ZSet> {
+    let limits = Limits { zset_max_listpack_entries: 0, ..Limits::default() };
+    assert!(ZSetBuilder::for_members(0, &limits).is_none());
+    let mut builder = ZSetBuilder::for_members(1, &limits).expect("more members than a listpack may have");
+    elements.iter().for_each(|(member, score)| builder.push(member, *score));
+    builder.finish()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn one_that_is_built_at_once_is_as_one_that_grew(
+        model in prop::collection::btree_map(member(), score(), 1..400),
+        order in 0..4u8,
+        seed in any::<u64>(),
+        later in prop::collection::vec((member(), score()), 0..100),
+    ) {
+        let mut elements = sorted(&model);
+        match order {
+            0 => {}
+            1 => elements.reverse(),
+            // In order but for a few at the end, or in none.
+            2 => {
+                let quarter = elements.len() / 4;
+                elements.rotate_left(quarter);
+            }
+            _ => fastrand::Rng::with_seed(seed).shuffle(&mut elements),
+        }
+        let (mut zset, mut model) = (built(&elements).expect("members that all differ"), model);
+        read_agrees(&zset, &model);
+        let kept = zset.clone();
+        for (member, score) in later {
+            prop_assert_eq!(zset.insert(&member, score, &Limits::default()), model.insert(member, score));
+        }
+        read_agrees(&zset, &model);
+        prop_assert_eq!(kept.len(), elements.len());
+        for twice in [elements[0].clone(), (elements[0].0.clone(), -1e9), (elements[0].0.clone(), 1e9)] {
+            let mut more = elements.clone();
+            more.push(twice);
+            prop_assert!(built(&more).is_none());
+            more.reverse();
+            prop_assert!(built(&more).is_none());
+        }
+    }
+}

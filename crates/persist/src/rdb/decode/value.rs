@@ -4,7 +4,7 @@ use std::io::Read;
 
 use base::UnixMs;
 use collections::ziplist::{Ziplist, Zipmap};
-use collections::{Element, Hash, Intset, Limits, List, Listpack, Set, ZSet};
+use collections::{Element, Hash, HashBuilder, Intset, Limits, List, Listpack, Set, SetBuilder, ZSet, ZSetBuilder};
 use keyspace::{Object, Value};
 
 use super::source::Source;
@@ -141,7 +141,15 @@ fn packed<R: Read, T>(
 
 fn set<R: Read>(source: &mut Source<R>, limits: &Limits) -> Result<Option<Set>, Fault> {
     let count = source.length()?;
-    let (mut set, mut member) = (Set::for_plain_list(hint(count), limits), Vec::new());
+    let mut member = Vec::new();
+    if let Some(mut set) = SetBuilder::for_plain_list(hint(count), limits) {
+        for _ in 0..count {
+            source.string_into(&mut member)?;
+            set.push(&member);
+        }
+        return set.finish().map(Some).ok_or(TWICE);
+    }
+    let mut set = Set::new();
     for _ in 0..count {
         source.string_into(&mut member)?;
         if !set.add(&member, limits) {
@@ -160,8 +168,16 @@ fn set_of_intset<R: Read>(source: &mut Source<R>, limits: &Limits) -> Result<Opt
 
 fn hash<R: Read>(source: &mut Source<R>, limits: &Limits) -> Result<Option<Hash>, Fault> {
     let count = source.length()?;
-    let (mut hash, mut field, mut value) = (Hash::new(), Vec::new(), Vec::new());
-    hash.prepare(hint(count), limits);
+    let (mut field, mut value) = (Vec::new(), Vec::new());
+    if let Some(mut hash) = HashBuilder::for_fields(hint(count), limits) {
+        for _ in 0..count {
+            source.string_into(&mut field)?;
+            source.string_into(&mut value)?;
+            hash.push(&field, &value);
+        }
+        return hash.finish().map(Some).ok_or(TWICE);
+    }
+    let mut hash = Hash::new();
     for _ in 0..count {
         source.string_into(&mut field)?;
         source.string_into(&mut value)?;
@@ -265,8 +281,15 @@ fn zset<R: Read>(
     score: impl Fn(&mut Source<R>) -> Result<f64, Fault>,
 ) -> Result<Option<ZSet>, Fault> {
     let count = source.length()?;
-    let (mut zset, mut member) = (ZSet::new(), Vec::new());
-    zset.prepare(hint(count), limits);
+    let mut member = Vec::new();
+    if let Some(mut zset) = ZSetBuilder::for_members(hint(count), limits) {
+        for _ in 0..count {
+            source.string_into(&mut member)?;
+            zset.push(&member, number(score(source)?)?);
+        }
+        return zset.finish().map(Some).ok_or(TWICE);
+    }
+    let mut zset = ZSet::new();
     for _ in 0..count {
         source.string_into(&mut member)?;
         insert(&mut zset, &member, score(source)?, limits)?;
@@ -289,13 +312,14 @@ fn zset_of_ziplist<R: Read>(source: &mut Source<R>, limits: &Limits) -> Result<O
 }
 
 fn insert(zset: &mut ZSet, member: &[u8], score: f64, limits: &Limits) -> Result<(), Fault> {
-    if score.is_nan() {
-        return Err(NOT_A_NUMBER);
-    }
-    if zset.insert(member, score, limits).is_some() {
+    if zset.insert(member, number(score)?, limits).is_some() {
         return Err(TWICE);
     }
     Ok(())
+}
+
+fn number(score: f64) -> Result<f64, Fault> {
+    if score.is_nan() { Err(NOT_A_NUMBER) } else { Ok(score) }
 }
 
 fn binary_score<R: Read>(source: &mut Source<R>) -> Result<f64, Fault> {
