@@ -1,11 +1,11 @@
 //! What commands ask for that can't be answered at once. BLPOP and its like run as any command does, and if there is nothing
 //! for them yet they leave a [`Wait`]: whoever runs commands for clients runs them again when a key has changed. DUMP of a
-//! large value leaves that value, to be laid out beside the executor.
+//! large value leaves that value, to be laid out beside the executor. RESTORE of a large payload is run when that was read there.
 
 use std::time::Duration;
 
 use base::UnixMs;
-use keyspace::Object;
+use keyspace::{Object, Value};
 use resp::OwnedArgs;
 
 use crate::context::Context;
@@ -21,17 +21,12 @@ pub enum Blocking {
     Allowed,
     /// It was not answered and waits for this.
     Asked(Awaited),
+    /// What it waited for before it was run at all: its payload is read.
+    Restored(Box<RestoredValue>),
 }
 
-impl Blocking {
-    /// What the command asked for, if it did.
-    pub fn into_awaited(self) -> Option<Awaited> {
-        match self {
-            Blocking::Asked(awaited) => Some(awaited),
-            Blocking::Refused | Blocking::Allowed => None,
-        }
-    }
-}
+/// The value that a payload holds, or what is replied if it holds none.
+pub type RestoredValue = Result<Value, Error>;
 
 /// What a command waits for that was not answered.
 pub enum Awaited {
@@ -41,8 +36,9 @@ pub enum Awaited {
     Dump(Object),
 }
 
-/// To lay out a value of this many bytes takes half a millisecond or more. It is done beside the executor.
-pub const DUMP_BESIDE_MIN: usize = 256 * 1024;
+/// To lay out a value of this many bytes, or to read a payload of as many, takes half a millisecond or more. It is done beside
+/// the executor.
+pub const LARGE_PAYLOAD_MIN: usize = 256 * 1024;
 
 /// What a command waits for.
 pub struct Wait {
@@ -63,7 +59,7 @@ impl Context<'_> {
     pub(crate) fn wait_or(&mut self, wait: Wait, refused: impl FnOnce(&mut resp::Reply<'_>)) -> Outcome {
         match self.blocking {
             Blocking::Refused => refused(&mut self.reply),
-            Blocking::Allowed | Blocking::Asked(_) => {
+            Blocking::Allowed | Blocking::Asked(_) | Blocking::Restored(_) => {
                 self.blocking = Blocking::Asked(Awaited::Key(Box::new(wait)));
             }
         }

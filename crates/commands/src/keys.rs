@@ -14,6 +14,8 @@ mod walk;
 
 use keyspace::{Db, Kind};
 
+pub use dump::read_payload;
+
 use crate::context::DataRow;
 use crate::error::Error;
 

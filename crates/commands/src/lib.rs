@@ -24,10 +24,11 @@ mod stream;
 mod string;
 mod zset;
 
-pub use blocking::{Awaited, Blocking, DUMP_BESIDE_MIN, Wait};
+pub use blocking::{Awaited, Blocking, LARGE_PAYLOAD_MIN, RestoredValue, Wait};
 pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, int32, is};
 pub use error::{Error, Outcome, quotable};
 pub use flags::{Categories, Flags};
+pub use keys::read_payload;
 pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
 pub use row::{Meta, Reach, Row};
 

@@ -59,6 +59,8 @@ pub struct Meta {
     pub reach: Reach,
     /// It changes the string under its first key in place, which takes a copy of all of it where someone else needs it.
     pub edits_string: bool,
+    /// Which argument is a payload as DUMP replies it.
+    pub payload_at: Option<u8>,
     /// One line that says what it does.
     pub summary: &'static str,
     /// The first Redis version that had it.
@@ -85,6 +87,7 @@ impl Meta {
             keys: &[],
             reach: Reach::Unknown,
             edits_string: false,
+            payload_at: None,
             summary: "",
             since,
             group,
@@ -123,6 +126,12 @@ impl Meta {
     /// Says that it changes the string under its first key in place.
     pub const fn edits_string(mut self) -> Meta {
         self.edits_string = true;
+        self
+    }
+
+    /// Says that this argument is a payload as DUMP replies it.
+    pub const fn payload_at(mut self, argument: u8) -> Meta {
+        self.payload_at = Some(argument);
         self
     }
 

@@ -188,8 +188,10 @@ impl Node {
                 }
             }
             Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
-            Verdict::Queue(_) | Verdict::HoldBack | Verdict::AwaitCopy | Verdict::Cut => {
-                unreachable!("a waiting client is in no transaction or pause, and its command edits no string")
+            Verdict::Queue(_) | Verdict::HoldBack | Verdict::AwaitBeside | Verdict::Cut => {
+                unreachable!(
+                    "a waiting client is in no transaction or pause, and its command edits no string and has no payload"
+                )
             }
         }
         self.release(conn);

@@ -88,8 +88,8 @@ pub enum Blocked {
     Held,
     /// What its command changes is being copied.
     Copy,
-    /// The value that it asked for is laid out beside the executor.
-    Dump,
+    /// The value that it asked for is laid out beside the executor, or its payload is read there.
+    Payload,
 }
 
 /// Whose acknowledgement is waited for.
@@ -169,6 +169,8 @@ pub struct Client {
     pub monitor: bool,
     /// Input is held back for this reason.
     pub blocked: Option<Blocked>,
+    /// What its next command is run with: its payload was read.
+    pub restored: Option<Box<commands::RestoredValue>>,
     /// Close when what it has sent has run: nothing more comes.
     pub has_ended: bool,
     /// Close once the outbox is empty.
@@ -264,6 +266,7 @@ impl Client {
             no_evict: false,
             monitor: false,
             blocked: None,
+            restored: None,
             has_ended: false,
             close_after_reply: false,
             transferring: false,

@@ -5,9 +5,9 @@ use keyspace::{Db, Effects, ExpiryMode, Keyspace};
 use resp::Args;
 
 use crate::client::{Blocked, ConnId, Kind, ReplyMode};
-use crate::dumps::DumpReply;
 use crate::gate::Verdict;
 use crate::node::{Node, reply_to};
+use crate::payloads::DumpReply;
 use crate::table::{CommandId, CommandRow};
 
 impl Node {
@@ -28,12 +28,17 @@ impl Node {
                 self.pause.waiting.push(conn);
                 return false;
             }
-            Verdict::AwaitCopy => return false,
+            Verdict::AwaitBeside => return false,
             Verdict::Cut => {
                 self.cut_http(conn);
                 return true;
             }
-            Verdict::Refuse(error, id) => self.refuse(conn, &error, id),
+            Verdict::Refuse(error, id) => {
+                if let Some(value) = self.clients[conn].restored.take() {
+                    self.drop_restored(*value);
+                }
+                self.refuse(conn, &error, id);
+            }
         }
         if let Some(client) = self.clients.get_mut(conn) {
             if client.reply_mode == ReplyMode::Skip && client.blocked.is_none() {
@@ -97,7 +102,7 @@ impl Node {
         match self.awaited.take() {
             None => {}
             Some(Awaited::Key(wait)) => self.block(conn, args, *wait),
-            Some(Awaited::Dump(value)) => self.dump_beside(conn, value, DumpReply::Payload),
+            Some(Awaited::Dump(value)) => self.lay_out_beside(conn, value, DumpReply::Payload),
         }
         self.end_unit(conn);
         self.serve_waiters();
@@ -173,7 +178,11 @@ impl Node {
         self.effects.begin_command();
         let mut db = Db::new(&mut self.keyspace, db_index, &mut self.effects, self.unix, expiry);
         db.touch_on_read = !client.no_touch;
-        let blocking = if self.in_exec { Blocking::Refused } else { Blocking::Allowed };
+        let blocking = match client.restored.take() {
+            Some(value) => Blocking::Restored(value),
+            None if self.in_exec => Blocking::Refused,
+            None => Blocking::Allowed,
+        };
         let mut reply = reply_to(client);
         let hard_limit = self.config.client_output_buffer_limit.normal.hard;
         if hard_limit > 0 {
@@ -181,7 +190,12 @@ impl Node {
         }
         let mut context = Context { db, reply, rng: &mut self.rng, blocking };
         let outcome = run(&mut context, args);
-        self.awaited = context.blocking.into_awaited();
+        let blocking = context.blocking;
+        match blocking {
+            Blocking::Asked(awaited) => self.awaited = Some(awaited),
+            Blocking::Restored(unused) => self.drop_restored(*unused),
+            Blocking::Refused | Blocking::Allowed => {}
+        }
         self.effects.end_command_as_sent(db_index, args.iter(), || args.as_encoded());
         outcome
     }

@@ -17,8 +17,8 @@ pub(crate) enum Verdict {
     Queue(CommandId),
     /// Writes (or everything) are paused: look at it again later.
     HoldBack,
-    /// A copy is made first: look at it again then.
-    AwaitCopy,
+    /// Something it needs is made beside the executor: look at it again then.
+    AwaitBeside,
     /// It is a line of HTTP: somebody has a browser send requests here. Cut the connection.
     Cut,
     /// Refuse it.
@@ -44,7 +44,8 @@ impl Node {
         match self.refusal(conn, id, args, room) {
             Some(error) => Verdict::Refuse(error, Some(id)),
             None if self.is_held_back(conn, id) => Verdict::HoldBack,
-            None if self.client_awaits_copy(conn, id, args) => Verdict::AwaitCopy,
+            None if self.client_awaits_copy(conn, id, args) => Verdict::AwaitBeside,
+            None if self.client_awaits_payload(conn, id, args) => Verdict::AwaitBeside,
             None => {
                 let queue =
                     self.clients[conn].transaction.is_some() && !NOT_QUEUED.contains(&self.table.get(id).row.name());

@@ -77,7 +77,7 @@ impl Node {
     pub fn input_ended(&mut self, conn: ConnId) -> bool {
         let Some(client) = self.clients.get_mut(conn) else { return true };
         match client.blocked {
-            Some(Blocked::Held | Blocked::Copy | Blocked::Dump) => client.has_ended = true,
+            Some(Blocked::Held | Blocked::Copy | Blocked::Payload) => client.has_ended = true,
             None if client.waits_for_disk => self.close_after_reply(conn),
             _ => return true,
         }
@@ -90,7 +90,7 @@ impl Node {
         let Some(client) = self.clients.get(conn).filter(|client| client.has_ended) else { return };
         match client.blocked {
             None => self.close_after_reply(conn),
-            Some(Blocked::Held | Blocked::Copy | Blocked::Dump) => {}
+            Some(Blocked::Held | Blocked::Copy | Blocked::Payload) => {}
             // As if it had ended only now.
             Some(_) => self.close_now(conn),
         }

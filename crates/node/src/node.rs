@@ -18,13 +18,13 @@ use crate::client::{Client, ConnId, PeerInfo, ReplyMode};
 use crate::client_memory::ClientMemory;
 use crate::clients::Clients;
 use crate::copies::Copies;
-use crate::dumps::Dumps;
 use crate::eviction::Eviction;
 use crate::glance::Glance;
 use crate::host::{Host, LogLevel};
 use crate::latency::LatencyMonitor;
 use crate::output::Output;
 use crate::pause::Pause;
+use crate::payloads::Payloads;
 use crate::persistence::Persistence;
 use crate::pubsub::PubSub;
 use crate::replication::Replication;
@@ -66,7 +66,7 @@ pub struct Node {
     pub(crate) run_id: base::ReplId,
     pub(crate) pause: Pause,
     pub(crate) copies: Copies,
-    pub(crate) dumps: Dumps,
+    pub(crate) payloads: Payloads,
     /// A shutdown that waits for replicas.
     pub(crate) shutdown: Option<Shutdown>,
     /// Who sees all commands.
@@ -144,7 +144,7 @@ impl Node {
             run_id,
             pause: Pause::default(),
             copies: Copies::default(),
-            dumps: Dumps::default(),
+            payloads: Payloads::default(),
             shutdown: None,
             monitors: Vec::new(),
             over_soft_limit: Vec::new(),
@@ -201,7 +201,10 @@ impl Node {
     }
 
     fn forget(&mut self, conn: ConnId) {
-        let Some(client) = self.clients.remove(conn) else { return };
+        let Some(mut client) = self.clients.remove(conn) else { return };
+        if let Some(value) = client.restored.take() {
+            self.drop_restored(*value);
+        }
         self.forget_client_memory(&client);
         self.pubsub.forget(conn);
         self.watches.forget(conn, &client.watching);

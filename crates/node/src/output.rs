@@ -7,8 +7,8 @@ use base::ReplId;
 
 use crate::client::ConnId;
 use crate::copies::StringCopy;
-use crate::dumps::ValueDump;
 use crate::host::SaveJob;
+use crate::payloads::PayloadJob;
 
 /// One wish of the node.
 pub enum Output {
@@ -76,8 +76,8 @@ pub enum Output {
     Discard(Discarded),
     /// Copy a large string beside the executor; answer with `Node::string_copied`.
     CopyString(StringCopy),
-    /// Lay out a value beside the executor; answer with `Node::value_dumped`.
-    DumpValue(ValueDump),
+    /// Lay out a value, or read a payload, beside the executor; answer with `Node::payload_done`.
+    Payload(PayloadJob),
     /// End the program.
     Exit {
         /// The exit code.

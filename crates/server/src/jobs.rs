@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use mio::Waker;
-use node::{ConnId, CopiedString, Discarded, DumpedValue, Loaded, StringCopy, ValueDump};
+use node::{ConnId, CopiedString, Discarded, Loaded, PayloadJob, PayloadResult, StringCopy};
 
 use crate::memory;
 
@@ -87,8 +87,8 @@ pub enum Report {
     StringCopied(CopiedString),
     /// A string could not be copied for this reason.
     StringNotCopied(String),
-    /// A value is laid out, or not.
-    ValueDumped(DumpedValue),
+    /// A value is laid out or a payload is read, or not.
+    PayloadDone(PayloadResult),
     /// A data set is sent to a replica, or not.
     Sent {
         /// The replica.
@@ -149,17 +149,16 @@ pub fn copy_beside(wanted: StringCopy, reporter: &Reporter) {
     beside_or_report("copy", reporter, copy, Report::StringNotCopied);
 }
 
-/// Lays a value out beside the executor.
-pub fn dump_beside(wanted: ValueDump, reporter: &Reporter) {
+/// Lays a value out, or reads a payload, beside the executor.
+pub fn payload_beside(job: PayloadJob, reporter: &Reporter) {
     let sender = reporter.clone();
-    let conn = wanted.conn();
-    let dump = move || {
-        let dumped = wanted.make(let_others_run);
+    let failed = job.failed();
+    let run = move || {
+        let result = job.run(let_others_run);
         memory::publish_balance();
-        sender.send(Report::ValueDumped(dumped));
+        sender.send(Report::PayloadDone(result));
     };
-    let failed = |reason| Report::ValueDumped(DumpedValue::failed(conn, reason));
-    beside_or_report("dump", reporter, dump, failed);
+    beside_or_report("payload", reporter, run, |reason| Report::PayloadDone(failed(reason)));
 }
 
 /// The thread that frees what is large.

@@ -601,7 +601,7 @@ impl Shell {
                 // If the thread is gone the program is ending, and so is what it would have freed.
                 Output::Discard(discarded) => drop(self.free.send(discarded)),
                 Output::CopyString(wanted) => jobs::copy_beside(wanted, &self.reporter),
-                Output::DumpValue(wanted) => jobs::dump_beside(wanted, &self.reporter),
+                Output::Payload(job) => jobs::payload_beside(job, &self.reporter),
                 Output::Exit { code } => self.exit = Some(code),
             }
         }
@@ -666,7 +666,7 @@ impl Shell {
                     self.node.string_copies_failed(&reason);
                     self.go_on_reading_link();
                 }
-                Report::ValueDumped(dumped) => self.node.value_dumped(dumped),
+                Report::PayloadDone(result) => self.node.payload_done(result),
                 Report::Sent { conn, result } => self.node.transfer_done(conn, result),
                 Report::Sending(conn) => self.node.transfer_progress(conn),
                 Report::Resolved { attempt, address } => {

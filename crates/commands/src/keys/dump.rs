@@ -1,11 +1,12 @@
 //! DUMP and RESTORE: a value as bytes, in the layout of an RDB file with a version and a checksum behind it.
 
 use base::UnixMs;
+use collections::Limits;
 use keyspace::notify::{Class, Event};
 use persist::rdb;
 use resp::Args;
 
-use crate::blocking::{Awaited, Blocking, DUMP_BESIDE_MIN};
+use crate::blocking::{Awaited, Blocking, LARGE_PAYLOAD_MIN, RestoredValue};
 use crate::context::{Context, DataFn, DataRow, int_in, is};
 use crate::error::{Error, Outcome};
 use crate::flags::{Categories, Flags};
@@ -35,7 +36,7 @@ fn dump(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
         ctx.reply.null();
         return Ok(());
     };
-    match (&ctx.blocking, value.to_large_object(DUMP_BESIDE_MIN)) {
+    match (&ctx.blocking, value.to_large_object(LARGE_PAYLOAD_MIN)) {
         (Blocking::Allowed, Some(object)) => ctx.blocking = Blocking::Asked(Awaited::Dump(object)),
         _ => ctx.reply.bulk_shared(&rdb::dump(value, compress).into()),
     }
@@ -49,19 +50,31 @@ pub(super) const RESTORE: DataRow = Row {
         .about("Makes a key of the bytes that DUMP returned.", "O(N) with N bytes of value")
         .acl(Categories::DANGEROUS.with(Categories::KEYSPACE))
         .keys(&[KeySpec::range(KeyAccess::OW.with(KeyAccess::UPDATE), 1, 0, 1)])
+        .payload_at(PAYLOAD_AT)
         .usage("key:key#0 ttl:integer serialized-value:string [REPLACE^3.0.0] [ABSTTL^5.0.0] [IDLETIME=seconds:integer^5.0.0] [FREQ=frequency:integer^5.0.0]"),
     run: restore as DataFn,
     subcommands: &[],
 };
 
+/// The argument of RESTORE that DUMP replied.
+const PAYLOAD_AT: u8 = 3;
+
+/// Reads the payload of a RESTORE.
+pub fn read_payload(payload: &[u8], limits: &Limits) -> RestoredValue {
+    rdb::restore(payload, limits).map_err(|error| Error::owned(format!("ERR {error}")))
+}
+
 fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     let options = Options::parse(args)?;
-    let (key, payload) = (&args[1], &args[3]);
+    let key = &args[1];
     if !options.replace && ctx.db.exists_for_change(key) {
         return Err(Error::text("BUSYKEY Target key name already exists."));
     }
     let ttl = int_in(&args[2], 0..=i64::MAX, Error::text("ERR Invalid TTL value, must be >= 0"))?;
-    let value = rdb::restore(payload, ctx.db.limits()).map_err(|error| Error::owned(format!("ERR {error}")))?;
+    let value = match std::mem::take(&mut ctx.blocking) {
+        Blocking::Restored(value) => *value,
+        _ => read_payload(args.at(PAYLOAD_AT.into()), ctx.db.limits()),
+    }?;
     ctx.reply.ok();
     let relative = ttl > 0 && !options.absolute;
     let deadline = (ttl > 0).then(|| UnixMs(if relative { ttl.saturating_add(ctx.db.now.0) } else { ttl }));
@@ -71,6 +84,8 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
             let word: &[u8] = if ctx.db.settings().lazyfree_lazy_server_del { b"UNLINK" } else { b"DEL" };
             ctx.db.effects.replicate_instead(index, &[word, key]);
         }
+        // Who runs it knows where to drop what may be large.
+        ctx.blocking = Blocking::Restored(Box::new(Ok(value)));
         return Ok(());
     }
     ctx.db.put_quietly(key, value, deadline);
@@ -99,6 +114,7 @@ pub(super) const RESTORE_ASKING: DataRow = Row {
         .about("RESTORE into a slot that is being imported.", "O(N) with N bytes of value")
         .acl(Categories::DANGEROUS.with(Categories::KEYSPACE))
         .keys(&[KeySpec::range(KeyAccess::OW.with(KeyAccess::UPDATE), 1, 0, 1)])
+        .payload_at(PAYLOAD_AT)
         .usage("key:key#0 ttl:integer serialized-value:string [REPLACE^3.0.0] [ABSTTL^5.0.0] [IDLETIME=seconds:integer^5.0.0] [FREQ=frequency:integer^5.0.0]"),
     run: restore as DataFn,
     subcommands: &[],

@@ -1,13 +1,13 @@
 //! DEBUG OBJECT, HTSTATS, LISTPACK, QUICKLIST: how values and tables are stored.
 
-use commands::{DUMP_BESIDE_MIN, Error, Outcome, is};
+use commands::{Error, LARGE_PAYLOAD_MIN, Outcome, is};
 use keyspace::{Object, Str, ValueRef};
 use resp::Args;
 
 use crate::client::ConnId;
-use crate::dumps::DumpReply;
 use crate::host::LogLevel;
 use crate::node::Node;
+use crate::payloads::DumpReply;
 
 /// How many elements of one value are written to the log at most.
 const ELEMENTS_LOGGED_MAX: usize = 1000;
@@ -35,7 +35,7 @@ pub(super) fn object(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome 
             let mean = list.len() as f64 / nodes.max(1) as f64;
             behind.push_str(&format!(" ql_nodes:{nodes} ql_avg_node:{mean:.2} ql_listpack_max:{limit}"));
         }
-        Some(match value.to_large_object(DUMP_BESIDE_MIN) {
+        Some(match value.to_large_object(LARGE_PAYLOAD_MIN) {
             _ if fast => Described::Whole(before + &behind),
             Some(object) if may_wait => {
                 Described::WithoutLength(object, DumpReply::Length { before: before + " serializedlength:", behind })
@@ -48,7 +48,7 @@ pub(super) fn object(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome 
     });
     match described.ok_or(Error::NoSuchKey)? {
         Described::Whole(line) => node.reply(conn).simple(&line),
-        Described::WithoutLength(object, reply) => node.dump_beside(conn, object, reply),
+        Described::WithoutLength(object, reply) => node.lay_out_beside(conn, object, reply),
     }
     Ok(())
 }

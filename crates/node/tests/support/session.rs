@@ -8,9 +8,7 @@ use std::time::Duration;
 use base::{Time, UnixMs};
 use config::{Config, ProtectedAction};
 use keyspace::Keyspace;
-use node::{
-    ConnId, DumpedValue, Loaded, Node, Output, PeerInfo, Rest, SaveJob, Setup, ShutdownSignal, StringCopy, ValueDump,
-};
+use node::{ConnId, Loaded, Node, Output, PayloadJob, PeerInfo, Rest, SaveJob, Setup, ShutdownSignal, StringCopy};
 
 use super::aof_disk::{AofDisk, FileTask};
 use super::host::{TestHost, UNIX_START};
@@ -32,7 +30,7 @@ pub struct Session {
     saves: Saves,
     /// Strings that are to be copied.
     copies: Vec<StringCopy>,
-    dumps: Vec<ValueDump>,
+    payloads: Vec<PayloadJob>,
     /// How often something was handed over to be dropped.
     pub discards: usize,
     /// Whether the last input was read right into a long argument, if one was arriving.
@@ -101,7 +99,7 @@ impl Session {
             uncounted,
             saves: Saves::Done,
             copies: Vec::new(),
-            dumps: Vec::new(),
+            payloads: Vec::new(),
             discards: 0,
             reads_directly: false,
             loading: None,
@@ -299,23 +297,21 @@ impl Session {
         wanted.len()
     }
 
-    /// Lays out the values that are wanted, one after the other: how many.
-    pub fn finish_dumps(&mut self) -> usize {
+    /// Lays out the values and reads the payloads that are wanted, one after the other: how many.
+    pub fn finish_payloads(&mut self) -> usize {
         let mut count = 0;
-        while let Some(wanted) = self.dumps.pop() {
-            assert!(self.dumps.is_empty(), "one at a time");
-            self.turn(|node| node.value_dumped(wanted.make(|| {})));
+        while let Some(job) = self.payloads.pop() {
+            assert!(self.payloads.is_empty(), "one at a time");
+            self.turn(|node| node.payload_done(job.run(|| {})));
             count += 1;
         }
         count
     }
 
-    /// Has the value that is wanted not laid out.
-    pub fn refuse_dump(&mut self) {
-        let wanted = self.dumps.pop().expect("a value is wanted");
-        self.turn(|node| {
-            node.value_dumped(DumpedValue::failed(wanted.conn(), "no thread could be started".to_owned()))
-        });
+    /// Has what is wanted not done.
+    pub fn refuse_payload(&mut self) {
+        let job = self.payloads.pop().expect("a job is wanted");
+        self.turn(|node| node.payload_done(job.failed()("no thread could be started".to_owned())));
     }
 
     /// The syncs under way end.
@@ -422,7 +418,7 @@ impl Session {
                 },
                 Output::Discard(_) => self.discards += 1,
                 Output::CopyString(wanted) => self.copies.push(wanted),
-                Output::DumpValue(wanted) => self.dumps.push(wanted),
+                Output::Payload(job) => self.payloads.push(job),
                 Output::Exit { code } => self.exit = Some(code),
                 // Snapshots are sent in no time, and what is in them is no matter here.
                 Output::StartSync { replicas, .. } => {

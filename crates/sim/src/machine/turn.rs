@@ -305,7 +305,7 @@ impl Machine {
                 Output::AbortLoad => self.abort_load(env),
                 Output::Discard(discarded) => drop(discarded),
                 Output::CopyString(wanted) => node.string_copied(wanted.make(|| {})),
-                Output::DumpValue(wanted) => node.value_dumped(wanted.make(|| {})),
+                Output::Payload(job) => node.payload_done(job.run(|| {})),
                 Output::WriteJournal(pieces) => {
                     let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
                     self.start_job(Job::Journal(JournalJob::write(&self.aof, bytes)), env);
