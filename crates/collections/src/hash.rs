@@ -241,6 +241,20 @@ impl Hash {
         Some(Approach::new(table, field))
     }
 
+    /// Drops it, with a call of `between` behind every few thousand fields. What a clone shares stays with that.
+    pub fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        match self.0 {
+            Repr::Packed(_) | Repr::PackedTimed(_) => {}
+            Repr::Table(table) => table.drop_in_pieces(between),
+            Repr::TableTimed(timed) => {
+                if let Ok(Timed { table, due }) = Arc::try_unwrap(timed) {
+                    table.drop_in_pieces(between);
+                    due.drop_in_pieces(between);
+                }
+            }
+        }
+    }
+
     /// A command is about to set `fields` pairs: converts now if that alone is above the limit, as the peers do.
     pub fn prepare(&mut self, fields: usize, limits: &Limits) {
         if fields > limits.hash_max_listpack_entries {

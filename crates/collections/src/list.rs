@@ -142,6 +142,15 @@ impl List {
         true
     }
 
+    /// Drops it, with a call of `between` behind every few thousand elements. What a clone shares stays with that.
+    pub fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        if let Repr::Nodes(tree) = self.0
+            && let Ok(tree) = Arc::try_unwrap(tree)
+        {
+            tree.drop_in_pieces(between);
+        }
+    }
+
     /// Takes the encoding for one more element, as an insertion does before it knows where it goes, if anywhere.
     pub fn prepare(&mut self, element: &[u8], limits: &Limits) {
         self.make_room(element.len(), 1, limits);

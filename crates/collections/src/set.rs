@@ -207,6 +207,15 @@ impl Set {
         }
     }
 
+    /// Drops it, with a call of `between` behind every few thousand members. What a clone shares stays with that.
+    pub fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        if let Repr::Other(other) = self.0
+            && let Other::Table(table) = *other
+        {
+            table.drop_in_pieces(between);
+        }
+    }
+
     /// A command is about to add `members`, of which `first` is the first: chooses the form of an empty set, and
     /// converts one that could not hold that many, whether or not they turn out to be new. As the peers do.
     pub fn prepare(&mut self, first: &[u8], members: usize, limits: &Limits) {

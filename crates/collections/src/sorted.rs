@@ -61,6 +61,14 @@ impl<K: Clone + Default + Ord, V: Clone> SortedMap<K, V> {
         self.tree.as_ref().map_or(0, Tree::len)
     }
 
+    /// Drops it, with a call of `between` behind every few thousand entries; `drop_value` drops each value, with calls of its own.
+    pub(crate) fn drop_in_pieces<F: FnMut()>(self, between: &mut F, drop_value: &mut impl FnMut(V, &mut F)) {
+        let Some(tree) = self.tree else { return };
+        tree.drop_leaves(between, &mut |run: Run<K, V>, between| {
+            run.0.into_iter().for_each(|(_, value)| drop_value(value, between));
+        });
+    }
+
     /// The entry of a key.
     pub(crate) fn entry<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
     where

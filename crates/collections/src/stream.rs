@@ -38,6 +38,15 @@ impl Default for Stream {
 }
 
 impl Stream {
+    /// Drops it, with a call of `between` behind every few thousand entries, and as many that are pending. What a clone shares
+    /// stays with that.
+    pub fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        if let Ok(Parts { entries, groups }) = Arc::try_unwrap(self.0) {
+            entries.blocks.drop_in_pieces(between);
+            groups.drop_in_pieces(between, &mut Group::drop_in_pieces);
+        }
+    }
+
     /// Without entries and groups.
     pub fn new() -> Stream {
         Stream(Arc::new(Parts { entries: Entries::new(), groups: SortedMap::default() }))

@@ -208,6 +208,13 @@ impl Table {
         (bytes as u128 * self.len() as u128 / entries.max(1) as u128) as usize
     }
 
+    /// Drops it, with a call of `between` behind every few thousand entries. What a clone shares stays with that.
+    pub(crate) fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        if let Ok(root) = Arc::try_unwrap(self.root) {
+            root.drop_in_pieces(between);
+        }
+    }
+
     /// True if one is a clone of the other and neither was written to since.
     pub(crate) fn is_clone_of(&self, other: &Table) -> bool {
         Arc::ptr_eq(&self.root, &other.root)

@@ -19,6 +19,9 @@ const CHILDREN_MIN: usize = 8;
 /// Leaves looked at to estimate the memory of a tree.
 const MEMORY_SAMPLES: u64 = 16;
 
+/// What a tree is dropped in: some tens of microseconds each.
+pub(crate) const PIECE_ELEMENTS: usize = 2048;
+
 /// A run of elements.
 pub(crate) trait Leaf: Clone + Default {
     /// What elements at or behind a leaf's place are not less than; `()` where there is no order.
@@ -70,6 +73,18 @@ pub(crate) struct Tree<L: Leaf> {
     len: usize,
 }
 
+/// Takes apart what nobody else shares.
+fn drop_node<L: Leaf>(node: Node<L>, drop_leaf: &mut impl FnMut(L)) {
+    match node {
+        Node::Leaf(leaf) => Arc::try_unwrap(leaf).into_iter().for_each(drop_leaf),
+        Node::Inner(slots) => {
+            for slot in Arc::try_unwrap(slots).into_iter().flatten() {
+                drop_node(slot.node, drop_leaf);
+            }
+        }
+    }
+}
+
 impl<L: Leaf> Tree<L> {
     /// Of one leaf, which may be empty.
     pub(crate) fn new(leaf: L) -> Tree<L> {
@@ -87,6 +102,24 @@ impl<L: Leaf> Tree<L> {
             Node::Leaf(leaf) => Some(leaf),
             Node::Inner(_) => None,
         }
+    }
+
+    /// Drops it, with a call of `between` behind every few thousand elements. What a clone shares stays with that.
+    pub(crate) fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        self.drop_leaves(between, &mut |leaf, _| drop(leaf));
+    }
+
+    /// As `drop_in_pieces`; `drop_leaf` drops each leaf that no clone shares.
+    pub(crate) fn drop_leaves<F: FnMut()>(self, between: &mut F, drop_leaf: &mut impl FnMut(L, &mut F)) {
+        let mut undropped = 0;
+        drop_node(self.root, &mut |leaf: L| {
+            undropped += leaf.len();
+            drop_leaf(leaf, between);
+            if undropped >= PIECE_ELEMENTS {
+                undropped = 0;
+                between();
+            }
+        });
     }
 
     /// The leaf that `seek` leads to, choosing a child at each inner node, and the rank of its first element.

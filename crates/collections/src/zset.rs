@@ -123,6 +123,16 @@ impl ZSet {
         }
     }
 
+    /// Drops it, with a call of `between` behind every few thousand members. What a clone shares stays with that.
+    pub fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        if let Repr::Large(large) = self.0
+            && let Ok(Large { table, tree }) = Arc::try_unwrap(large)
+        {
+            table.drop_in_pieces(between);
+            tree.drop_in_pieces(between);
+        }
+    }
+
     /// A command is about to add `members`: converts now if that alone is above the limit, as the peers do.
     pub fn prepare(&mut self, members: usize, limits: &Limits) {
         if members > limits.zset_max_listpack_entries {

@@ -67,6 +67,18 @@ impl crate::table::Value for Object {
         };
         elements > CHEAP_ELEMENTS_MAX && !matches!(encoding, "listpack" | "listpackex" | "intset")
     }
+
+    fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        match self {
+            Object::String(string) => drop(string),
+            Object::List(list) => list.drop_in_pieces(between),
+            Object::Set(set) => set.drop_in_pieces(between),
+            Object::Hash(hash) => hash.drop_in_pieces(between),
+            Object::ZSet(zset) => zset.drop_in_pieces(between),
+            Object::Stream(stream) => stream.drop_in_pieces(between),
+        }
+        between();
+    }
 }
 
 /// The type of a value, as TYPE names it.
@@ -422,7 +434,58 @@ collection!(Stream, |_: &Stream| false;);
 
 #[cfg(test)]
 mod tests {
+    use base::UnixMs;
+    use collections::{Group, Hash, Limits, List, Set, Stream, StreamId, ZSet};
+
     use super::{Object, SharedString};
+    use crate::table::Value;
+
+    /// A value of each type whose drop takes long, of so many elements.
+    fn large(count: u32) -> Vec<Object> {
+        let limits = Limits::default();
+        let (mut list, mut set, mut hash, mut zset) = (List::new(), Set::new(), Hash::new(), ZSet::new());
+        let (mut stream, mut group) = (Stream::new(), Group::new(StreamId::MIN, 0));
+        group.add_consumer(b"c", 0);
+        for number in 0..count {
+            let text = format!("element {number}").into_bytes();
+            list.push_back(&text, &limits);
+            set.add(&text, &limits);
+            hash.set(&text, &text, &limits);
+            zset.insert(&text, f64::from(number), &limits);
+            let id = StreamId { ms: u64::from(number) + 1, seq: 0 };
+            stream.entries_mut().append(id, [&b"field"[..], &text].into_iter(), &limits);
+            group.assign(id, b"c", 0, 1);
+        }
+        stream.add_group(b"g", group);
+        let mut timed = hash.clone();
+        for (number, field) in hash.iter().map(|(field, _)| field.to_vec()).enumerate() {
+            timed.set_deadline(&field, Some(UnixMs(number as i64)));
+        }
+        vec![
+            Object::List(list),
+            Object::Set(set),
+            Object::Hash(hash),
+            Object::Hash(timed),
+            Object::ZSet(zset),
+            Object::Stream(stream),
+        ]
+    }
+
+    #[test]
+    fn what_is_large_is_dropped_in_pieces_and_leaves_clones_alone() {
+        const COUNT: u32 = 30_000;
+        for object in large(COUNT) {
+            let calls_of = |object: Object| {
+                let mut calls = 0;
+                object.drop_in_pieces(&mut || calls += 1);
+                calls
+            };
+            let (clone, before) = (object.clone(), object.memory_bytes());
+            assert!(calls_of(clone) <= 2, "only a reference");
+            assert_eq!(object.memory_bytes(), before);
+            assert!(calls_of(object) > COUNT / 4096);
+        }
+    }
 
     // It was given room to grow, which counted for good.
     #[test]

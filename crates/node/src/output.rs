@@ -122,9 +122,14 @@ impl Discarded {
         matches!(self.waste, Some(Waste::Keyspace(_) | Waste::Table(_)))
     }
 
-    /// Drops it. `freed` is called when its memory is free and the counters do not say so yet.
-    pub fn free(mut self, freed: impl FnOnce()) {
-        drop(self.waste.take());
+    /// Drops it, with calls of `between` behind pieces of it. `freed` is called when its memory is free and the counters do not
+    /// say so yet.
+    pub fn free(mut self, mut between: impl FnMut(), freed: impl FnOnce()) {
+        match self.waste.take() {
+            Some(Waste::Values(costly)) => costly.drop_in_pieces(&mut between),
+            Some(Waste::Table(garbage)) => garbage.drop_in_pieces(&mut between),
+            whole @ (Some(Waste::Keyspace(_)) | None) => drop(whole),
+        }
         freed();
     }
 }

@@ -167,7 +167,7 @@ pub fn start_free_thread() -> io::Result<Sender<Discarded>> {
     std::thread::Builder::new().name("free".to_owned()).spawn(move || {
         for discarded in receiver {
             let is_table = discarded.is_table();
-            discarded.free(memory::publish_balance);
+            discarded.free(let_others_run, memory::publish_balance);
             if is_table {
                 memory::purge_if_much();
             }

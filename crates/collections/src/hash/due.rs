@@ -43,6 +43,11 @@ impl DueIndex {
         DueIndex(Tree::new(DueLeaf::default()))
     }
 
+    /// Drops it, with a call of `between` behind every few thousand pairs.
+    pub(super) fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        self.0.drop_in_pieces(between);
+    }
+
     /// Number of pairs.
     pub(super) fn len(&self) -> usize {
         self.0.len()

@@ -86,6 +86,16 @@ pub struct Group {
     consumers: SortedMap<Name, Consumer>,
 }
 
+impl Group {
+    /// Drops it, with a call of `between` behind every few thousand entries that are pending.
+    pub(super) fn drop_in_pieces<F: FnMut()>(self, between: &mut F) {
+        self.pending.drop_in_pieces(between, &mut |_, _| {});
+        self.consumers.drop_in_pieces(between, &mut |consumer, between| {
+            consumer.pending.drop_in_pieces(between, &mut |(), _| {});
+        });
+    }
+}
+
 /// A consumer that has at least this part of all that is pending is removed in one pass over it.
 const MANY: usize = 8;
 

@@ -4,6 +4,7 @@ use triomphe::{Arc, HeaderSlice};
 
 use super::leaf::{Entry, Leaf, MERGE_ENTRIES_MAX};
 use crate::hashing::hash_bytes;
+use crate::tree::PIECE_ELEMENTS;
 
 /// Hash bits a directory node uses.
 pub(super) const LEVEL_BITS: u32 = 6;
@@ -165,6 +166,22 @@ impl Child {
                 }
             }
             Child::Moved => unreachable!("{MOVED}"),
+        }
+    }
+
+    /// Drops it, with a call of `between` behind every few thousand entries. What a clone shares stays with that.
+    pub(super) fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        match self {
+            Child::Inner { count, mut inner } if count as usize > PIECE_ELEMENTS => {
+                let Some(own) = Arc::get_mut(&mut inner.0) else { return };
+                for child in &mut own.slice {
+                    std::mem::replace(child, Child::Moved).drop_in_pieces(between);
+                }
+            }
+            small => {
+                drop(small);
+                between();
+            }
         }
     }
 

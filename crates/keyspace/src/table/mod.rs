@@ -50,6 +50,12 @@ pub trait Value: Clone + Send + Sync + 'static {
     fn is_costly(&self) -> bool {
         false
     }
+
+    /// Drops it, with a call of `between` now and then if that takes long.
+    fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        drop(self);
+        between();
+    }
 }
 
 /// An entry taken out of the table.

@@ -194,14 +194,25 @@ struct DeadTable<V> {
 
 /// A whole table that no snapshot needs any more; dropping it frees it.
 pub struct Garbage<V> {
-    _tree: Tree<V>,
+    tree: Tree<V>,
     bytes: usize,
 }
+
+/// Entries that garbage is dropped by: some tens of microseconds.
+const DROPPED_AT_ONCE: usize = 512;
 
 impl<V> Garbage<V> {
     /// What it takes, in bytes: of what objects point to only what was counted.
     pub fn memory_bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Drops it, with a call of `between` behind every few hundred entries.
+    pub fn drop_in_pieces(mut self, between: &mut impl FnMut()) {
+        while !self.tree.is_freed() {
+            self.tree.free_some(DROPPED_AT_ONCE);
+            between();
+        }
     }
 }
 
@@ -223,6 +234,13 @@ impl<V> Costly<V> {
     /// Whether there is nothing to drop.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.parts.is_empty()
+    }
+}
+
+impl<V: Value> Costly<V> {
+    /// Drops it, with calls of `between` behind pieces of it.
+    pub fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        self.objects.into_iter().chain(self.parts).for_each(|object| object.drop_in_pieces(between));
     }
 }
 
@@ -304,7 +322,7 @@ impl<V: Value> Reclaim<V> {
         self.absorb_orphans();
         let at = self.dead.iter().position(|dead| !self.is_table_needed(dead))?;
         let dead = self.dead.swap_remove(at);
-        Some(Garbage { _tree: dead.tree, bytes: dead.bytes })
+        Some(Garbage { tree: dead.tree, bytes: dead.bytes })
     }
 
     /// What took too long to be dropped since the last call.
