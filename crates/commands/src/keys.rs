@@ -14,7 +14,7 @@ mod walk;
 
 use keyspace::{Db, Kind};
 
-pub use dump::read_payload;
+pub use dump::{read_payload, reads_payload};
 
 use crate::context::DataRow;
 use crate::error::Error;

@@ -28,7 +28,7 @@ pub use blocking::{Awaited, Blocking, LARGE_PAYLOAD_MIN, RestoredValue, Wait};
 pub use context::{Context, DataFn, DataRow, clip_range, count, float, int, int_in, int32, is};
 pub use error::{Error, Outcome, quotable};
 pub use flags::{Categories, Flags};
-pub use keys::read_payload;
+pub use keys::{read_payload, reads_payload};
 pub use keyspec::{Begin, Find, KeyAccess, KeySpec};
 pub use row::{Meta, Reach, Row};
 

@@ -266,10 +266,18 @@ impl<'a> ValueRef<'a> {
 
     /// The object, shared, if it takes at least so many bytes.
     pub fn to_large_object(&self, min_bytes: usize) -> Option<Object> {
-        let is_inside_entry = matches!(self, ValueRef::String(Str::Int(_) | Str::Bytes(_)));
-        match (!is_inside_entry).then(|| self.to_value())? {
-            Value::Object(object) if crate::table::Value::memory_bytes(&object) >= min_bytes => Some(object),
-            _ => None,
+        let bytes = match self {
+            ValueRef::String(Str::Int(_) | Str::Bytes(_)) => 0,
+            ValueRef::String(Str::Shared(string)) => string.memory_bytes(),
+            ValueRef::List(list) => list.memory_bytes(),
+            ValueRef::Set(set) => set.memory_bytes(),
+            ValueRef::Hash(hash) => hash.memory_bytes(),
+            ValueRef::ZSet(zset) => zset.memory_bytes(),
+            ValueRef::Stream(stream) => stream.memory_bytes(),
+        };
+        match (bytes >= min_bytes).then(|| self.to_value())? {
+            Value::Object(object) => Some(object),
+            Value::Int(_) | Value::Bytes(_) => None,
         }
     }
 

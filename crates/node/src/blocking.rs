@@ -213,6 +213,7 @@ impl Node {
     pub(crate) fn release(&mut self, conn: ConnId) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         client.blocked = None;
+        client.active_at = self.now;
         if client.reply_mode == ReplyMode::Skip {
             client.reply_mode = ReplyMode::On;
         }
@@ -258,6 +259,6 @@ impl Node {
 }
 
 /// The type of a key that is there and not past its time.
-fn kind_of(keyspace: &Keyspace, db: usize, key: &[u8], now: base::UnixMs) -> Option<Kind> {
+pub(crate) fn kind_of(keyspace: &Keyspace, db: usize, key: &[u8], now: base::UnixMs) -> Option<Kind> {
     if keyspace.is_gone(db, key, now) { None } else { keyspace.kind(db, key) }
 }

@@ -5,6 +5,7 @@ use keyspace::{Db, Effects, ExpiryMode, Keyspace};
 use resp::Args;
 
 use crate::client::{Blocked, ConnId, Kind, ReplyMode};
+use crate::eviction::Room;
 use crate::gate::Verdict;
 use crate::node::{Node, reply_to};
 use crate::payloads::DumpReply;
@@ -19,7 +20,9 @@ impl Node {
         }
         let gets_stream = self.clients[conn].kind == Kind::Replica;
         let replies_end = self.clients[conn].outbox.end();
-        let Some(room) = self.make_room_for(conn) else { return true };
+        // A value that was read for it is in memory: there was room for it when the command came.
+        let room = if self.clients[conn].restored.is_some() { Some(Room::Enough) } else { self.make_room_for(conn) };
+        let Some(room) = room else { return true };
         match self.judge(conn, args, id, room) {
             Verdict::Run(id) => self.run(conn, id, args),
             Verdict::Queue(id) => self.queue(conn, id, args),

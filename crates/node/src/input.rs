@@ -12,6 +12,9 @@ use crate::table::CommandRow;
 /// Before authentication a client gets no more than this for a request, in bytes.
 const UNAUTHENTICATED_QUERY_MAX: usize = 1024 * 1024;
 
+/// A client that waits for a job is read until so many bytes stand behind the command.
+const INBOX_WAITING_MAX: usize = 64 * 1024;
+
 /// How far requests that were parsed ahead could run.
 #[derive(PartialEq, Eq)]
 enum Ran {
@@ -42,6 +45,13 @@ impl Node {
             self.resume(conn);
         }
         self.check_received(conn);
+    }
+
+    /// Whether no more should be read of a connection for now: its next command waits for a job beside the executor, and enough
+    /// stands behind that. To be asked again when such a job is done.
+    pub fn has_enough(&self, conn: ConnId) -> bool {
+        let Some(client) = self.clients.get(conn) else { return false };
+        matches!(client.blocked, Some(Blocked::Copy | Blocked::Payload)) && client.inbox.len() >= INBOX_WAITING_MAX
     }
 
     /// The long argument that a connection is sending, and how many bytes it lacks: these may be read right into it, which

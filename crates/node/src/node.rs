@@ -211,6 +211,7 @@ impl Node {
         self.pause.waiting.retain(|waiting| *waiting != conn);
         self.waits.retain(|waiting| *waiting != conn);
         self.waiters.remove(conn);
+        self.forget_payload_jobs(conn);
         self.replication_closed(conn, &client);
     }
 

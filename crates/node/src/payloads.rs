@@ -1,7 +1,8 @@
 //! DUMP, DEBUG OBJECT and RESTORE of large values, which take long to lay out or to read. A thread does it, from a clone of the
 //! value, which costs one counted reference, or from the argument; only who asked waits. One job is done at a time, in the order
-//! they were asked for, so that many of them take one processor from the executor at most, and their results are in memory one
-//! by one. Inside a transaction there is no waiting: it is done at once.
+//! they were asked for, so that many of them take one processor from the executor at most. A client that waits is not read
+//! beyond what it may keep, so that payloads in a pipeline do not pile up. Inside a transaction there is no waiting: it is done at
+//! once.
 //!
 //! ```text
 //!   DUMP    ──▶ Output::Payload ──▶ (thread) ──▶ Node::payload_done ──▶ the reply, then what the client sent behind
@@ -18,6 +19,7 @@ use keyspace::{Object, SharedString, Value, ValueRef};
 use persist::rdb;
 use resp::{Args, LargeArg};
 
+use crate::blocking::kind_of;
 use crate::client::{Blocked, ConnId};
 use crate::node::Node;
 use crate::output::{Output, Waste};
@@ -62,7 +64,7 @@ enum Done {
 }
 
 impl PayloadJob {
-    /// Does it; `between` is called now and then.
+    /// Does it; `between` is called behind pieces of the payload.
     pub fn run(self, between: impl FnMut()) -> PayloadResult {
         let done = match self.task {
             Task::LayOut { value, compress, reply } => {
@@ -77,7 +79,7 @@ impl PayloadJob {
                     }
                 }
             }
-            Task::Read { payload, limits } => Done::Value(commands::read_payload(&payload, &limits)),
+            Task::Read { payload, limits } => Done::Value(commands::read_payload(&payload, &limits, between)),
         };
         PayloadResult { conn: self.conn, done }
     }
@@ -115,6 +117,10 @@ impl Node {
         let Some(payload) = payload.filter(|_| client.restored.is_none() && client.transaction.is_none()) else {
             return false;
         };
+        let exists = |key: &[u8]| kind_of(&self.keyspace, client.db, key, self.unix).is_some();
+        if !commands::reads_payload(args, exists) {
+            return false;
+        }
         let payload = args.large(at).map_or_else(|| Arc::new(payload.to_vec()), Arc::clone);
         let limits = self.keyspace.settings.limits.clone();
         self.begin_payload_job(conn, Task::Read { payload, limits });
@@ -128,14 +134,26 @@ impl Node {
     }
 
     fn begin_next_payload_job(&mut self) {
-        while !self.payloads.is_under_way
+        if !self.payloads.is_under_way
             && let Some(job) = self.payloads.waiting.pop_front()
         {
-            if self.clients.get(job.conn).is_some() {
-                self.payloads.is_under_way = true;
-                self.outputs.push_back(Output::Payload(job));
-            } else if let Task::LayOut { value, .. } = job.task {
-                self.drop_beside(value);
+            self.payloads.is_under_way = true;
+            self.outputs.push_back(Output::Payload(job));
+        }
+    }
+
+    /// A client is gone: what waits for its turn is not done.
+    pub(crate) fn forget_payload_jobs(&mut self, conn: ConnId) {
+        if self.payloads.waiting.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.payloads.waiting);
+        let (gone, waiting) = waiting.into_iter().partition::<VecDeque<PayloadJob>, _>(|job| job.conn == conn);
+        self.payloads.waiting = waiting;
+        for job in gone {
+            if let Task::LayOut { value, .. } = job.task {
+                // As a rule it is in use, so that this is only a reference.
+                self.drop_beside(value, 0);
             }
         }
     }
@@ -145,14 +163,20 @@ impl Node {
         let PayloadResult { conn, done } = result;
         self.payloads.is_under_way = false;
         self.begin_next_payload_job();
+        // What the thread has told of its memory may have been counted before.
+        self.measure_memory();
         let client = self.clients.get_mut(conn);
         match (done, client) {
-            (Done::Payload(payload), None) => self.drop_beside(Object::String(payload)),
+            (Done::Payload(payload), None) => {
+                let bytes = payload.memory_bytes();
+                self.drop_beside(Object::String(payload), bytes);
+            }
             (Done::Value(value), None) => self.drop_restored(value),
             (_, None) => {}
             (Done::Value(value), Some(client)) => {
                 client.restored = Some(Box::new(value));
                 client.blocked = None;
+                client.active_at = self.now;
                 self.resume_later(conn);
             }
             (done, Some(_)) => {
@@ -174,13 +198,13 @@ impl Node {
     /// Drops a value that was read from a payload and is not needed.
     pub(crate) fn drop_restored(&mut self, value: RestoredValue) {
         if let Ok(Value::Object(object)) = value {
-            self.drop_beside(object);
+            let bytes = keyspace::table::Value::memory_bytes(&object);
+            self.drop_beside(object, bytes);
         }
     }
 
-    /// Drops what may take long to drop.
-    fn drop_beside(&mut self, value: Object) {
-        let bytes = keyspace::table::Value::memory_bytes(&value);
+    /// Drops what may take long to drop, and gives so many bytes back.
+    fn drop_beside(&mut self, value: Object, bytes: usize) {
         self.discard(Waste::Values(Costly { objects: Vec::new(), parts: vec![value], bytes }));
     }
 }

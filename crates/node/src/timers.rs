@@ -104,12 +104,16 @@ impl Node {
         self.outputs.push_back(Output::Discard(discarded));
     }
 
+    /// Asks the allocator itself, which makes the running count exact again.
+    pub(crate) fn measure_memory(&mut self) {
+        self.stats.memory_used = self.host.memory().used;
+        self.stats.memory_peak = self.stats.memory_peak.max(self.stats.memory_used);
+    }
+
     /// The regular work: whether there is more to do at once.
     fn run_cycle(&mut self) -> bool {
         self.stats.sample(self.now);
-        // Asking the allocator itself makes the running count exact again.
-        self.stats.memory_used = self.host.memory().used;
-        self.stats.memory_peak = self.stats.memory_peak.max(self.stats.memory_used);
+        self.measure_memory();
         self.sample_retired();
         self.check_save_points();
         self.check_rewrite();

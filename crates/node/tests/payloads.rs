@@ -215,18 +215,67 @@ fn a_command_is_judged_again_when_its_payload_was_read() {
 }
 
 #[test]
-fn a_payload_that_is_wrong_is_refused_as_one_that_is_read_at_once() {
+fn what_is_refused_is_refused_as_a_transaction_does_and_before_its_payload_is_read() {
     let mut session = Session::new();
+    session.send('b', &["SET taken 1"]);
     let mut wrong = payload();
     wrong[1000] ^= 1;
-    for request in [request(&wrong, "r", "0", &[]), restoring("r", "0", &["NONSENSE"]), restoring("r", "-1", &[])] {
+    for (request, jobs) in [
+        (request(&wrong, "r", "0", &[]), 1),
+        (restoring("r", "0", &["NONSENSE"]), 0),
+        (restoring("r", "-1", &[]), 0),
+        (restoring("taken", "0", &[]), 0),
+    ] {
         let refusal = restored_at_once(&mut session, &request);
-        assert!(refusal.starts_with("-ERR "), "{refusal}");
-        send(&mut session, 'a', &request, b"");
-        assert_eq!(session.finish_payloads(), 1);
-        assert_eq!(session.taken(), [format!("a: {refusal}")]);
+        assert!(refusal.starts_with('-'), "{refusal}");
+        let mut taken = send(&mut session, 'a', &request, b"");
+        assert_eq!(session.finish_payloads(), jobs);
+        taken.append(&mut session.taken());
+        assert_eq!(taken, [format!("a: {refusal}")]);
     }
-    assert_eq!(session.send('a', &["EXISTS r"]), ["a: :0"]);
+    assert_eq!(session.send('a', &["EXISTS r", "DEL taken"]), ["a: :0 :1"]);
+    assert!(send(&mut session, 'a', &restoring("taken", "0", &[]), b"").is_empty());
+    assert_eq!(session.finish_payloads(), 1);
+    assert_eq!(session.taken(), ["a: +OK"]);
+}
+
+#[test]
+fn payloads_in_a_pipeline_are_read_one_after_the_other_and_not_all_received_before() {
+    let mut session = Session::new();
+    let requests: Vec<u8> = (0..6).flat_map(|number| restoring(&format!("r{number}"), "0", &[])).collect();
+    let pieces: Vec<&[u8]> = requests.chunks(50_000).collect();
+    let (mut sent, mut jobs, mut held) = (0, 0, 0);
+    while sent < pieces.len() {
+        if session.has_enough('a') {
+            held += 1;
+            jobs += session.finish_payloads();
+        } else {
+            session.act(&Action::Send('a', pieces[sent].to_vec()));
+            sent += 1;
+        }
+    }
+    jobs += session.finish_payloads();
+    assert_eq!(jobs, 6);
+    // All but the last, behind which nothing comes.
+    assert_eq!(held, 5);
+    assert_eq!(session.taken(), ["a: +OK +OK +OK +OK +OK +OK"]);
+    assert!(!session.has_enough('a'));
+}
+
+#[test]
+fn jobs_of_a_client_that_is_gone_are_not_done() {
+    let mut session = with_large_values();
+    session.send('a', &["DUMP s"]);
+    for name in ['b', 'c', 'd'] {
+        send(&mut session, name, &restoring("r", "0", &[]), b"");
+        session.act(&Action::Close(name));
+    }
+    session.send('e', &["DUMP s"]);
+    session.act(&Action::Close('e'));
+    session.send('f', &["DEBUG OBJECT s"]);
+    assert_eq!(session.finish_payloads(), 2);
+    let taken = session.taken();
+    assert!(taken.len() == 2 && taken[0].starts_with("a: $") && taken[1].starts_with("f: +Value at"));
 }
 
 #[test]
@@ -267,4 +316,14 @@ fn a_replica_gets_the_command_when_it_has_run() {
     let taken = session.taken();
     assert_eq!(taken[0], "a: +OK");
     assert!(taken[1].starts_with("r: *5 $7 RESTORE $1 k $1 0 $") && taken[1].ends_with(" $7 REPLACE"));
+}
+
+#[test]
+fn a_command_for_which_there_was_room_when_it_came_is_run() {
+    let mut session = Session::new();
+    send(&mut session, 'a', &restoring("r", "0", &[]), b"SET behind 1\r\n");
+    session.send('b', &["CONFIG SET maxmemory 1"]);
+    session.finish_payloads();
+    let oom = "-OOM command not allowed when used memory > 'maxmemory'.";
+    assert_eq!(session.taken(), [format!("a: +OK {oom}")]);
 }

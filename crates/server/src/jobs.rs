@@ -154,7 +154,11 @@ pub fn payload_beside(job: PayloadJob, reporter: &Reporter) {
     let sender = reporter.clone();
     let failed = job.failed();
     let run = move || {
-        let result = job.run(let_others_run);
+        let result = job.run(|| {
+            // Piece by piece, so that the regular figures do not hold most of it already when all of it is told.
+            memory::publish_balance();
+            let_others_run();
+        });
         memory::publish_balance();
         sender.send(Report::PayloadDone(result));
     };

@@ -60,6 +60,8 @@ pub struct Shell {
     turn: u64,
     /// Connections that may have more to read than one turn took.
     unread: Vec<ConnId>,
+    /// Connections that are not read before a job that their commands wait for is done, so that they send no more than that.
+    held: Vec<ConnId>,
     /// Those with more to get than a turn's share, and room for it.
     unsent: Vec<ConnId>,
     /// Those whose replies are sent together, empty between turns.
@@ -145,6 +147,7 @@ impl Shell {
             link: None,
             turn: 0,
             unread: Vec::new(),
+            held: Vec::new(),
             unsent: Vec::new(),
             together: Vec::new(),
             accepting: Vec::new(),
@@ -394,6 +397,13 @@ impl Shell {
     /// Reads what a connection has sent; the node gets it with what others have sent, in [`Shell::handle_reads`]. The rest of
     /// a long argument is read to where it is to stay.
     fn read(&mut self, conn: ConnId) {
+        if self.node.has_enough(conn) {
+            let Some(socket) = self.socket(conn) else { return };
+            if !std::mem::replace(&mut socket.unread, true) {
+                self.held.push(conn);
+            }
+            return;
+        }
         let sends_much = self.socket(conn).is_some_and(|socket| socket.sends_much);
         let is_arriving = sends_much && self.node.arriving(conn).is_some();
         // What was read before may belong to that argument too.
@@ -660,13 +670,18 @@ impl Shell {
                 Report::LoadHasRoom => self.go_on_reading_link(),
                 Report::StringCopied(copied) => {
                     self.node.string_copied(copied);
+                    self.unread.append(&mut self.held);
                     self.go_on_reading_link();
                 }
                 Report::StringNotCopied(reason) => {
                     self.node.string_copies_failed(&reason);
+                    self.unread.append(&mut self.held);
                     self.go_on_reading_link();
                 }
-                Report::PayloadDone(result) => self.node.payload_done(result),
+                Report::PayloadDone(result) => {
+                    self.node.payload_done(result);
+                    self.unread.append(&mut self.held);
+                }
                 Report::Sent { conn, result } => self.node.transfer_done(conn, result),
                 Report::Sending(conn) => self.node.transfer_progress(conn),
                 Report::Resolved { attempt, address } => {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What belongs to one slot fits a processor's cache, so that the entries are read in their new order without waiting for
-//! memory. The vector is freed when its child is there: entries and table together take about as much as one of them.
+//! memory. The vector is freed when its child is there: entries and table are not both there whole.
 
 use std::ops::Range;
 
@@ -18,18 +18,23 @@ use super::inner::{Child, Inner, LEVEL_BITS, SLOTS, USED_BITS_MAX, slot};
 use super::leaf::{BLOCK_MAX, ENTRIES_MAX, ENTRIES_MIN, Leaf, push_varint, read_varint};
 use crate::hashing::hash_bytes;
 
-/// Entries that take more bytes than this are set aside by slot of the root, which has a leaf and more for each then.
+/// Entries that take more bytes than this are set aside by slot of the root,
 const ONE_VECTOR_MAX: usize = 1 << 20;
-/// No more bytes than this are set aside: what comes then finds its place by itself. Only of entries that are longer than most
-/// there can be so many, and for these the time to find a place is a small part.
+/// if there are so many that each slot has more than a leaf holds.
+const DIVIDED_MIN: usize = 128 * SLOTS as usize;
+/// No more bytes than this are set aside, so that what is built from a file or a payload does not take the memory of both for
+/// long: what comes then finds its place by itself.
 const SET_ASIDE_MAX: usize = 256 << 20;
 
 /// A table on its way; see the top of this file.
 pub(crate) struct TableBuilder {
     /// Entries set aside: the varint lengths of key and value, and both. One vector, or one for each slot of the root.
     aside: Vec<Vec<u8>>,
-    /// Bytes in those.
+    /// Bytes in those, and how many may be.
     aside_bytes: usize,
+    aside_max: usize,
+    /// How many entries those are.
+    aside_count: usize,
     /// What was built when there was no more room for entries aside.
     table: Option<Table>,
     /// A key came again.
@@ -45,7 +50,13 @@ struct Place {
 impl TableBuilder {
     /// Without entries.
     pub(crate) fn new() -> TableBuilder {
-        TableBuilder { aside: vec![Vec::new()], aside_bytes: 0, table: None, repeated: false }
+        TableBuilder::with_room(SET_ASIDE_MAX)
+    }
+
+    /// Without entries, and with room for so many bytes of them aside.
+    pub(super) fn with_room(aside_max: usize) -> TableBuilder {
+        let aside = vec![Vec::new()];
+        TableBuilder { aside, aside_bytes: 0, aside_max, aside_count: 0, table: None, repeated: false }
     }
 
     /// Adds an entry.
@@ -62,6 +73,7 @@ impl TableBuilder {
         vector.extend_from_slice(key);
         vector.extend_from_slice(value);
         self.aside_bytes += vector.len() - before;
+        self.aside_count += 1;
         if self.aside_bytes > ONE_VECTOR_MAX {
             self.make_room();
         }
@@ -69,11 +81,11 @@ impl TableBuilder {
 
     /// Sees to it that what is set aside is divided, and not too much.
     fn make_room(&mut self) {
-        if self.aside_bytes > SET_ASIDE_MAX {
+        if self.aside_bytes > self.aside_max {
             let table = self.build();
             self.repeated |= table.is_none();
             self.table = Some(table.unwrap_or_else(Table::new));
-        } else if self.aside.len() == 1 {
+        } else if self.aside.len() == 1 && self.aside_count >= DIVIDED_MIN {
             let one = std::mem::take(&mut self.aside[0]);
             self.aside.resize_with(SLOTS as usize, Vec::new);
             let mut at = 0;

@@ -106,9 +106,12 @@ fn numbered(range: std::ops::Range<u32>, value_len: usize) -> Vec<(Vec<u8>, Vec<
 #[test]
 fn what_is_divided_on_its_way_is_built_and_changed_as_any_other() {
     // Far more bytes than stay in one vector, in short entries and in ones that fill leaves early.
-    for (count, value_len) in [(200_000, 5), (20_000, 300), (2000, 3000)] {
+    for (count, value_len) in [(200_000, 5), (20_000, 300), (2000, 3000), (3, 600_000)] {
         let entries = numbered(0..count, value_len);
         let mut table = built(&entries);
+        let bytes: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let estimate = table.memory_bytes();
+        assert!((bytes..bytes * 2 + count as usize * 50).contains(&estimate), "{estimate} of {bytes}");
         let mut model: HashMap<Vec<u8>, Vec<u8>> = entries.iter().cloned().collect();
         assert!(same(&table, &model));
         for (key, value) in numbered(count / 2..count * 2, 7) {
@@ -127,9 +130,15 @@ fn what_is_divided_on_its_way_is_built_and_changed_as_any_other() {
 
 #[test]
 fn a_key_that_comes_twice_is_found() {
-    for (count, value_len) in [(2, 1), (100, 1), (100_000, 20), (90, 4 << 20)] {
+    for (count, value_len, room) in [
+        (2, 1, usize::MAX),
+        (100, 1, usize::MAX),
+        (100_000, 20, usize::MAX),
+        (90, 4000, 100_000),
+        (100_000, 20, 2 << 20),
+    ] {
         for twice in [0, count / 2, count - 1] {
-            let mut builder = TableBuilder::new();
+            let mut builder = TableBuilder::with_room(room);
             let push = |builder: &mut TableBuilder, (key, value): &(Vec<u8>, Vec<u8>)| builder.push(key, value);
             numbered(0..count, value_len).iter().for_each(|entry| push(&mut builder, entry));
             numbered(twice..twice + 1, 1).iter().for_each(|entry| push(&mut builder, entry));
@@ -140,9 +149,13 @@ fn a_key_that_comes_twice_is_found() {
 
 #[test]
 fn more_than_is_set_aside_finds_its_place() {
-    let entries = numbered(0..90, 4 << 20);
-    let table = built(&entries);
-    assert!(same(&table, &entries.into_iter().collect()));
+    for (count, value_len, room) in [(90, 4000, 100_000), (100_000, 20, 2 << 20)] {
+        let entries = numbered(0..count, value_len);
+        let mut builder = TableBuilder::with_room(room);
+        entries.iter().for_each(|(key, value)| builder.push(key, value));
+        let table = builder.finish().expect("keys that all differ");
+        assert!(same(&table, &entries.into_iter().collect()));
+    }
 }
 
 #[test]

@@ -59,9 +59,19 @@ pub(super) const RESTORE: DataRow = Row {
 /// The argument of RESTORE that DUMP replied.
 const PAYLOAD_AT: u8 = 3;
 
-/// Reads the payload of a RESTORE.
-pub fn read_payload(payload: &[u8], limits: &Limits) -> RestoredValue {
-    rdb::restore(payload, limits).map_err(|error| Error::owned(format!("ERR {error}")))
+/// Reads the payload of a RESTORE; `between` is called behind pieces of it.
+pub fn read_payload(payload: &[u8], limits: &Limits, between: impl FnMut()) -> RestoredValue {
+    rdb::restore_in_pieces(payload, limits, between).map_err(|error| Error::owned(format!("ERR {error}")))
+}
+
+/// Whether a RESTORE will come to read its payload, as far as can be said without a change of anything; `exists` says whether
+/// a key does.
+pub fn reads_payload(args: &Args<'_>, exists: impl FnOnce(&[u8]) -> bool) -> bool {
+    ttl(args).is_ok() && Options::parse(args).is_ok_and(|options| options.replace || !exists(&args[1]))
+}
+
+fn ttl(args: &Args<'_>) -> Result<i64, Error> {
+    int_in(&args[2], 0..=i64::MAX, Error::text("ERR Invalid TTL value, must be >= 0"))
 }
 
 fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
@@ -70,10 +80,10 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Outcome {
     if !options.replace && ctx.db.exists_for_change(key) {
         return Err(Error::text("BUSYKEY Target key name already exists."));
     }
-    let ttl = int_in(&args[2], 0..=i64::MAX, Error::text("ERR Invalid TTL value, must be >= 0"))?;
+    let ttl = ttl(args)?;
     let value = match std::mem::take(&mut ctx.blocking) {
         Blocking::Restored(value) => *value,
-        _ => read_payload(args.at(PAYLOAD_AT.into()), ctx.db.limits()),
+        _ => read_payload(args.at(PAYLOAD_AT.into()), ctx.db.limits(), || {}),
     }?;
     ctx.reply.ok();
     let relative = ttl > 0 && !options.absolute;

@@ -308,6 +308,12 @@ impl Session {
         count
     }
 
+    /// Whether no more should be read of a connection for now.
+    pub fn has_enough(&mut self, name: char) -> bool {
+        let id = self.connection(name);
+        self.node.has_enough(id)
+    }
+
     /// Has what is wanted not done.
     pub fn refuse_payload(&mut self) {
         let job = self.payloads.pop().expect("a job is wanted");

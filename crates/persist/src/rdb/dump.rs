@@ -2,6 +2,7 @@
 //! clients, so nothing in them is trusted.
 
 use std::convert::Infallible;
+use std::io::{self, Read};
 use std::{error, fmt};
 
 use collections::Limits;
@@ -12,7 +13,7 @@ use super::decode::source::Source;
 use super::decode::value::read_value;
 use super::encode::value::{has_field_deadlines, put_value, type_of};
 use super::error::{DecodeError, Fault};
-use super::sink::{Output, Sink};
+use super::sink::{Output, PIECE_BYTES_MAX, Sink};
 use super::target::{Contents, Family, REDIS_MAX, Target, VALKEY_VERSION, required};
 use super::types;
 
@@ -37,6 +38,7 @@ pub fn dump_in_pieces(value: ValueRef<'_>, compression: bool, between: impl FnMu
     let Ok(sum) = output.checksum();
     let Ok(Pieces { bytes: mut payload, .. }) = output.into_sink();
     payload.extend_from_slice(&sum.to_le_bytes());
+    payload.shrink_to_fit();
     payload
 }
 
@@ -108,8 +110,14 @@ impl error::Error for RestoreError {}
 
 /// Reads what DUMP wrote, here or on a peer.
 pub fn restore(payload: &[u8], limits: &Limits) -> Result<Value, RestoreError> {
+    restore_in_pieces(payload, limits, || {})
+}
+
+/// As [`restore`]. `between` is called behind each piece of the payload.
+pub fn restore_in_pieces(payload: &[u8], limits: &Limits, between: impl FnMut()) -> Result<Value, RestoreError> {
     let (body, family) = verify(payload).ok_or(RestoreError::VersionOrChecksum)?;
-    let mut source = Source::new(body, body.len().clamp(1, BUFFER_BYTES_MAX), false);
+    let pieces = ReadPieces { rest: body, left: PIECE_BYTES_MAX, between };
+    let mut source = Source::new(pieces, body.len().clamp(1, BUFFER_BYTES_MAX), false);
     match read(&mut source, family, limits) {
         Ok(value) => Ok(value),
         Err(Fault::UnsupportedType(_, name)) => Err(RestoreError::Unsupported(name)),
@@ -121,7 +129,28 @@ pub fn restore(payload: &[u8], limits: &Limits) -> Result<Value, RestoreError> {
 
 const BUFFER_BYTES_MAX: usize = 4096;
 
-fn read(source: &mut Source<&[u8]>, family: Family, limits: &Limits) -> Result<Value, Fault> {
+/// A payload being read.
+struct ReadPieces<'a, F> {
+    rest: &'a [u8],
+    /// What is left of the piece.
+    left: usize,
+    between: F,
+}
+
+impl<F: FnMut()> Read for ReadPieces<'_, F> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            self.left = PIECE_BYTES_MAX;
+            (self.between)();
+        }
+        let len = into.len().min(self.left);
+        let count = self.rest.read(&mut into[..len])?;
+        self.left -= count;
+        Ok(count)
+    }
+}
+
+fn read<R: Read>(source: &mut Source<R>, family: Family, limits: &Limits) -> Result<Value, Fault> {
     let type_number = source.byte()?;
     if let Some(name) = types::unreadable_name(type_number, family) {
         return Err(Fault::UnsupportedType(type_number, name));

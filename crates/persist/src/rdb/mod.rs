@@ -22,7 +22,7 @@ mod checksum;
 
 pub use checksum::{Crc64, crc64};
 pub use decode::{Checksum, Decoder, DecoderOptions, Event, KeyEvent};
-pub use dump::{DUMP_VERSION, RestoreError, dump, dump_in_pieces, dumped_len, restore};
+pub use dump::{DUMP_VERSION, RestoreError, dump, dump_in_pieces, dumped_len, restore, restore_in_pieces};
 pub use encode::{EncodeError, Encoder, Unsupported, Written, encode_snapshot, encode_snapshot_many};
 pub use error::{DecodeError, Fault};
 pub use load::{Building, FileInfo, LoadOptions, LoadReport, LoadWatch, Loader, Part, load_into};
