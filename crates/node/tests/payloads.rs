@@ -327,3 +327,17 @@ fn a_command_for_which_there_was_room_when_it_came_is_run() {
     let oom = "-OOM command not allowed when used memory > 'maxmemory'.";
     assert_eq!(session.taken(), [format!("a: +OK {oom}")]);
 }
+
+#[test]
+fn the_time_that_a_client_waited_does_not_count_as_idle() {
+    let mut session = with_large_values();
+    session.send('a', &["CONFIG SET timeout 5", "DUMP s"]);
+    session.send('b', &["BLPOP none 0"]);
+    session.act(&Action::Sleep(10_000));
+    session.finish_payloads();
+    session.send('c', &["RPUSH none x"]);
+    session.act(&Action::Sleep(2000));
+    session.taken();
+    assert_eq!(session.send('a', &["PING"]), ["a: +PONG"]);
+    assert_eq!(session.send('b', &["PING"]), ["b: +PONG"]);
+}
