@@ -11,15 +11,17 @@ mod save;
 mod sync;
 mod two_threads;
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
+use base::Time;
 use mio::Waker;
 use node::{ConnId, CopiedString, Discarded, Loaded, PayloadJob, PayloadResult, StringCopy};
 
-use crate::memory;
+use crate::{clock, memory};
 
 pub use journal_files::JournalFiles;
 pub use load::{LoadJob, load_file, load_now};
@@ -132,10 +134,23 @@ fn try_beside(name: &str, job: impl FnOnce() + Send + 'static) -> Result<(), Str
     started.map(drop).map_err(|error| format!("no thread could be started: {error}"))
 }
 
+thread_local! {
+    /// Until when the calling thread does not give its core up again.
+    static WORKS_UNTIL: Cell<Time> = const { Cell::new(Time(0)) };
+}
+
 /// Called by threads with much to do, after each piece of it: where they share a core with the executor, that one need not
 /// wait for the end of their time slice to go on. On a core of its own a thread goes on at once.
+///
+/// Who has as much to do as the thread keeps the core for a whole time slice whenever it is given up. So the thread does that
+/// only when it has worked for as long as it was away the last time: it gets its half of the core at least.
 fn let_others_run() {
-    std::thread::yield_now();
+    let before = clock::now();
+    if before >= WORKS_UNTIL.get() {
+        std::thread::yield_now();
+        let after = clock::now();
+        WORKS_UNTIL.set(after + after.since(before));
+    }
 }
 
 /// Copies a string beside the executor.
