@@ -148,7 +148,9 @@ impl Table {
     /// All entries, in hash order.
     pub(crate) fn iter(&self) -> TableIter<'_> {
         let (leaf, end) = self.root.leaf_and_end(0);
-        TableIter { root: &self.root, leaf, index: 0, end }
+        let mut iter = TableIter { root: &self.root, leaf, index: 0, next: None };
+        iter.look_behind(end);
+        iter
     }
 
     /// All entries with their deadlines, in hash order.
@@ -231,7 +233,8 @@ pub(crate) struct TableIter<'a> {
     root: &'a Child,
     leaf: &'a Leaf,
     index: usize,
-    end: Option<u64>,
+    /// The leaf behind that one, on its way to the processor, and the first hash behind it.
+    next: Option<(&'a Leaf, Option<u64>)>,
 }
 
 impl<'a> TableIter<'a> {
@@ -239,11 +242,21 @@ impl<'a> TableIter<'a> {
     #[inline]
     fn next_place(&mut self) -> Option<(&'a Leaf, usize)> {
         while self.index == self.leaf.len() {
-            (self.leaf, self.end) = self.root.leaf_and_end(self.end?);
+            let end;
+            (self.leaf, end) = self.next?;
             self.index = 0;
+            self.look_behind(end);
         }
         self.index += 1;
         Some((self.leaf, self.index - 1))
+    }
+
+    /// Finds the leaf that begins with a hash and has it loaded.
+    fn look_behind(&mut self, hash: Option<u64>) {
+        self.next = hash.map(|hash| self.root.leaf_and_end(hash));
+        if let Some((leaf, _)) = self.next {
+            leaf.load();
+        }
     }
 }
 

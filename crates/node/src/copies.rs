@@ -48,6 +48,13 @@ pub(crate) struct Copies {
     refused: bool,
 }
 
+impl Copies {
+    /// Whether a copy is being made.
+    pub(crate) fn are_under_way(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+}
+
 struct UnderWay {
     db: usize,
     key: Vec<u8>,

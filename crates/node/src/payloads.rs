@@ -102,6 +102,13 @@ pub(crate) struct Payloads {
     is_under_way: bool,
 }
 
+impl Payloads {
+    /// Whether a job is being done.
+    pub(crate) fn are_under_way(&self) -> bool {
+        self.is_under_way
+    }
+}
+
 impl Node {
     /// Has a value laid out for a client, which waits for it.
     pub(crate) fn lay_out_beside(&mut self, conn: ConnId, value: Object, reply: DumpReply) {

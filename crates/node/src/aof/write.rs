@@ -261,9 +261,12 @@ impl Node {
         client.free_until
     }
 
-    /// Whether clients wait for the disk or for replicas: a report or an acknowledgement is what goes on for them.
+    /// Whether clients wait for the disk, for replicas or for a job: a report or an acknowledgement is what goes on for them.
     pub fn is_waited_for(&self) -> bool {
-        !self.waits.is_empty() || !self.aof.held.is_empty()
+        !self.waits.is_empty()
+            || !self.aof.held.is_empty()
+            || self.payloads.are_under_way()
+            || self.copies.are_under_way()
     }
 
     /// How much of the stream replicas may get: what a crash of the process can't take back. In trouble with the disk

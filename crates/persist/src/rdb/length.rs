@@ -17,6 +17,9 @@ pub(super) const FORM_INT32: u8 = 2;
 /// Strings of this form are compressed: compressed length, length, bytes.
 pub(super) const FORM_LZF: u8 = 3;
 
+/// A shorter length is one byte, itself.
+pub(super) const SHORT_LEN_END: usize = 1 << 6;
+
 pub(super) const MARK_32: u8 = 0x80;
 pub(super) const MARK_64: u8 = 0x81;
 pub(super) const MARK_FORM: u8 = 0xC0;
@@ -30,7 +33,7 @@ pub(super) struct LengthBytes {
 impl LengthBytes {
     pub(super) fn of(length: u64) -> LengthBytes {
         let mut laid = LengthBytes { bytes: [0; 9], len: 0 };
-        if length < 1 << 6 {
+        if length < SHORT_LEN_END as u64 {
             laid.push(&[length as u8]);
         } else if length < 1 << 14 {
             laid.push(&(0x4000 | length as u16).to_be_bytes());

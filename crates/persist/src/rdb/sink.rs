@@ -70,6 +70,17 @@ impl<S: Sink> Output<S> {
         bytes.chunks(PIECE_BYTES_MAX).try_for_each(|piece| self.pass_on(piece))
     }
 
+    /// Puts a byte and what follows it, which is short.
+    #[inline]
+    pub(super) fn put_behind(&mut self, byte: u8, bytes: &[u8]) -> Result<(), S::Error> {
+        if self.buffer.len() + 1 + bytes.len() > PIECE_BYTES_MAX {
+            self.flush()?;
+        }
+        self.buffer.push(byte);
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
     pub(super) fn put_byte(&mut self, byte: u8) -> Result<(), S::Error> {
         self.put(&[byte])
     }

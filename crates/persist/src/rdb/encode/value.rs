@@ -4,7 +4,7 @@ use base::UnixMs;
 use collections::{Element, Hash, List, ListNode, Set, ZSet};
 use keyspace::{Str, ValueRef};
 
-use crate::rdb::length::{FORM_LZF, LengthBytes, MARK_FORM, int_form};
+use crate::rdb::length::{FORM_LZF, LengthBytes, MARK_FORM, SHORT_LEN_END, int_form};
 use crate::rdb::sink::{Output, Sink};
 use crate::rdb::target::{Family, Target};
 use crate::rdb::types;
@@ -214,7 +214,12 @@ fn put_compressed<S: Sink>(output: &mut Output<S>, compressed: &[u8], len: usize
     output.put(compressed)
 }
 
+#[inline]
 fn put_raw<S: Sink>(output: &mut Output<S>, bytes: &[u8]) -> Result<(), S::Error> {
+    if bytes.len() < SHORT_LEN_END {
+        // Most are: the length is one byte.
+        return output.put_behind(bytes.len() as u8, bytes);
+    }
     put_length(output, bytes.len())?;
     output.put(bytes)
 }
