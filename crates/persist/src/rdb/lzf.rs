@@ -176,7 +176,15 @@ pub fn decompress(input: &[u8], len: usize, out: &mut Vec<u8>) -> Result<(), Cor
             if literals.len() > end - out.len() {
                 return Err(TOO_MUCH);
             }
-            out.extend_from_slice(literals);
+            // A copy of a fixed size takes less time, as above.
+            match rest[1..].first_chunk::<LITERALS_MAX>() {
+                Some(more) if end - out.len() >= LITERALS_MAX => {
+                    let literals_end = out.len() + literals.len();
+                    out.extend_from_slice(more);
+                    out.truncate(literals_end);
+                }
+                _ => out.extend_from_slice(literals),
+            }
             rest = behind;
             continue;
         }
@@ -203,7 +211,18 @@ pub fn decompress(input: &[u8], len: usize, out: &mut Vec<u8>) -> Result<(), Cor
 
 /// Appends `length` bytes from `distance` back, which may be among those being appended.
 fn repeat(out: &mut Vec<u8>, distance: usize, length: usize) {
+    /// Most are no longer.
+    const SHORT: usize = 16;
     let from = out.len() - distance;
+    if length <= SHORT
+        && distance >= SHORT
+        && let Some(Ok(piece)) = out.get(from..from + SHORT).map(<[u8; SHORT]>::try_from)
+    {
+        let end = out.len() + length;
+        out.extend_from_slice(&piece);
+        out.truncate(end);
+        return;
+    }
     let mut left = length;
     while left > 0 {
         let piece = left.min(out.len() - from);
