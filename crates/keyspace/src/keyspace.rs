@@ -171,6 +171,11 @@ impl Keyspace {
         self.reclaim.sweep(budget)
     }
 
+    /// Drops it, with calls of `between` behind pieces of it.
+    pub fn drop_in_pieces(mut self, between: &mut impl FnMut()) {
+        std::mem::take(&mut self.tables).into_iter().for_each(|table| table.drop_in_pieces(between));
+    }
+
     /// A flushed table that nobody can reach any more, to be dropped on the free thread.
     pub fn take_garbage(&mut self) -> Option<Garbage<Object>> {
         self.reclaim.take_garbage()

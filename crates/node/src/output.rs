@@ -128,7 +128,8 @@ impl Discarded {
         match self.waste.take() {
             Some(Waste::Values(costly)) => costly.drop_in_pieces(&mut between),
             Some(Waste::Table(garbage)) => garbage.drop_in_pieces(&mut between),
-            whole @ (Some(Waste::Keyspace(_)) | None) => drop(whole),
+            Some(Waste::Keyspace(keyspace)) => keyspace.drop_in_pieces(&mut between),
+            None => {}
         }
         freed();
     }

@@ -298,6 +298,23 @@ impl<V> Entry<V> {
         }
     }
 
+    /// Frees the entry and has its object dropped.
+    ///
+    /// # Safety
+    /// As `free`.
+    pub(super) unsafe fn free_with(self, drop_object: impl FnOnce(V)) {
+        // SAFETY: the flags say that a V was written there; it is read once and then only its memory is released.
+        let object = unsafe {
+            let shape = self.shape();
+            let object = (shape.flags & KIND == KIND_OBJECT).then(|| ptr::read(self.at(shape.fixed_at()).cast::<V>()));
+            self.release(shape);
+            object
+        };
+        if let Some(object) = object {
+            drop_object(object);
+        }
+    }
+
     /// # Safety
     /// As `free`, and the object was moved out or dropped.
     unsafe fn release(self, shape: Shape) {

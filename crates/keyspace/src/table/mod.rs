@@ -447,6 +447,16 @@ impl<V> Table<V> {
     }
 }
 
+impl<V: Value> Table<V> {
+    /// Drops it, with calls of `between` behind pieces of it, unless a snapshot still needs it.
+    pub fn drop_in_pieces(mut self, between: &mut impl FnMut()) {
+        // Acquire: what finished walkers read was read before. Nobody can take another snapshot of what is owned here.
+        if self.domain.live.load(Ordering::Acquire) == 0 {
+            Garbage::of_tree(std::mem::replace(&mut self.tree, Tree::freed())).drop_in_pieces(between);
+        }
+    }
+}
+
 impl<V> Drop for Table<V> {
     fn drop(&mut self) {
         // Acquire: what finished walkers read was read before.

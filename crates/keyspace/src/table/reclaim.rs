@@ -206,11 +206,21 @@ impl<V> Garbage<V> {
     pub fn memory_bytes(&self) -> usize {
         self.bytes
     }
+}
 
-    /// Drops it, with a call of `between` behind every few hundred entries.
+impl<V: Value> Garbage<V> {
+    pub(super) fn of_tree(tree: Tree<V>) -> Garbage<V> {
+        Garbage { tree, bytes: 0 }
+    }
+
+    /// Drops it, with calls of `between` behind every few hundred entries and behind pieces of large objects.
     pub fn drop_in_pieces(mut self, between: &mut impl FnMut()) {
         while !self.tree.is_freed() {
-            self.tree.free_some(DROPPED_AT_ONCE);
+            self.tree.free_some_with(DROPPED_AT_ONCE, |object| {
+                if object.is_costly() {
+                    object.drop_in_pieces(between);
+                }
+            });
             between();
         }
     }

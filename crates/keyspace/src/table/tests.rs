@@ -597,3 +597,49 @@ fn a_costly_object_leaves_its_entry_and_is_handed_out_to_be_dropped() {
     assert_eq!(reclaim.take_costly().objects.len(), 1, "swept");
     assert_eq!(Arc::strong_count(&object), 1);
 }
+
+/// An object that is dropped in two pieces.
+#[derive(Clone)]
+struct Halves(#[expect(dead_code, reason = "held")] Arc<()>);
+
+impl Value for Halves {
+    fn is_costly(&self) -> bool {
+        true
+    }
+
+    fn drop_in_pieces(self, between: &mut impl FnMut()) {
+        between();
+        drop(self);
+        between();
+    }
+}
+
+#[test]
+fn a_table_is_dropped_in_pieces_unless_a_snapshot_needs_it() {
+    const COUNT: u32 = 2000;
+    let object = Arc::new(());
+    for (is_flushed, is_needed) in [(true, false), (false, false), (false, true)] {
+        let mut reclaim = Reclaim::new();
+        let mut table = Table::new([1, 2], &reclaim);
+        for number in 0..COUNT {
+            let key = number.to_le_bytes();
+            let value = if number % 2 == 0 { NewValue::Object(Halves(Arc::clone(&object))) } else { NewValue::Int(1) };
+            table.upsert(&mut reclaim, table.hash(&key), &key, value, None, 0);
+        }
+        let mut calls = 0;
+        let snapshot = is_needed.then(|| reclaim.snapshot(&[&table]));
+        if is_flushed {
+            table.retire(&mut reclaim);
+            reclaim.take_garbage().expect("nobody needs it").drop_in_pieces(&mut || calls += 1);
+        } else {
+            table.drop_in_pieces(&mut || calls += 1);
+        }
+        if is_needed {
+            assert_eq!((calls, Arc::strong_count(&object)), (0, 1 + COUNT as usize / 2));
+            drop(snapshot);
+            reclaim.take_garbage().expect("nobody needs it any more").drop_in_pieces(&mut || calls += 1);
+        }
+        assert_eq!(Arc::strong_count(&object), 1);
+        assert!((COUNT + 2..COUNT + 10).contains(&calls), "{calls}");
+    }
+}

@@ -131,6 +131,11 @@ impl<V> Tree<V> {
 
     /// Frees blocks with their entries from the front, about `budget` entries; returns how many of the budget it took.
     pub(super) fn free_some(&mut self, budget: usize) -> usize {
+        self.free_some_with(budget, drop)
+    }
+
+    /// As `free_some`; `drop_object` drops each object.
+    pub(super) fn free_some_with(&mut self, budget: usize, mut drop_object: impl FnMut(V)) -> usize {
         let mut freed = 0;
         while freed < budget && !self.root.is_empty() {
             let hash = self.freed_to;
@@ -139,7 +144,7 @@ impl<V> Tree<V> {
             unsafe {
                 let block = chunk.block(hash);
                 for word in block.words() {
-                    Entry::<V>::from_address(address_of(word)).free();
+                    Entry::<V>::from_address(address_of(word)).free_with(&mut drop_object);
                     freed += 1;
                 }
                 freed += 1;

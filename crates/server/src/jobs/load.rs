@@ -199,7 +199,7 @@ impl Staging {
         if bytes > SMALL_BYTES_MAX {
             self.reporter.send(Report::LoadStaged { attempt: self.attempt, bytes });
             let old = self.old.recv().map_err(|_| "the transfer was given up")?;
-            drop(old);
+            old.drop_in_pieces(&mut let_others_run);
             // What another thread's arenas keep of it this one could not use.
             if let Err(reason) = memory::purge() {
                 self.reporter.send(Report::Log(format!("Freed memory could not be given back: {reason}")));
