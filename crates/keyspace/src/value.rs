@@ -45,14 +45,7 @@ impl crate::table::Value for Object {
     }
 
     fn memory_bytes(&self) -> usize {
-        match self {
-            Object::String(string) => string.memory_bytes(),
-            Object::List(list) => list.memory_bytes(),
-            Object::Set(set) => set.memory_bytes(),
-            Object::Hash(hash) => hash.memory_bytes(),
-            Object::ZSet(zset) => zset.memory_bytes(),
-            Object::Stream(stream) => stream.memory_bytes(),
-        }
+        ValueRef::of(Payload::Object(self)).object_bytes()
     }
 
     fn is_costly(&self) -> bool {
@@ -264,9 +257,9 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// The object, shared, if it takes at least so many bytes.
-    pub fn to_large_object(&self, min_bytes: usize) -> Option<Object> {
-        let bytes = match self {
+    /// Bytes that it takes outside the entry.
+    pub fn object_bytes(&self) -> usize {
+        match self {
             ValueRef::String(Str::Int(_) | Str::Bytes(_)) => 0,
             ValueRef::String(Str::Shared(string)) => string.memory_bytes(),
             ValueRef::List(list) => list.memory_bytes(),
@@ -274,8 +267,12 @@ impl<'a> ValueRef<'a> {
             ValueRef::Hash(hash) => hash.memory_bytes(),
             ValueRef::ZSet(zset) => zset.memory_bytes(),
             ValueRef::Stream(stream) => stream.memory_bytes(),
-        };
-        match (bytes >= min_bytes).then(|| self.to_value())? {
+        }
+    }
+
+    /// The object, shared, if it takes at least so many bytes.
+    pub fn to_large_object(&self, min_bytes: usize) -> Option<Object> {
+        match (self.object_bytes() >= min_bytes).then(|| self.to_value())? {
             Value::Object(object) => Some(object),
             Value::Int(_) | Value::Bytes(_) => None,
         }

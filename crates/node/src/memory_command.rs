@@ -1,7 +1,6 @@
 //! MEMORY: what takes how much memory.
 
 use commands::{Categories, Error, Flags, KeyAccess, KeySpec, Meta, Outcome, Row, int, is};
-use keyspace::{Str, ValueRef};
 use resp::Args;
 
 use crate::client::{ConnId, Kind};
@@ -84,17 +83,7 @@ fn usage(node: &mut Node, conn: ConnId, args: &Args<'_>) -> Outcome {
     let key = args.at(2);
     let bytes = node.with_db(conn, |db| {
         let entry = db.entry(key)?.entry_bytes();
-        let value = match db.peek(key)? {
-            ValueRef::String(Str::Int(_)) => 0,
-            ValueRef::String(Str::Shared(string)) => string.memory_bytes(),
-            ValueRef::String(_) => 0, // Inside the entry.
-            ValueRef::List(list) => list.memory_bytes(),
-            ValueRef::Set(set) => set.memory_bytes(),
-            ValueRef::Hash(hash) => hash.memory_bytes(),
-            ValueRef::ZSet(zset) => zset.memory_bytes(),
-            ValueRef::Stream(stream) => stream.memory_bytes(),
-        };
-        Some(entry + value)
+        Some(entry + db.peek(key)?.object_bytes())
     });
     match bytes {
         Some(bytes) => node.reply(conn).int(bytes as i64),

@@ -61,22 +61,20 @@ pub(super) struct Ordered {
     /// What goes into the next leaf: the members one behind the other, where each ends, and their scores.
     bytes: Vec<u8>,
     part: Vec<(usize, f64)>,
-    last_member: Vec<u8>,
-    last_score: f64,
 }
 
 impl Ordered {
     pub(super) fn new() -> Ordered {
         let part = Vec::with_capacity(MEMBERS_MAX);
-        let (bytes, last_member) = (Vec::new(), Vec::new());
-        let table = TableBuilder::new();
-        Ordered { table, direction: None, leaves: Vec::new(), bytes, part, last_member, last_score: 0.0 }
+        Ordered { table: TableBuilder::new(), direction: None, leaves: Vec::new(), bytes: Vec::new(), part }
     }
 
     /// Adds an element. False: it would be out of order, and is not added.
     pub(super) fn push(&mut self, member: &[u8], score: f64) -> bool {
-        if !self.part.is_empty() || !self.leaves.is_empty() {
-            let order = compare((score, member), (self.last_score, &self.last_member));
+        // A leaf is ended when another element comes, so that the last one is still here.
+        if let Some(last) = self.part.len().checked_sub(1) {
+            let (last_member, last_score) = self.element(last);
+            let order = compare((score, member), (last_score, last_member));
             if order == Ordering::Equal || self.direction.is_some_and(|direction| direction != order) {
                 return false;
             }
@@ -88,9 +86,6 @@ impl Ordered {
         self.table.push(member, &encode_score(score));
         self.bytes.extend_from_slice(member);
         self.part.push((self.bytes.len(), score));
-        self.last_member.clear();
-        self.last_member.extend_from_slice(member);
-        self.last_score = score;
         true
     }
 
@@ -98,14 +93,19 @@ impl Ordered {
         self.direction == Some(Ordering::Less)
     }
 
+    /// An element of the next leaf.
+    fn element(&self, index: usize) -> (&[u8], f64) {
+        let start = index.checked_sub(1).map_or(0, |before| self.part[before].0);
+        let (end, score) = self.part[index];
+        (&self.bytes[start..end], score)
+    }
+
     fn end_leaf(&mut self) {
-        let start = |index: usize| if index == 0 { 0 } else { self.part[index - 1].0 };
-        let element = |index: usize| (&self.bytes[start(index)..self.part[index].0], self.part[index].1);
         let count = self.part.len();
         let leaf = if self.is_descending() {
-            ZLeaf::from_ascending((0..count).rev().map(element))
+            ZLeaf::from_ascending((0..count).rev().map(|index| self.element(index)))
         } else {
-            ZLeaf::from_ascending((0..count).map(element))
+            ZLeaf::from_ascending((0..count).map(|index| self.element(index)))
         };
         self.leaves.push(leaf);
         self.bytes.clear();

@@ -291,11 +291,7 @@ impl<V> Entry<V> {
     /// Live, and nobody uses it now or later.
     pub(super) unsafe fn free(self) {
         // SAFETY: the caller's promise.
-        unsafe {
-            let shape = self.shape();
-            self.drop_object(shape);
-            self.release(shape);
-        }
+        unsafe { self.free_with(drop) }
     }
 
     /// Frees the entry and has its object dropped.
@@ -320,15 +316,6 @@ impl<V> Entry<V> {
     unsafe fn release(self, shape: Shape) {
         // SAFETY: allocated with the layout of this shape.
         unsafe { dealloc(self.base.as_ptr(), shape.layout::<V>()) }
-    }
-
-    /// # Safety
-    /// Exclusive; the object is not used afterwards.
-    unsafe fn drop_object(self, shape: Shape) {
-        if shape.flags & KIND == KIND_OBJECT {
-            // SAFETY: the flags say that a V was written there.
-            unsafe { ptr::drop_in_place(self.at(shape.fixed_at()).cast::<V>()) }
-        }
     }
 
     /// Moves the value out and frees the rest.
